@@ -30,7 +30,9 @@ class HandModel:
         side: "right" or "left".
         level: midpoint subdivisions applied so far, 0 to 3.
         template: (V, 3) rest vertices of the mean shape, metres.
-        faces: (F, 3) int32 vertex indices, counter-clockwise seen from outside.
+        faces: (F, 3) int32 vertex indices, counter-clockwise seen from outside. Face f of a
+            left hand is face f of the right hand with corners 0 and 1 swapped ([1, 0, 2]), at
+            every level, so that what is bound to one hand's faces can be mirrored to the other.
         uvs: (T, 2) texture coordinates in [0, 1], origin at the lower left.
         uv_faces: (F, 3) int32 indices into ``uvs``.
         weights: (V, 16) skinning weights, rows sum to 1.

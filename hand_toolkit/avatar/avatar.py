@@ -1,0 +1,271 @@
+"""The avatar: one or two hands as splats bound to a posable mesh."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ..conventions import SIDES, mirror_theta
+from ..errors import InputError
+from ..types import Camera, Splats, _check, _check_side, _finite, _Repr
+from . import lighting
+from .binding import SurfaceBinding, place, triangle_frames
+
+DISPLAY_THETA = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+"""Wrist rotation that shows a right hand upright, palm to a camera that looks along +z."""
+
+
+@dataclass(frozen=True, repr=False)
+class AvatarHand(_Repr):
+    """The splats of one hand, N of them.
+
+    Attributes:
+        side: "right" or "left".
+        shape: (S,) shape parameters of the avatar's hand model.
+        binding: how the splats sit on the mesh.
+        opacity: (N,) in [0, 1].
+        color: (N, 3) sRGB as photographed (albedo x the photo's light), or (N, K, 3) SH.
+        albedo: (N, 3) sRGB-encoded reflectance, without the photo's light.
+        evidence: (N,) how well the photo observed the splat: 0 invented ... 1 seen.
+        observed: False when the whole hand was made by mirroring the other one.
+        source_theta: (16, 3) pose in the photo, camera axes.
+        source_translation: (3,) wrist position in the photo's camera, metres.
+    """
+
+    side: str
+    shape: np.ndarray
+    binding: SurfaceBinding
+    opacity: np.ndarray
+    color: np.ndarray
+    albedo: np.ndarray
+    evidence: np.ndarray
+    observed: bool = True
+    source_theta: np.ndarray = field(default_factory=lambda: np.zeros((16, 3)))
+    source_translation: np.ndarray = field(default_factory=lambda: np.array([0.0, 0.0, 0.5]))
+
+    def __post_init__(self) -> None:
+        _check_side(self.side)
+        n = len(self.binding)
+        color_shape = (n, 3) if np.ndim(self.color) == 2 else (n, None, 3)
+        for name, dtype, shape in (
+            ("shape", np.float64, (None,)),
+            ("opacity", np.float32, (n,)),
+            ("color", np.float32, color_shape),
+            ("albedo", np.float32, (n, 3)),
+            ("evidence", np.float32, (n,)),
+            ("source_theta", np.float64, (16, 3)),
+            ("source_translation", np.float64, (3,)),
+        ):
+            value = np.ascontiguousarray(getattr(self, name), dtype=dtype)
+            _check(name, value, shape)
+            _finite(name, value)
+            object.__setattr__(self, name, value)
+        for name in ("opacity", "evidence"):
+            value = getattr(self, name)
+            if n and (value.min() < 0 or value.max() > 1):
+                raise InputError(
+                    f"{name} runs from {value.min():.3g} to {value.max():.3g}; accepted is 0 to 1"
+                )
+
+    def __len__(self) -> int:
+        return len(self.binding)
+
+    def mirrored(self) -> AvatarHand:
+        """The other hand: the same splats, mirrored in x (surface, pose and place)."""
+        # Face f of a left model is the mirrored face f of the right one with corners 0 and 1
+        # swapped, so its frame is the mirrored frame with e1 negated: offsets change sign in x
+        # and rotations are conjugated with that reflection.
+        b = self.binding
+        binding = SurfaceBinding(
+            b.triangle,
+            b.barycentric[:, [1, 0, 2]],
+            b.offset * [-1, 1, 1],
+            b.quat * [1, 1, -1, -1],
+            b.scale,
+        )
+        return dataclasses.replace(
+            self,
+            side=SIDES[1 - SIDES.index(self.side)],
+            binding=binding,
+            observed=False,
+            evidence=np.zeros_like(self.evidence),
+            source_theta=mirror_theta(self.source_theta),
+            source_translation=self.source_translation * [-1.0, 1.0, 1.0],
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Avatar(_Repr):
+    """An animatable hand avatar: what ``fit`` returns and a ``.hand`` file holds.
+
+    Attributes:
+        hand_model: name of the hand model that ``shape`` and the bindings belong to.
+        level: subdivision level of the mesh that carries the splats.
+        hands: one or two hands, right first.
+        light: (K, 3) shading SH of the photo (see ``lighting``), world axes of the photo's camera.
+        camera: the photo's camera.
+        provenance: free text by key: photo name, toolkit version, licence, method, ...
+        preview: a PNG picture for file browsers, or empty.
+        extras: further arrays by name (the learned prior's identity maps, ...).
+    """
+
+    hand_model: str
+    level: int
+    hands: tuple[AvatarHand, ...]
+    light: np.ndarray
+    camera: Camera
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    preview: bytes = b""
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.hands) <= 2:
+            raise InputError(f"an avatar has one or two hands; received {len(self.hands)}")
+        sides = [h.side for h in self.hands]
+        if len(set(sides)) != len(sides):
+            raise InputError(f"both hands of the avatar are {sides[0]} hands; give one of each")
+        if not 0 <= int(self.level) <= 3:
+            raise InputError(f"subdivision level {self.level}; accepted is 0 to 3")
+        hands = tuple(sorted(self.hands, key=lambda h: SIDES.index(h.side)))
+        object.__setattr__(self, "hands", hands)
+        light = np.ascontiguousarray(self.light, dtype=np.float64)
+        _check("light", light, (None, 3))
+        _finite("light", light)
+        object.__setattr__(self, "light", light)
+
+    def __len__(self) -> int:
+        return sum(len(h) for h in self.hands)
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """Sides that the avatar has, right first."""
+        return tuple(h.side for h in self.hands)
+
+    def hand(self, side: str) -> AvatarHand:
+        """The hand of that side.
+
+        Raises:
+            InputError: the avatar does not have it.
+        """
+        for h in self.hands:
+            if h.side == side:
+                return h
+        raise InputError(f"the avatar has no {side} hand; it has: {', '.join(self.sides)}")
+
+    def mesh(
+        self, side: str, theta: np.ndarray | None = None, translation: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Posed vertices (V, 3), metres, of the mesh that carries the splats.
+
+        Args:
+            side: which hand.
+            theta: (16, 3) pose; None is the flat rest pose.
+            translation: (3,) wrist position; None is the origin.
+        """
+        from ..hand_model import pose_hand_numpy
+
+        theta = np.zeros((16, 3)) if theta is None else _pose_array(theta)
+        translation = np.zeros(3) if translation is None else np.asarray(translation, float)
+        model = surface(self.hand_model, side, self.level)
+        return pose_hand_numpy(model, theta, self.hand(side).shape, translation)
+
+    def splats(
+        self,
+        theta: Mapping[str, np.ndarray],
+        translation: Mapping[str, np.ndarray] | None = None,
+        light: np.ndarray | str | None = None,
+    ) -> Splats:
+        """Splats of the posed avatar.
+
+        Args:
+            theta: side -> (16, 3) axis-angle; only these hands appear.
+            translation: side -> (3,) wrist position, metres; default the origin.
+            light: None or "baked": colours as photographed; "photo": albedo under the photo's
+                own light with the posed normals; (K, 3): albedo under that light.
+
+        Raises:
+            InputError: an unknown side, or θ that is not (16, 3) finite numbers.
+        """
+        if not theta:
+            raise InputError("no hand was posed; give θ for at least one side")
+        parts = []
+        for side, pose in theta.items():
+            hand = self.hand(side)
+            model = surface(self.hand_model, side, self.level)
+            offset = None if translation is None else translation.get(side)
+            vertices = self.mesh(side, pose, offset)
+            _, rest_area = triangle_frames(self.mesh(side), model.faces)
+            means, quats, scales = place(hand.binding, vertices, model.faces, rest_area)
+            parts.append((means, quats, scales, hand.opacity, self._colors(hand, vertices, light)))
+        return Splats(*(np.concatenate(p) for p in zip(*parts)))
+
+    def _colors(
+        self, hand: AvatarHand, vertices: np.ndarray, light: np.ndarray | str | None
+    ) -> np.ndarray:
+        if light is None or (isinstance(light, str) and light == "baked"):
+            return hand.color
+        if isinstance(light, str):
+            if light != "photo":
+                raise InputError(f"unknown light {light!r}; give baked, photo or SH coefficients")
+            light = self.light
+        from ..hand_model import vertex_normals
+
+        model = surface(self.hand_model, hand.side, self.level)
+        normals = vertex_normals(vertices, model.faces)
+        corner = normals[model.faces[hand.binding.triangle]]
+        normal = np.einsum("nk,nkc->nc", hand.binding.barycentric, corner)
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+        linear = lighting.srgb_to_linear(hand.albedo) * lighting.shade(light, normal)
+        return lighting.linear_to_srgb(linear).astype(np.float32)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the avatar to ``path`` (a ``.hand`` file); see :mod:`hand_toolkit.avatar.io`."""
+        from .io import save_avatar
+
+        return save_avatar(self, Path(path))
+
+    @staticmethod
+    def load(path: str | Path) -> Avatar:
+        """Read a ``.hand`` file.
+
+        Raises:
+            FileFormatError: the file is damaged, hostile, or of a newer version.
+        """
+        from .io import load_avatar
+
+        return load_avatar(Path(path))
+
+
+@cache
+def surface(hand_model: str, side: str, level: int):  # type: ignore[no-untyped-def]
+    """The mesh that carries splats: the hand model of that side at that level."""
+    from ..hand_model import load_hand_model
+
+    return load_hand_model(hand_model, side, level)
+
+
+def _pose_array(theta: np.ndarray) -> np.ndarray:
+    theta = np.asarray(theta, dtype=np.float64)
+    _check("theta", theta, (16, 3))
+    _finite("theta", theta)
+    return theta
+
+
+def display_theta(side: str, theta: np.ndarray | None = None) -> np.ndarray:
+    """θ (16, 3) with the wrist turned so that the hand stands upright, palm to the camera.
+
+    Args:
+        side: "right" or "left".
+        theta: (16, 3) finger pose whose wrist rotation is replaced; None is flat.
+    """
+    from scipy.spatial.transform import Rotation
+
+    result = np.zeros((16, 3)) if theta is None else _pose_array(theta).copy()
+    wrist = Rotation.from_matrix(DISPLAY_THETA).as_rotvec()
+    result[0] = wrist if side == "right" else mirror_theta(wrist)
+    return result

@@ -1,0 +1,172 @@
+"""The ``.hand`` file: safetensors with one JSON header entry.
+
+Layout, version 1 (little endian, the safetensors container: 8-byte header length, JSON header,
+raw arrays; no code, no compression, so a file can neither run anything nor grow in memory):
+
+- ``__metadata__["hand_toolkit"]``: JSON object with ``version``, ``hand_model``, ``level``,
+  ``hands`` (side, observed), ``camera``, ``provenance``.
+- ``light`` (K, 3) float64; ``preview`` (bytes of a PNG) uint8.
+- per hand, prefix ``right.`` or ``left.``: ``shape`` (S,), ``triangle`` (N,) int32,
+  ``barycentric`` (N, 3), ``offset`` (N, 3), ``quat`` (N, 4) wxyz, ``scale`` (N, 3),
+  ``opacity`` (N,), ``color`` (N, 3) or (N, K, 3), ``albedo`` (N, 3), ``evidence`` (N,),
+  ``source_theta`` (16, 3), ``source_translation`` (3,).
+- ``extras.*``: further arrays.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import FileFormatError, InputError
+from ..files import atomic_path
+from ..types import Camera
+from .avatar import Avatar, AvatarHand
+from .binding import SurfaceBinding
+
+FORMAT_VERSION = 1
+MAX_FILE_BYTES = 2 << 30
+MAX_SPLATS = 4_000_000
+_BINDING = ("triangle", "barycentric", "offset", "quat", "scale")
+_SURFACE = (
+    "shape",
+    "opacity",
+    "color",
+    "albedo",
+    "evidence",
+    "source_theta",
+    "source_translation",
+)
+
+
+def save_avatar(avatar: Avatar, path: Path) -> Path:
+    """Write ``avatar`` to ``path``; an existing file is replaced only when all is written.
+
+    Raises:
+        InputError: the folder is missing, full or read-only.
+    """
+    from safetensors.numpy import save
+
+    arrays: dict[str, np.ndarray] = {"light": avatar.light}
+    if avatar.preview:
+        arrays["preview"] = np.frombuffer(avatar.preview, dtype=np.uint8)
+    for hand in avatar.hands:
+        for name in _BINDING:
+            arrays[f"{hand.side}.{name}"] = getattr(hand.binding, name)
+        for name in _SURFACE:
+            arrays[f"{hand.side}.{name}"] = getattr(hand, name)
+    for name, value in avatar.extras.items():
+        arrays[f"extras.{name}"] = np.asarray(value)
+    camera = avatar.camera
+    header = {
+        "version": FORMAT_VERSION,
+        "hand_model": avatar.hand_model,
+        "level": int(avatar.level),
+        "hands": [{"side": h.side, "observed": bool(h.observed)} for h in avatar.hands],
+        "camera": {
+            **{k: getattr(camera, k) for k in ("fx", "fy", "cx", "cy", "width", "height")},
+            "world_to_camera": camera.world_to_camera.tolist(),
+        },
+        "provenance": dict(avatar.provenance),
+    }
+    blob = save(
+        {k: np.ascontiguousarray(v) for k, v in arrays.items()},
+        metadata={"hand_toolkit": json.dumps(header, sort_keys=True)},
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(blob)
+    return path
+
+
+def load_avatar(path: Path) -> Avatar:
+    """Read a ``.hand`` file.
+
+    Raises:
+        InputError: the file does not exist.
+        FileFormatError: the file is damaged, hostile, or of a newer version.
+    """
+    if not path.is_file():
+        raise InputError(f"the avatar {path} does not exist; make one with 'hand-toolkit fit'")
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise FileFormatError(f"{path.name} has {size} bytes; an avatar has at most 2 GiB")
+    arrays, metadata = _read_container(path)
+    header = _read_header(path, metadata)
+    try:
+        return _assemble(arrays, header)
+    except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
+        detail = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise FileFormatError(f"{path.name} is a damaged avatar: {detail}") from error
+
+
+def _read_container(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="np") as handle:
+            metadata = handle.metadata() or {}
+            arrays = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise FileFormatError(
+            f"{path.name} is not a .hand file ({_first_line(error)}); "
+            "make one with 'hand-toolkit fit'"
+        ) from error
+    return arrays, metadata
+
+
+def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    if "hand_toolkit" not in metadata:
+        raise FileFormatError(
+            f"{path.name} is a safetensors file but no avatar; make one with 'hand-toolkit fit'"
+        )
+    try:
+        header = json.loads(metadata["hand_toolkit"])
+        version = int(header["version"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FileFormatError(f"{path.name} has a damaged header: {_first_line(error)}") from error
+    if version != FORMAT_VERSION:
+        raise FileFormatError(
+            f"{path.name} has format version {version}; this toolkit reads version "
+            f"{FORMAT_VERSION}; update with: pip install -U hand-toolkit"
+        )
+    return header
+
+
+def _assemble(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Avatar:
+    hands = []
+    for entry in header["hands"]:
+        prefix = f"{entry['side']}."
+        binding = SurfaceBinding(*(arrays[prefix + name] for name in _BINDING))
+        if len(binding) > MAX_SPLATS:
+            raise InputError(f"a hand has {len(binding)} splats; accepted is up to {MAX_SPLATS}")
+        fields = {name: arrays[prefix + name] for name in _SURFACE}
+        hands.append(
+            AvatarHand(
+                side=str(entry["side"]), binding=binding, observed=bool(entry["observed"]), **fields
+            )
+        )
+    camera = dict(header["camera"])
+    return Avatar(
+        hand_model=str(header["hand_model"]),
+        level=int(header["level"]),
+        hands=tuple(hands),
+        light=arrays["light"],
+        camera=Camera(
+            **{k: camera[k] for k in ("fx", "fy", "cx", "cy", "width", "height")},
+            world_to_camera=np.asarray(camera["world_to_camera"], dtype=np.float64),
+        ),
+        provenance={str(k): str(v) for k, v in dict(header["provenance"]).items()},
+        preview=arrays["preview"].astype(np.uint8).tobytes() if "preview" in arrays else b"",
+        extras={
+            name.removeprefix("extras."): value
+            for name, value in arrays.items()
+            if name.startswith("extras.")
+        },
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:160] if str(error) else type(error).__name__

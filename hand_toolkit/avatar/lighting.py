@@ -1,0 +1,165 @@
+"""Light as real spherical harmonics: shading of a normal, conversion from pictures and files.
+
+A light is an array (K, 3), K = 4, 9 or 16, of *shading* coefficients: the linear colour that a
+white Lambertian surface with unit normal n shows is ``sum_k light[k] * Y_k(n)``, i.e. radiance
+already convolved with the cosine lobe and divided by pi (Ramamoorthi and Hanrahan 2001, eq. 8).
+Directions are in world axes (OpenCV: x right, y down, z forward).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import FileFormatError, InputError
+
+LAMBERT_BANDS = np.array([1.0, 2.0 / 3.0, 1.0 / 4.0, 0.0])
+"""Cosine-lobe convolution of bands 0 to 3, divided by pi."""
+
+
+def sh_basis(directions: np.ndarray, count: int) -> np.ndarray:
+    """Real SH values (..., count) of unit directions (..., 3), order of 3D Gaussian splatting."""
+    x, y, z = np.moveaxis(np.asarray(directions, dtype=np.float64), -1, 0)
+    terms = [np.full_like(x, 0.28209479177387814)]
+    if count > 1:
+        c1 = 0.4886025119029199
+        terms += [-c1 * y, c1 * z, -c1 * x]
+    if count > 4:
+        terms += [
+            1.0925484305920792 * x * y,
+            -1.0925484305920792 * y * z,
+            0.31539156525252005 * (2 * z * z - x * x - y * y),
+            -1.0925484305920792 * x * z,
+            0.5462742152960396 * (x * x - y * y),
+        ]
+    if count > 9:
+        terms += [
+            -0.5900435899266435 * y * (3 * x * x - y * y),
+            2.890611442640554 * x * y * z,
+            -0.4570457994644658 * y * (4 * z * z - x * x - y * y),
+            0.3731763325901154 * z * (2 * z * z - 3 * x * x - 3 * y * y),
+            -0.4570457994644658 * x * (4 * z * z - x * x - y * y),
+            1.445305721320277 * z * (x * x - y * y),
+            -0.5900435899266435 * x * (x * x - 3 * y * y),
+        ]
+    return np.stack(terms[:count], axis=-1)
+
+
+def shade(light: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """Linear shading (..., 3) of unit normals (..., 3) under ``light`` (K, 3), never below 0."""
+    return np.maximum(sh_basis(normals, len(light)) @ light, 0.0)
+
+
+def srgb_to_linear(srgb: np.ndarray) -> np.ndarray:
+    """IEC 61966-2-1 decoding of values in [0, 1]."""
+    srgb = np.asarray(srgb)
+    return np.where(
+        srgb <= 0.04045, srgb / 12.92, ((np.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4
+    )
+
+
+def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
+    """IEC 61966-2-1 encoding, clipped to [0, 1]."""
+    linear = np.clip(linear, 0.0, 1.0)
+    return np.where(
+        linear <= 0.0031308,
+        12.92 * linear,
+        1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055,
+    )
+
+
+def constant_light(level: float = 1.0) -> np.ndarray:
+    """(9, 3) light that shades every normal with ``level``."""
+    light = np.zeros((9, 3))
+    light[0] = level / 0.28209479177387814
+    return light
+
+
+def studio_light() -> np.ndarray:
+    """(9, 3) soft key from the upper left of the camera, cool fill, warm bounce from below."""
+    lights = (
+        ((-0.5, -0.6, -0.62), (0.95, 0.90, 0.84), 1.0),
+        ((0.7, -0.2, -0.5), (0.42, 0.46, 0.52), 1.0),
+        ((0.0, 0.8, -0.2), (0.20, 0.17, 0.15), 1.0),
+        ((0.1, -0.5, 0.9), (0.45, 0.47, 0.50), 1.0),
+    )
+    bands = LAMBERT_BANDS[[0, 1, 1, 1, 2, 2, 2, 2, 2]]
+    light = constant_light(0.30)
+    for direction, colour, strength in lights:
+        unit = np.asarray(direction) / np.linalg.norm(direction)
+        # a distant light of irradiance pi shades a facing normal with exactly its colour
+        basis = sh_basis(unit, 9) * bands * np.pi
+        light += strength * basis[:, None] * np.asarray(colour)
+    return light
+
+
+def from_environment(radiance: np.ndarray, count: int = 9) -> np.ndarray:
+    """Light of an equirectangular map (H, W, 3), linear, +up in the first row.
+
+    The middle column faces the camera's view direction (+z), rows go from up (-y) to down.
+    """
+    height, width = radiance.shape[:2]
+    theta = (np.arange(height) + 0.5) / height * np.pi
+    phi = ((np.arange(width) + 0.5) / width * 2 - 1) * np.pi
+    y = -np.cos(theta)[:, None] * np.ones(width)
+    x = np.sin(theta)[:, None] * np.sin(phi)
+    z = np.sin(theta)[:, None] * np.cos(phi)
+    solid = (np.sin(theta) * (np.pi / height) * (2 * np.pi / width))[:, None]
+    basis = sh_basis(np.stack([x, y, z], axis=-1), count)
+    coefficients = np.einsum("hwk,hwc,hw->kc", basis, radiance, solid * np.ones((1, width)))
+    band = np.floor(np.sqrt(np.arange(count))).astype(int)
+    return coefficients * LAMBERT_BANDS[band][:, None]
+
+
+def load_light(spec: str) -> np.ndarray | None:
+    """Light named on the command line: ``baked`` (None), ``studio``, an .hdr/.exr/.json file.
+
+    Raises:
+        InputError: an unknown word or a missing file.
+        FileFormatError: a file that holds no light.
+    """
+    if spec == "baked":
+        return None
+    if spec == "studio":
+        return studio_light()
+    path = Path(spec)
+    suffix = path.suffix.lower()
+    if suffix not in (".hdr", ".exr", ".json", ".png", ".jpg"):
+        raise InputError(
+            f"unknown light {spec!r}; give baked, photo, studio, an equirectangular .hdr file "
+            "or a .json file with SH coefficients"
+        )
+    if not path.is_file():
+        raise InputError(f"the light file {spec} does not exist; check the path")
+    if suffix == ".json":
+        return _light_from_json(path)
+    import cv2
+
+    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if picture is None or picture.ndim != 3:
+        raise FileFormatError(f"{path.name} is not an RGB picture; give an equirectangular .hdr")
+    radiance = picture[..., 2::-1].astype(np.float64)
+    if picture.dtype == np.uint8:
+        radiance = srgb_to_linear(radiance / 255.0)
+    return from_environment(radiance)
+
+
+def _light_from_json(path: Path) -> np.ndarray:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        light = np.asarray(data["sh"] if isinstance(data, dict) else data, dtype=np.float64)
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise FileFormatError(
+            f"{path.name} holds no light ({error}); give {{'sh': [[r, g, b], ...]}} with 4, 9 or "
+            "16 rows"
+        ) from error
+    if light.ndim != 2 or light.shape[1] != 3 or light.shape[0] not in (1, 4, 9, 16):
+        raise FileFormatError(
+            f"{path.name} has SH coefficients of shape {light.shape}; accepted is (K, 3) with "
+            "K = 1, 4, 9 or 16"
+        )
+    if not np.isfinite(light).all():
+        raise FileFormatError(f"{path.name} has coefficients that are NaN or infinite")
+    return light
