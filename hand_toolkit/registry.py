@@ -99,13 +99,17 @@ class Registry:
 
     def _failed_hint(self) -> str:
         failed = [p.name for p in self.plugins if p.error]
-        return f" (failed to load: {', '.join(failed)}; see 'hand-toolkit plugins')" if failed else ""
+        return (
+            f" (failed to load: {', '.join(failed)}; see 'hand-toolkit plugins')" if failed else ""
+        )
 
 
 def _name_of(item: Any) -> str:
     name = getattr(item, "name", None)
     if not isinstance(name, str) or not name:
-        raise PluginError(f"registered {type(item).__name__} has no 'name'; give it a non-empty string")
+        raise PluginError(
+            f"registered {type(item).__name__} has no 'name'; give it a non-empty string"
+        )
     return name
 
 

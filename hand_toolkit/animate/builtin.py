@@ -1,0 +1,178 @@
+"""Motions that come with the toolkit: written as angles, so they fit every hand model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..conventions import mirror_theta
+from ..errors import InputError
+from .motion import Motion, _display_wrists, _rest_translation, interpolate
+
+FPS = 30.0
+Pose = dict[str, tuple[float, float, float]]
+"""Degrees by finger: flexion of the three joints; thumb: (flexion, MCP flexion, IP flexion)."""
+
+OPEN: Pose = {}
+RELAXED: Pose = {
+    "index": (12, 22, 12),
+    "middle": (16, 26, 14),
+    "ring": (20, 30, 16),
+    "pinky": (24, 32, 18),
+    "thumb": (8, 8, 12),
+}
+FIST: Pose = {
+    "index": (72, 88, 52),
+    "middle": (76, 92, 55),
+    "ring": (78, 92, 55),
+    "pinky": (80, 88, 52),
+    "thumb": (30, 28, 42),
+}
+PINCH: Pose = {
+    "index": (46, 48, 24),
+    "middle": (22, 24, 12),
+    "ring": (18, 20, 10),
+    "pinky": (14, 18, 10),
+    "thumb": (30, 16, 18),
+}
+POSES: dict[str, Pose] = {
+    "flat": OPEN,
+    "relaxed": RELAXED,
+    "fist": FIST,
+    "pinch": PINCH,
+    "point": {**FIST, "index": (2, 4, 2)},
+    "victory": {**FIST, "index": (2, 4, 2), "middle": (2, 4, 2)},
+    "thumbs_up": {**FIST, "thumb": (-18, -6, -8)},
+}
+
+
+def finger_pose(pose: Pose | str, spread: float = 0.0) -> np.ndarray:
+    """θ (16, 3) of a right hand, wrist at zero, from flexion angles in degrees.
+
+    Args:
+        pose: a name of ``POSES`` or angles by finger.
+        spread: degrees that the fingers fan out.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    if isinstance(pose, str):
+        if pose not in POSES:
+            raise InputError(f"unknown pose {pose!r}; accepted are: {', '.join(POSES)}")
+        pose = POSES[pose]
+    from ..hand_model import finger_theta
+
+    fan = {"index": 1.0, "middle": 0.25, "ring": -0.6, "pinky": -1.2}
+    return finger_theta(
+        {f: np.radians(a) for f, a in pose.items()},
+        {f: np.radians(spread * k) for f, k in fan.items()},
+    )
+
+
+def _keyed(poses: list[np.ndarray], seconds: list[float]) -> np.ndarray:
+    """Ease from pose to pose: (T, 16, 3)."""
+    frames = []
+    for a, b, duration in zip(poses, poses[1:], seconds):
+        count = max(1, round(duration * FPS))
+        t = np.arange(count) / count
+        ease = (t * t * (3 - 2 * t))[:, None, None]
+        frames.append(interpolate(np.repeat(a[None], count, 0), np.repeat(b[None], count, 0), ease))
+    return np.concatenate([*frames, poses[-1][None]])
+
+
+def _both(theta: np.ndarray, name: str, translation: np.ndarray | None = None) -> Motion:
+    """Two upright hands, the left the mirror image of the right (T, 16, 3)."""
+    count = len(theta)
+    pair = np.stack([theta, mirror_theta(theta)], axis=1)
+    pair[:, :, 0] = _compose_wrist(pair[:, :, 0])
+    where = np.zeros((count, 2, 3)) + _rest_translation()
+    if translation is not None:
+        where = where + translation
+    return Motion(pair, where, np.ones((count, 2), bool), FPS, name)
+
+
+def _compose_wrist(wrist: np.ndarray) -> np.ndarray:
+    """Apply the display rotation after the wrist's own rotation (T, 2, 3)."""
+    from scipy.spatial.transform import Rotation
+
+    shown = _display_wrists()
+    out = np.empty_like(wrist)
+    for k in range(2):
+        out[:, k] = (Rotation.from_rotvec(shown[k]) * Rotation.from_rotvec(wrist[:, k])).as_rotvec()
+    return out
+
+
+def _open_close() -> Motion:
+    flat, fist = finger_pose("flat", 8), finger_pose("fist")
+    return _both(_keyed([flat, fist, fist, flat], [1.0, 0.3, 1.0]), "open-close")
+
+
+def _finger_count() -> Motion:
+    names = ("thumb", "index", "middle", "ring", "pinky")
+    poses = [finger_pose("fist")]
+    for k in range(1, 6):
+        raised = {f: OPEN.get(f, (0, 0, 0)) for f in names[:k]}
+        poses += [finger_pose({**FIST, **raised}, 6)] * 2
+    poses.append(finger_pose("fist"))
+    seconds = [0.35, 0.35] * 5 + [0.5]
+    return _both(_keyed(poses, seconds), "finger-count")
+
+
+def _wave() -> Motion:
+    base = finger_pose("relaxed", 8)
+    poses = []
+    for degrees in (0, 24, -24, 24, -24, 0):
+        pose = base.copy()
+        # turning about the palm's normal (rest y) waves the upright hand from side to side
+        pose[0] = [0, np.radians(degrees), 0]
+        poses.append(pose)
+    return _both(_keyed(poses, [0.3, 0.45, 0.45, 0.45, 0.3]), "wave")
+
+
+def _pinch() -> Motion:
+    relaxed, pinch = finger_pose("relaxed", 5), finger_pose("pinch")
+    return _both(_keyed([relaxed, pinch, pinch, relaxed], [0.7, 0.4, 0.7]), "pinch")
+
+
+def _clasp() -> Motion:
+    """Two hands turn palm to palm, meet and bend their fingers over each other."""
+    from scipy.spatial.transform import Rotation
+
+    flat, bent = finger_pose("flat", 4), finger_pose(dict.fromkeys(FIST, (44, 40, 18)), 12)
+    turn = Rotation.from_rotvec([np.radians(-82), 0, 0]).as_rotvec()
+    turned, clasped = flat.copy(), bent.copy()
+    turned[0] = clasped[0] = turn
+    theta = _keyed(
+        [flat, turned, turned, clasped, clasped, turned, flat], [1, 0.8, 0.6, 0.6, 0.6, 1]
+    )
+    distance = np.concatenate(
+        [np.zeros(30), np.linspace(0, 1, 24), np.ones(36), np.linspace(1, 0, len(theta) - 90)]
+    )
+    shift = np.array([[1.0, 0, 0], [-1.0, 0, 0]]) * 0.062
+    offset = distance[:, None, None] * shift
+    offset[:, 0, 2] += 0.008 * distance
+    offset[:, 1, 2] -= 0.008 * distance
+    return _both(theta, "clasp", offset)
+
+
+MOTIONS: dict[str, Callable[[], Motion]] = {
+    "open-close": _open_close,
+    "finger-count": _finger_count,
+    "wave": _wave,
+    "pinch": _pinch,
+    "clasp": _clasp,
+}
+
+
+def builtin_motion(name: str) -> Motion:
+    """A motion that comes with the toolkit.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    if name not in MOTIONS:
+        raise InputError(
+            f"unknown motion {name!r}; built in are: {', '.join(MOTIONS)}; or give an .npz file"
+        )
+    return MOTIONS[name]()
