@@ -76,7 +76,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         if not temporary.exists():
             raise InputError(f"nothing was written for '{target}'; this is a fault of the writer")
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as error:
         _remove(temporary)
         named = {str(f) for f in (error.filename, error.filename2) if f}
