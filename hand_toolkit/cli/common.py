@@ -1,0 +1,106 @@
+"""What several commands share: progress, sizes, colours, output checks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import InputError
+
+Progress = Callable[[float, str], None]
+
+progress_option = click.option(
+    "--progress",
+    type=click.Choice(["auto", "bar", "json", "none"]),
+    default="auto",
+    show_default=True,
+    help="A bar on a terminal, or one JSON line per step on stderr for programs.",
+)
+seed_option = click.option(
+    "--seed", type=int, default=0, show_default=True, help="Same seed, same device, same bytes."
+)
+
+
+@contextmanager
+def reporting(mode: str) -> Iterator[Progress]:
+    """A progress callback that draws a bar, writes JSON lines, or does nothing."""
+    if mode == "auto":
+        mode = "bar" if sys.stderr.isatty() else "none"
+    if mode == "none":
+        yield lambda fraction, message: None
+    elif mode == "json":
+
+        def line(fraction: float, message: str) -> None:
+            click.echo(
+                json.dumps({"fraction": round(float(fraction), 4), "message": message}), err=True
+            )
+
+        yield line
+    else:
+        with click.progressbar(
+            length=1000,
+            file=sys.stderr,
+            show_eta=True,
+            item_show_func=lambda item: item or "",
+            bar_template="%(bar)s %(info)s",
+            width=28,
+        ) as bar:
+
+            def draw(fraction: float, message: str) -> None:
+                step = int(max(0.0, min(1.0, fraction)) * 1000) - bar.pos
+                bar.update(max(step, 0), message)
+
+            yield draw
+
+
+def parse_size(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+    """``WxH`` to (width, height)."""
+    if value is None:
+        return None
+    try:
+        width, height = (int(v) for v in value.lower().split("x"))
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no size; give WIDTHxHEIGHT, e.g. 640x480") from error
+    if not (1 <= width <= 16384 and 1 <= height <= 16384):
+        raise click.BadParameter(f"{value} is out of range; accepted is 1 to 16384 pixels a side")
+    return width, height
+
+
+def parse_background(value: str) -> tuple[float, float, float] | None:
+    """sRGB in [0, 1], or None for transparent.
+
+    Raises:
+        InputError: an unknown colour.
+    """
+    if value == "transparent":
+        return None
+    from PIL import ImageColor
+
+    try:
+        red, green, blue = ImageColor.getrgb(value)[:3]
+    except ValueError as error:
+        raise InputError(
+            f"unknown colour {value!r}; give a name, #rrggbb or transparent"
+        ) from error
+    return red / 255, green / 255, blue / 255
+
+
+def check_output(path: Path, suffixes: tuple[str, ...] = ()) -> Path:
+    """Fail before the work, not after it, when the output cannot be written.
+
+    Raises:
+        InputError: a missing folder or a wrong suffix.
+    """
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise InputError(f"{path.name} must end in {' or '.join(suffixes)}")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give a file name")
+    if not path.parent.is_dir():
+        raise InputError(f"the folder {path.parent} does not exist; create it first")
+    return path
