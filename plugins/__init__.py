@@ -1,0 +1,26 @@
+"""The built-in plugins, registered through the same hooks as anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hand_toolkit.hookspecs import hookimpl
+
+
+@hookimpl
+def register_pose_sources(register: Callable[[Any], None]) -> None:
+    """MediaPipe and pose files."""
+    from .file_source import FileSource
+    from .mediapipe_source import MediapipeSource
+
+    register(MediapipeSource())
+    register(FileSource())
+
+
+@hookimpl
+def register_segmenters(register: Callable[[Any], None]) -> None:
+    """GrabCut."""
+    from .grabcut_segmenter import GrabcutSegmenter
+
+    register(GrabcutSegmenter())
