@@ -1,0 +1,21 @@
+"""Hand models: one interface over the default hand, MANO and plugins' models."""
+
+from __future__ import annotations
+
+from .base import HandModel, HandModelProvider, PosedHand
+from .loading import load_hand_model
+from .posing import pose_hand, pose_hand_numpy, rest_hand
+from .subdivision import subdivide
+from .surface import vertex_normals
+
+__all__ = [
+    "HandModel",
+    "HandModelProvider",
+    "PosedHand",
+    "load_hand_model",
+    "pose_hand",
+    "pose_hand_numpy",
+    "rest_hand",
+    "subdivide",
+    "vertex_normals",
+]

