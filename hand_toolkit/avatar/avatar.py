@@ -172,7 +172,7 @@ class Avatar(_Repr):
         theta = np.zeros((16, 3)) if theta is None else _pose_array(theta)
         translation = np.zeros(3) if translation is None else np.asarray(translation, float)
         model = surface(self.hand_model, side, self.level)
-        return pose_hand_numpy(model, theta, self.hand(side).shape, translation)
+        return pose_hand_numpy(model, theta, self.hand(side).shape, translation)[0]
 
     def splats(
         self,
