@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from .base import HandModel, HandModelProvider, PosedHand
+from .limits import (
+    clamp_theta,
+    compose,
+    decompose,
+    finger_theta,
+    joint_frames,
+    limit_loss,
+    pose_prior,
+)
 from .loading import load_hand_model
 from .posing import pose_hand, pose_hand_numpy, rest_hand
 from .subdivision import subdivide
@@ -12,9 +21,16 @@ __all__ = [
     "HandModel",
     "HandModelProvider",
     "PosedHand",
+    "clamp_theta",
+    "compose",
+    "decompose",
+    "finger_theta",
+    "joint_frames",
+    "limit_loss",
     "load_hand_model",
     "pose_hand",
     "pose_hand_numpy",
+    "pose_prior",
     "rest_hand",
     "subdivide",
     "vertex_normals",

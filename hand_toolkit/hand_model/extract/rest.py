@@ -59,7 +59,7 @@ def flatten(source: SourceHand) -> FlatHand:
     axes = np.einsum("ij,bjk->bik", frame, source.axes)
     curved, tips = place_joints(source, vertices, heads, axes, bone)
     weights = split_weights(source, vertices, curved, bone)
-    regressor = _joint_regressor(source, vertices, curved, tips, bone)
+    regressor = _joint_regressor(source, vertices, curved, bone)
     rotations, flexion = _flattening_rotations(curved, axes, bone)
 
     def carry(points: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -231,7 +231,6 @@ def _joint_regressor(
     source: SourceHand,
     vertices: np.ndarray,
     joints: np.ndarray,
-    tips: np.ndarray,
     bone: np.ndarray,
 ) -> np.ndarray:
     """(21, N) rows that sum to one and give the joints from the vertices around them.
@@ -241,13 +240,9 @@ def _joint_regressor(
     """
     result = np.zeros((21, len(vertices)))
     for i, joint in enumerate(joints):
-        if i and (i - 1) % 4 == 3:
-            result[i, tips[(i - 1) // 4]] = 1.0
-    for i, joint in enumerate(joints):
         k = (i - 1) % 4
         if i and k == 3:
-            f = (i - 1) // 4
-            mask = source.weights[:, bone[f, 2]] > 0.5
+            mask = source.weights[:, bone[(i - 1) // 4, 2]] > 0.5
         elif i and k > 0:
             mask = source.weights[:, bone[(i - 1) // 4]].sum(1) > 0.5
         else:
