@@ -1,0 +1,1 @@
+"""Fitting: a photo and its pose to an avatar."""

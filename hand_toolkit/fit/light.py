@@ -1,0 +1,86 @@
+"""The photo's light: spherical harmonics times openness, separated from albedo.
+
+One photo cannot tell a bright hand in dim light from the reverse, nor a tinted light from
+tinted skin, so two priors decide: skin's luminance and chromaticity vary around those of
+``SKIN_LINEAR`` about as much as light does. The shape of the light (bands 1 and up) comes from
+the photo: how the colour, divided by the skin template's, changes with the normal.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..avatar.lighting import sh_basis
+
+SKIN_LINEAR = np.array([0.44, 0.265, 0.20])
+"""Mean linear skin albedo around which the priors are centred."""
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+CLOSED = 0.35
+"""Shading that a fully obstructed point still gets, from interreflection."""
+
+
+def visibility(openness: np.ndarray) -> np.ndarray:
+    """The factor by which obstruction dims a point, (N,)."""
+    return CLOSED + (1 - CLOSED) * openness
+
+
+def estimate_light(
+    linear: np.ndarray,
+    template: np.ndarray,
+    normals: np.ndarray,
+    openness: np.ndarray,
+    evidence: np.ndarray,
+    count: int = 9,
+) -> np.ndarray:
+    """Shading SH (count, 3) of the photo's light.
+
+    Args:
+        linear: (N, 3) observed linear colour.
+        template: (N, 3) log albedo of the skin template relative to its median.
+        normals: (N, 3) unit normals, camera axes.
+        openness: (N,) from :class:`Observation`.
+        evidence: (N,) weights.
+        count: 1, 4 or 9 coefficients.
+
+    Returns:
+        The light; ambient of the photo's exposure where nothing was seen.
+    """
+    light = np.zeros((count, 3))
+    seen = evidence > 0.05
+    if seen.sum() < 50:
+        light[0] = 1 / 0.28209479177387814
+        return light
+    weight = evidence[seen]
+    color = np.maximum(linear[seen], 1e-4)
+    mean = np.exp(np.average(np.log(color), axis=0, weights=weight))
+    shape = _intensity(
+        (color @ LUMINANCE) / np.exp(template[seen] @ LUMINANCE),
+        normals[seen],
+        visibility(openness[seen]),
+        weight,
+        count,
+    )
+    # half of the deviation from mean skin is put down to the light, half to the skin
+    tone = np.exp(0.5 * (np.log(mean) - np.log(SKIN_LINEAR)))
+    return shape[:, None] * tone
+
+
+def _intensity(
+    target: np.ndarray, normals: np.ndarray, visible: np.ndarray, weight: np.ndarray, count: int
+) -> np.ndarray:
+    """Monochrome SH (count,) with weighted mean shading 1, by robust ridge regression."""
+    target = target / np.average(target, weights=weight)
+    basis = sh_basis(normals, count) * visible[:, None]
+    band = np.floor(np.sqrt(np.arange(count)))
+    # relative to one fully weighted sample each: bands above 0 must earn their keep
+    ridge = np.where(band == 0, 1e-6, np.where(band == 1, 0.02, 0.08)) * weight.sum()
+    robust = np.ones(len(target))
+    for _ in range(5):
+        w = weight * robust
+        matrix = (basis * w[:, None]).T @ basis + np.diag(ridge)
+        solution = np.linalg.solve(matrix, (basis * w[:, None]).T @ target)
+        residual = target - basis @ solution
+        scale = 1.4826 * np.median(np.abs(residual)) + 1e-6
+        robust = 1 / np.maximum(1, np.abs(residual) / (2 * scale))
+    shading = np.maximum(basis @ solution, 0.05)
+    return solution / np.average(shading, weights=weight)

@@ -1,0 +1,201 @@
+"""What the photo shows of each splat: visibility, colour, occlusion, evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..avatar import SurfaceBinding, surface
+from ..hand_model import pose_hand_numpy, vertex_normals
+from ..image.silhouette import rasterize_mesh
+from ..types import Camera, HandPose
+
+DEPTH_TOLERANCE_M = 0.003
+
+
+@dataclass(frozen=True)
+class PosedSurface:
+    """One hand's mesh in the photo's pose.
+
+    Attributes:
+        side: "right" or "left".
+        vertices: (V, 3) camera frame, metres.
+        normals: (V, 3) outward unit normals.
+        faces: (F, 3).
+    """
+
+    side: str
+    vertices: np.ndarray
+    normals: np.ndarray
+    faces: np.ndarray
+
+    def at(self, binding: SurfaceBinding) -> tuple[np.ndarray, np.ndarray]:
+        """Surface points and unit normals (N, 3) at the splats."""
+        corners = self.faces[binding.triangle]
+        weights = binding.barycentric.astype(np.float64)
+        points = np.einsum("nk,nkc->nc", weights, self.vertices[corners])
+        normals = np.einsum("nk,nkc->nc", weights, self.normals[corners])
+        return points, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """The photo at one hand's N splats.
+
+    Attributes:
+        points: (N, 3) camera frame, metres.
+        normals: (N, 3) unit.
+        pixel: (N, 2) projection.
+        color: (N, 3) sRGB of the photo there, arbitrary where evidence is 0.
+        evidence: (N,) 0 hidden ... 1 seen well.
+        openness: (N,) part of the cosine-weighted hemisphere that is unobstructed.
+    """
+
+    points: np.ndarray
+    normals: np.ndarray
+    pixel: np.ndarray
+    color: np.ndarray
+    evidence: np.ndarray
+    openness: np.ndarray
+
+
+def pose_surfaces(hands: tuple[HandPose, ...], level: int) -> list[PosedSurface]:
+    """The meshes of all hands in the photo's pose."""
+    result = []
+    for hand in hands:
+        model = surface(hand.hand_model, hand.side, level)
+        vertices = pose_hand_numpy(model, hand.theta, hand.shape, hand.translation)[0]
+        normals = vertex_normals(vertices, model.faces)
+        result.append(PosedSurface(hand.side, vertices, normals, model.faces))
+    return result
+
+
+def observe(
+    surfaces: list[PosedSurface],
+    bindings: list[SurfaceBinding],
+    pixels: np.ndarray,
+    masks: list[np.ndarray],
+    camera: Camera,
+) -> list[Observation]:
+    """Sample the photo at every splat.
+
+    Args:
+        surfaces: the posed meshes.
+        bindings: splats of each mesh.
+        pixels: (H, W, 3) sRGB in [0, 1].
+        masks: per hand (H, W) in [0, 1], the pixels that show it.
+        camera: the photo's.
+    """
+    vertices = np.concatenate([s.vertices for s in surfaces])
+    starts = np.cumsum([0] + [len(s.vertices) for s in surfaces])
+    faces = np.concatenate([s.faces + k for s, k in zip(surfaces, starts)])
+    depth = rasterize_mesh(vertices, faces, camera).depth
+    openness = _openness(vertices, np.concatenate([s.normals for s in surfaces]), faces)
+    result = []
+    for index, (posed, binding, mask) in enumerate(zip(surfaces, bindings, masks)):
+        points, normals = posed.at(binding)
+        corners = posed.faces[binding.triangle] + starts[index]
+        pixel = camera.project(points)
+        color = sample(pixels, pixel)
+        facing = -(normals * points).sum(1) / np.linalg.norm(points, axis=1)
+        behind = points[:, 2] - sample(_near_depth(depth)[..., None], pixel, nearest=True)[:, 0]
+        inside = (
+            (pixel[:, 0] >= 0)
+            & (pixel[:, 1] >= 0)
+            & (pixel[:, 0] < camera.width)
+            & (pixel[:, 1] < camera.height)
+            & (points[:, 2] > camera.near)
+        )
+        visible = inside & (behind < DEPTH_TOLERANCE_M) & (facing > 0)
+        shown = sample(_shrunk(mask)[..., None], pixel)[:, 0]
+        evidence = visible * smoothstep(facing, 0.08, 0.5) * smoothstep(shown, 0.55, 0.95)
+        result.append(
+            Observation(
+                points,
+                normals,
+                pixel,
+                color,
+                evidence,
+                np.einsum("nk,nk->n", binding.barycentric, openness[corners]),
+            )
+        )
+    return result
+
+
+def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    """0 below ``low``, 1 above ``high``, smooth between."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def sample(image: np.ndarray, pixel: np.ndarray, nearest: bool = False) -> np.ndarray:
+    """(N, C) values of an (H, W, C) image at (N, 2) pixel positions, clamped to its border."""
+    from scipy.ndimage import map_coordinates
+
+    at = [
+        np.clip(pixel[:, 1] - 0.5, 0, image.shape[0] - 1),
+        np.clip(pixel[:, 0] - 0.5, 0, image.shape[1] - 1),
+    ]
+    at = [np.nan_to_num(a) for a in at]
+    order = 0 if nearest else 1
+    return np.stack(
+        [map_coordinates(image[..., c], at, order=order) for c in range(image.shape[2])], axis=1
+    )
+
+
+def _near_depth(depth: np.ndarray) -> np.ndarray:
+    """Depth where uncovered pixels next to the mesh take their neighbour's value."""
+    from scipy.ndimage import maximum_filter
+
+    finite = np.where(np.isfinite(depth), depth, 0)
+    return np.where(np.isfinite(depth), depth, maximum_filter(finite, 3))
+
+
+def _shrunk(mask: np.ndarray) -> np.ndarray:
+    """The mask without its rim, where photo pixels mix hand and background."""
+    from scipy.ndimage import gaussian_filter, minimum_filter
+
+    return gaussian_filter(minimum_filter(mask.astype(np.float64), 3), 0.7)
+
+
+def _openness(vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V,) unobstructed, cosine-weighted part of each vertex's hemisphere (ambient occlusion).
+
+    Depth maps from 48 far cameras around the hands answer which directions are free.
+    """
+    centre = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
+    radius = float(np.linalg.norm(vertices - centre, axis=1).max())
+    size, distance = 160, 50.0
+    focal = 0.48 * size * distance / max(radius, 1e-6)
+    free = np.zeros(len(vertices))
+    total = np.full(len(vertices), 1e-9)
+    for direction in _sphere(48):
+        cosine = np.maximum(normals @ direction, 0)
+        matrix = np.eye(4)
+        matrix[:3, :3] = _frame(-direction)
+        matrix[:3, 3] = -matrix[:3, :3] @ (centre + distance * direction)
+        camera = Camera(focal, focal, size / 2, size / 2, size, size, matrix)
+        depth = _near_depth(rasterize_mesh(vertices, faces, camera).depth)
+        z = vertices @ matrix[2, :3] + matrix[2, 3]
+        column, row = np.clip(camera.project(vertices).astype(int), 0, size - 1).T
+        free += cosine * (z < depth[row, column] + DEPTH_TOLERANCE_M)
+        total += cosine
+    return free / total
+
+
+def _sphere(count: int) -> np.ndarray:
+    """Directions (count, 3) spread evenly (Fibonacci lattice)."""
+    k = np.arange(count) + 0.5
+    z = 1 - 2 * k / count
+    turn = np.pi * (1 + 5**0.5) * k
+    r = np.sqrt(1 - z * z)
+    return np.stack([r * np.cos(turn), r * np.sin(turn), z], axis=1)
+
+
+def _frame(forward: np.ndarray) -> np.ndarray:
+    """Rows of a rotation whose third row is ``forward``."""
+    helper = np.eye(3)[np.argmin(np.abs(forward))]
+    x = np.cross(helper, forward)
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(forward, x), forward])

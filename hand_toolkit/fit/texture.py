@@ -1,0 +1,103 @@
+"""A population template of skin albedo over the hand, and completion of unseen skin.
+
+What the photo does not show is taken from the template, shifted to the person's own tone:
+in log albedo, the difference between person and template is observed on visible skin and
+continued over the surface as the smoothest function that agrees with it (the membrane of
+Perez et al. 2003, on the mesh). Nails, creases and knuckles come from the template, tone and
+its slow changes from the person.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+TEMPLATE_FILE = Path(__file__).with_name("skin_template.npz")
+SIZE = 384
+RANGE = 1.6
+LIGHT_SKIN, DARK_SKIN = 0.42, 0.10
+"""Linear luminance of albedo at which the light and the dark template apply alone."""
+
+
+@lru_cache(maxsize=1)
+def _maps() -> tuple[np.ndarray, np.ndarray]:
+    with np.load(TEMPLATE_FILE, allow_pickle=False) as data:
+        light, dark = ((data[k].astype(np.float64) / 127.5 - 1) * RANGE for k in ("light", "dark"))
+    return light, dark
+
+
+def template_log_albedo(uv: np.ndarray, luminance: float) -> np.ndarray:
+    """Log linear albedo relative to the hand's median, of skin of a given luminance.
+
+    Args:
+        uv: (N, 2) on the default hand's layout.
+        luminance: linear luminance of the person's albedo, in [0, 1].
+
+    Returns:
+        (N, 3).
+    """
+    from scipy.ndimage import map_coordinates
+
+    span = np.log(LIGHT_SKIN) - np.log(DARK_SKIN)
+    darkness = (np.log(LIGHT_SKIN) - np.log(max(luminance, 1e-4))) / span
+    darkness = float(np.clip(darkness, 0, 1))
+    light, dark = _maps()
+    blend = light * (1 - darkness) + dark * darkness
+    at = [(1 - uv[:, 1]) * SIZE - 0.5, uv[:, 0] * SIZE - 0.5]
+    return np.stack(
+        [map_coordinates(blend[..., c], at, order=1, mode="nearest") for c in range(3)], axis=1
+    )
+
+
+def complete_log_albedo(
+    observed: np.ndarray,
+    evidence: np.ndarray,
+    template: np.ndarray,
+    corners: np.ndarray,
+    barycentric: np.ndarray,
+    faces: np.ndarray,
+    smoothness: float = 1.5,
+) -> np.ndarray:
+    """Log albedo of every splat: the template plus the person's smooth difference from it.
+
+    Args:
+        observed: (N, 3) log albedo; only used where ``evidence`` is positive.
+        evidence: (N,) weight of each observation, 0 to 1.
+        template: (N, 3) log albedo of the template at the splats.
+        corners: (N, 3) vertices of each splat's triangle.
+        barycentric: (N, 3).
+        faces: (F, 3) of the mesh.
+        smoothness: weight of the membrane against one fully observed splat.
+
+    Returns:
+        (N, 3). A hand without any evidence gets the template as it is.
+    """
+    import scipy.sparse as sparse
+    from scipy.sparse.linalg import splu
+
+    seen = evidence > 0.02
+    if not seen.any():
+        return template
+    difference = observed[seen] - template[seen]
+    middle = np.median(difference, axis=0)
+    # rings, paint and misjudged background must not tint the rest of the hand
+    difference = middle + np.clip(difference - middle, -0.6, 0.6)
+    vertices = int(faces.max()) + 1
+    rows = np.repeat(np.arange(int(seen.sum())), 3)
+    sample = sparse.csr_matrix(
+        (barycentric[seen].ravel(), (rows, corners[seen].ravel())), (int(seen.sum()), vertices)
+    )
+    weight = sparse.diags(evidence[seen] ** 2)
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    ones = np.ones(len(edges))
+    adjacency = sparse.csr_matrix((ones, (edges[:, 0], edges[:, 1])), (vertices, vertices))
+    adjacency = adjacency.maximum(adjacency.T)
+    degree = np.asarray(adjacency.sum(1)).ravel()
+    laplacian = sparse.diags(degree) - adjacency
+    anchor = 1e-4 * sparse.identity(vertices)
+    matrix = sample.T @ weight @ sample + smoothness * laplacian + anchor
+    right = sample.T @ (weight @ (difference - middle))
+    field = splu(matrix.tocsc()).solve(right) + middle
+    return template + np.einsum("nk,nkc->nc", barycentric, field[corners])
