@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .base import HandModel, HandModelProvider, PosedHand
+from .default import load_default_forearm
 from .limits import (
     clamp_theta,
     compose,
@@ -27,6 +28,7 @@ __all__ = [
     "finger_theta",
     "joint_frames",
     "limit_loss",
+    "load_default_forearm",
     "load_hand_model",
     "pose_hand",
     "pose_hand_numpy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from .base import HandModel
 from .surface import mirrored, triangles_of
 
 DATA_FILE = Path(__file__).with_name("default_hand.npz")
+FOREARM_FILE = Path(__file__).with_name("default_forearm.npz")
 
 
 class DefaultHandProvider:
@@ -25,27 +27,49 @@ class DefaultHandProvider:
             InputError: an unknown side.
         """
         side_index(side)
-        with np.load(DATA_FILE, allow_pickle=False) as data:
-            weights = data["weights"].astype(np.float64)
-            weights /= weights.sum(1, keepdims=True)
-            quads, uv_quads = data["quads"].astype(np.int32), data["uv_quads"].astype(np.int32)
-            right = HandModel(
-                name=self.name,
-                side="right",
-                level=0,
-                template=data["template"],
-                faces=triangles_of(quads),
-                uvs=data["uvs"],
-                uv_faces=triangles_of(uv_quads),
-                weights=weights.astype(np.float32),
-                shape_names=tuple(str(name) for name in data["shape_names"]),
-                shape_dirs=data["shape_dirs"].astype(np.float32),
-                shape_sigmas=data["shape_sigmas"],
-                keypoint_template=data["keypoint_template"],
-                keypoint_dirs=data["keypoint_dirs"],
-                licence=str(data["licence"]),
-                atlas_uvs=data["atlas_uvs"],
-                quads=quads,
-                uv_quads=uv_quads,
-            )
-            return right if side == "right" else mirrored(right, data["left_atlas_uvs"])
+        return _read(DATA_FILE, side)
+
+
+def load_default_forearm(side: str = "right") -> HandModel:
+    """The default hand with its forearm, for rendering.
+
+    The first 1609 vertices are the hand's, those of the forearm follow the wrist alone.
+    ``uvs`` are the MakeHuman atlas's; each side has its own place there.
+
+    Raises:
+        InputError: an unknown side.
+    """
+    side_index(side)
+    return _read(FOREARM_FILE, side)
+
+
+def _read(path: Path, side: str) -> HandModel:
+    with np.load(path, allow_pickle=False) as data:
+        weights = data["weights"].astype(np.float64)
+        weights /= weights.sum(1, keepdims=True)
+        quads, uv_quads = data["quads"].astype(np.int32), data["uv_quads"].astype(np.int32)
+        forearm = "atlas_uvs" not in data
+        right = HandModel(
+            name="default_forearm" if forearm else DefaultHandProvider.name,
+            side="right",
+            level=0,
+            template=data["template"],
+            faces=triangles_of(quads),
+            uvs=data["uvs"],
+            uv_faces=triangles_of(uv_quads),
+            weights=weights.astype(np.float32),
+            shape_names=tuple(str(name) for name in data["shape_names"]),
+            shape_dirs=data["shape_dirs"].astype(np.float32),
+            shape_sigmas=data["shape_sigmas"],
+            keypoint_template=data["keypoint_template"],
+            keypoint_dirs=data["keypoint_dirs"],
+            licence=str(data["licence"]),
+            atlas_uvs=None if forearm else data["atlas_uvs"],
+            quads=quads,
+            uv_quads=uv_quads,
+        )
+        if side == "right":
+            return right
+        if forearm:
+            return dataclasses.replace(mirrored(right), uvs=data["left_uvs"])
+        return mirrored(right, data["left_atlas_uvs"])

