@@ -246,8 +246,8 @@ def _motion_from(arrays: dict[str, np.ndarray], name: str) -> Motion:
     if poses.ndim == 3 and poses.shape[1:] == (16, 3):
         return _one_hand(poses, arrays.get("trans"), arrays, fps, name)
     raise InputError(
-        f"poses has shape {poses.shape}; accepted are (T, 16, 3), (T, 2, 16, 3), (T, 48) or AMASS's "
-        "(T, 156)"
+        f"poses has shape {poses.shape}; accepted are (T, 16, 3), (T, 2, 16, 3), (T, 48) or "
+        "AMASS's (T, 156)"
     )
 
 

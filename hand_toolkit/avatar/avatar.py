@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from ..errors import InputError
 from ..types import Camera, Splats, _check, _check_side, _finite, _Repr
 from . import lighting
 from .binding import SurfaceBinding, place, triangle_frames
+
+if TYPE_CHECKING:
+    from ..hand_model import HandModel
 
 DISPLAY_THETA = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 """Wrist rotation that shows a right hand upright, palm to a camera that looks along +z."""
@@ -242,7 +246,7 @@ class Avatar(_Repr):
 
 
 @cache
-def surface(hand_model: str, side: str, level: int):  # type: ignore[no-untyped-def]
+def surface(hand_model: str, side: str, level: int) -> HandModel:
     """The mesh that carries splats: the hand model of that side at that level."""
     from ..hand_model import load_hand_model
 

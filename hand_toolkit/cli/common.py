@@ -66,7 +66,7 @@ def parse_size(ctx: click.Context, param: click.Parameter, value: str | None) ->
     try:
         width, height = (int(v) for v in value.lower().split("x"))
     except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no size; give WIDTHxHEIGHT, e.g. 640x480") from error
+        raise click.BadParameter(f"{value!r} is no size; give WxH, e.g. 640x480") from error
     if not (1 <= width <= 16384 and 1 <= height <= 16384):
         raise click.BadParameter(f"{value} is out of range; accepted is 1 to 16384 pixels a side")
     return width, height
