@@ -10,12 +10,10 @@ from hand_toolkit.hookspecs import hookimpl
 
 @hookimpl
 def register_pose_sources(register: Callable[[Any], None]) -> None:
-    """MediaPipe and pose files."""
-    from .file_source import FileSource
+    """MediaPipe."""
     from .mediapipe_source import MediapipeSource
 
     register(MediapipeSource())
-    register(FileSource())
 
 
 @hookimpl

@@ -1,0 +1,250 @@
+"""The hand as a chain of hinges, with analytic derivatives, in numpy and batched.
+
+A finger has three joints with up to three hinges each, 26 in all, so a keypoint's derivative
+with respect to an angle is the hinge's axis crossed with the arm from its joint (the geometric
+Jacobian, Craig, Introduction to Robotics, section 5.7). Only right hands are handled; a left
+hand is fitted as its mirror image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..conventions import MANO_PARENTS
+from ..hand_model import HandModel
+from ..hand_model.limits import FREE_AXIS, FREE_JOINT, joint_frames
+
+FIRST_KEYPOINT = np.array([1, 5, 9, 13, 17])
+"""Keypoint of the first joint of each finger, thumb to little finger."""
+
+FIRST_JOINT = np.array([13, 1, 4, 10, 7])
+"""MANO joint of the first joint of each finger."""
+
+PALM = np.array([0, 5, 9, 13, 17])
+"""Keypoints that move as one: the wrist and the four knuckles."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A batch of hands.
+
+    Attributes:
+        rotation: (B, 3, 3) wrist, camera axes.
+        translation: (B, 3) wrist, metres.
+        angles: (B, 26) hinge angles, radians.
+        shape: (B, S) shape parameters.
+    """
+
+    rotation: np.ndarray
+    translation: np.ndarray
+    angles: np.ndarray
+    shape: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.angles)
+
+    def take(self, rows: np.ndarray) -> State:
+        """Some of the batch."""
+        return State(
+            self.rotation[rows], self.translation[rows], self.angles[rows], self.shape[rows]
+        )
+
+    def moved(self, step: np.ndarray) -> State:
+        """The state after a step (B, 6 + 26 + S) of the solver; the turn is on the left."""
+        return State(
+            rotation_matrix(step[:, :3]) @ self.rotation,
+            self.translation + step[:, 3:6],
+            self.angles + step[:, 6:32],
+            self.shape + step[:, 32:],
+        )
+
+    @staticmethod
+    def stack(states: list[State]) -> State:
+        """One batch of several."""
+        return State(
+            np.concatenate([s.rotation for s in states]),
+            np.concatenate([s.translation for s in states]),
+            np.concatenate([s.angles for s in states]),
+            np.concatenate([s.shape for s in states]),
+        )
+
+
+@dataclass(frozen=True)
+class Posed:
+    """Keypoints of a batch, relative to the wrist, with derivatives.
+
+    Attributes:
+        points: (B, 21, 3) camera axes, metres.
+        jacobian: (B, 21, 3, 3 + 26 + S), with respect to the wrist's turn, angles and shape.
+        frames: (B, 5, 4, 3, 3) rotation of each finger's bones: palm, then three phalanges.
+        hinge_axes: (B, 5, 3, 3, 3) axis of hinge s of joint k of finger f, [f, k, s].
+    """
+
+    points: np.ndarray
+    jacobian: np.ndarray
+    frames: np.ndarray
+    hinge_axes: np.ndarray
+
+
+def rotation_matrix(axis_angle: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) rotations of (..., 3) axis-angles."""
+    angle = np.linalg.norm(axis_angle, axis=-1)[..., None, None]
+    cross = _cross_matrix(axis_angle)
+    return (
+        np.eye(3)
+        + np.sinc(angle / np.pi) * cross
+        + 0.5 * np.sinc(angle / (2 * np.pi)) ** 2 * (cross @ cross)
+    )
+
+
+def _cross_matrix(vectors: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) with M(v) w = v x w."""
+    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+    zero = np.zeros_like(x)
+    rows = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1)
+    return rows.reshape(*vectors.shape[:-1], 3, 3)
+
+
+class HandChain:
+    """A right-hand model's keypoints and vertices as functions of hinge angles and shape."""
+
+    def __init__(self, model: HandModel) -> None:
+        self.model = model
+        self.shape_count = len(model.shape_names)
+        self.size = 6 + 26 + self.shape_count
+        self.rest = model.keypoint_template.astype(float)
+        self.rest_dirs = model.keypoint_dirs.astype(float)
+        chain = FIRST_KEYPOINT[:, None] + np.arange(4)
+        # Bone k of finger f starts at its joint k - 1 (the wrist for k = 0) and ends at joint k.
+        starts = np.concatenate([np.zeros((5, 1), dtype=int), chain[:, :3]], axis=1)
+        self.bones = self.rest[chain] - self.rest[starts]
+        self.bone_dirs = self.rest_dirs[:, chain] - self.rest_dirs[:, starts]
+        self._hinges()
+
+    def _hinges(self) -> None:
+        """Slot tables (finger, joint, order) of the 26 hinges, unused slots with axis 0."""
+        axes, joints = joint_frames()[FREE_JOINT, FREE_AXIS], FREE_JOINT + 1
+        self.slot_axes = np.zeros((5, 3, 3, 3))
+        self.slot_angle = np.full((5, 3, 3), -1)
+        finger_of = {int(j): f for f, j in enumerate(FIRST_JOINT)}
+        filled: dict[int, int] = {}
+        for number, (axis, joint) in enumerate(zip(axes, joints)):
+            level = (int(joint) - 1) % 3
+            finger = finger_of[int(joint) - level]
+            slot = filled.get(int(joint), 0)
+            filled[int(joint)] = slot + 1
+            self.slot_axes[finger, level, slot] = axis
+            self.slot_angle[finger, level, slot] = number
+        used = self.slot_angle >= 0
+        self.used = np.argwhere(used)
+        self.used_angle = self.slot_angle[used]
+        self._cross = _cross_matrix(self.slot_axes)
+        self._cross2 = self._cross @ self._cross
+
+    def pose(self, state: State, derivatives: bool = True) -> Posed:
+        """Keypoints relative to the wrist, and their derivatives."""
+        batch = len(state)
+        slot_angles = np.where(
+            self.slot_angle >= 0, state.angles[:, np.maximum(self.slot_angle, 0)], 0.0
+        )[..., None, None]
+        turns = (
+            np.eye(3) + np.sin(slot_angles) * self._cross + (1 - np.cos(slot_angles)) * self._cross2
+        )
+        frame = np.repeat(state.rotation[:, None], 5, axis=1)
+        frames = [frame]
+        axes = np.empty((batch, 5, 3, 3, 3))
+        for level in range(3):
+            for slot in range(3):
+                axes[:, :, level, slot] = np.einsum(
+                    "bfij,fj->bfi", frame, self.slot_axes[:, level, slot]
+                )
+                frame = frame @ turns[:, :, level, slot]
+            frames.append(frame)
+        stacked = np.stack(frames, axis=2)
+        bones = self.bones + np.tensordot(state.shape, self.bone_dirs, 1)
+        arms = (stacked @ bones[..., None])[..., 0]
+        chain = np.cumsum(arms, axis=2)
+        points = np.concatenate([np.zeros((batch, 1, 3)), chain.reshape(batch, 20, 3)], axis=1)
+        jacobian = np.empty((0,))
+        if derivatives:
+            jacobian = np.zeros((batch, 21, 3, self.size - 3))
+            jacobian[..., :3] = -_cross_matrix(points)
+            finger, level, slot = self.used.T
+            for tip in range(4):
+                arm = chain[:, finger, tip] - chain[:, finger, level]
+                moved = np.cross(axes[:, finger, level, slot], arm)
+                moved[:, level >= tip] = 0.0
+                jacobian[:, FIRST_KEYPOINT[finger] + tip, :, 3 + self.used_angle] = moved.transpose(
+                    1, 0, 2
+                )
+            # d(arm)/d(shape) summed along the finger; (B, 5, 4, 3, S).
+            by_shape = np.cumsum(stacked @ self.bone_dirs.transpose(1, 2, 3, 0)[None], axis=2)
+            jacobian[:, 1:, :, 29:] = by_shape.reshape(batch, 20, 3, self.shape_count)
+        return Posed(points, jacobian, stacked, axes)
+
+    def vertices(
+        self, state: State, posed: Posed, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Some vertices of each hand, relative to the wrist, with derivatives.
+
+        Pose blend shapes, where a model has them, are left out: they move the outline by
+        less than a pixel.
+
+        Args:
+            state: B hands.
+            posed: the result of :meth:`pose` for them, with derivatives.
+            rows: (B, N) vertex indices.
+
+        Returns:
+            points: (B, N, 3) metres.
+            jacobian: (B, N, 3, 3 + 26 + S).
+        """
+        model = self.model
+        batch, count = rows.shape
+        dirs = model.shape_dirs[:, rows].astype(float)  # (S, B, N, 3)
+        rest = model.template[rows] + np.einsum("bs,sbni->bni", state.shape, dirs)
+        keys = self.rest + np.tensordot(state.shape, self.rest_dirs, 1)
+        weights = model.weights[rows].astype(float)
+        points = weights[..., :1] * (rest @ state.rotation.transpose(0, 2, 1))
+        rotated_dirs = dirs.transpose(1, 2, 3, 0)  # (B, N, 3, S)
+        jacobian = np.zeros((batch, count, 3, self.size - 3))
+        jacobian[..., 29:] = weights[:, :, 0, None, None] * (state.rotation[:, None] @ rotated_dirs)
+        for finger in range(5):
+            for level in range(3):
+                joint, key = FIRST_JOINT[finger] + level, FIRST_KEYPOINT[finger] + level
+                weight = weights[:, :, joint, None]
+                if not (weight > 1e-4).any():
+                    continue
+                frame = posed.frames[:, finger, level + 1]
+                local = rest - keys[:, None, key]
+                moved = posed.points[:, None, key] + local @ frame.transpose(0, 2, 1)
+                points = points + weight * moved
+                local_dirs = rotated_dirs - self.rest_dirs[:, key].T
+                by_shape = posed.jacobian[:, None, key, :, 29:] + frame[:, None] @ local_dirs
+                jacobian[..., 29:] += weight[..., None] * by_shape
+                for up in range(level + 1):
+                    root = posed.points[:, None, FIRST_KEYPOINT[finger] + up]
+                    for slot in range(3):
+                        number = self.slot_angle[finger, up, slot]
+                        if number >= 0:
+                            axis = posed.hinge_axes[:, None, finger, up, slot]
+                            jacobian[..., 3 + number] += weight * np.cross(axis, moved - root)
+        jacobian[..., :3] = -_cross_matrix(points)
+        return points, jacobian
+
+    def theta(self, state: State) -> np.ndarray:
+        """(B, 16, 3) MANO axis-angle of the batch."""
+        from scipy.spatial.transform import Rotation
+
+        posed = self.pose(state, derivatives=False)
+        world = np.empty((len(state), 16, 3, 3))
+        world[:, 0] = state.rotation
+        for finger in range(5):
+            for level in range(3):
+                world[:, FIRST_JOINT[finger] + level] = posed.frames[:, finger, level + 1]
+        local = world.copy()
+        parents = world[:, MANO_PARENTS[1:]]
+        local[:, 1:] = parents.swapaxes(-1, -2) @ world[:, 1:]
+        return Rotation.from_matrix(local.reshape(-1, 3, 3)).as_rotvec().reshape(-1, 16, 3)
