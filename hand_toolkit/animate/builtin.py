@@ -61,12 +61,12 @@ def finger_pose(pose: Pose | str, spread: float = 0.0) -> np.ndarray:
         if pose not in POSES:
             raise InputError(f"unknown pose {pose!r}; accepted are: {', '.join(POSES)}")
         pose = POSES[pose]
-    from ..hand_model import finger_theta
+    from ..hand_model.limits import finger_theta
 
     fan = {"index": 1.0, "middle": 0.25, "ring": -0.6, "pinky": -1.2}
     return finger_theta(
-        {f: np.radians(a) for f, a in pose.items()},
-        {f: np.radians(spread * k) for f, k in fan.items()},
+        {f: [float(np.radians(x)) for x in a] for f, a in pose.items()},
+        {f: float(np.radians(spread * k)) for f, k in fan.items()},
     )
 
 

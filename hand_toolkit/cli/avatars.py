@@ -1,0 +1,123 @@
+"""``render``, ``info``, ``export``, ``formats``, ``import`` and ``view``: avatars and their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .common import parse_background, parse_size, progress_option, reporting
+
+_input = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("avatar", type=_input)
+@click.option(
+    "-o",
+    "--output",
+    type=_input,
+    required=True,
+    help="A picture (.png .jpg .webp), a video (.mp4 ...), or a folder for numbered pictures.",
+)
+@click.option("--pose", type=_input, help="Pose file of 'hand-toolkit pose' or any motion .npz.")
+@click.option("--frame", type=click.IntRange(0), help="Which frame of --pose.  [default: 0]")
+@click.option("--motion", help="A built-in motion or a motion file; see 'hand-toolkit plugins'.")
+@click.option(
+    "--camera",
+    default="auto",
+    show_default=True,
+    help="auto, front, back, turntable, photo (where the photo was taken from), from-pose (as "
+    "--pose estimated it) or a .json file.",
+)
+@click.option(
+    "--size",
+    callback=parse_size,
+    help="WIDTHxHEIGHT.  [default: the camera's own, else 768x768]",
+)
+@click.option(
+    "--background", default="#292a2c", show_default=True, help="A colour, or 'transparent'."
+)
+@click.option(
+    "--light",
+    default="baked",
+    show_default=True,
+    help="baked (as photographed), photo (the photo's light on the posed hand), studio, an "
+    "equirectangular .hdr, or SH coefficients as .json.",
+)
+@click.option("--fps", type=click.FloatRange(0.1, 1000), help="Frame rate of the video.")
+@click.option(
+    "--side",
+    type=click.Choice(["right", "left", "both", "photo"]),
+    default="photo",
+    show_default=True,
+    help="Hands to show; 'photo' takes those that the photo showed.",
+)
+@progress_option
+def render(avatar: Path, output: Path, progress: str, background: str, **options: Any) -> None:
+    """Draw an avatar: a picture, a turntable, a motion, or another photo's pose.
+
+    \b
+    hand-toolkit render me.hand -o me.png
+    hand-toolkit render me.hand -o turn.mp4 --camera turntable
+    hand-toolkit render me.hand -o wave.mp4 --motion wave
+    hand-toolkit pose other.jpg -o other.npz
+    hand-toolkit render me.hand -o as_other.png --pose other.npz --camera from-pose
+    """
+    from ..avatar import Avatar
+    from ..show import render_to_file
+
+    loaded = Avatar.load(avatar)
+    with reporting(progress) as tell:
+        summary = render_to_file(
+            loaded, output, background=parse_background(background), progress=tell, **options
+        )
+    click.echo(f"{output}: {summary}")
+
+
+@click.command()
+@click.argument("avatar", type=_input)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def info(avatar: Path, as_json: bool) -> None:
+    """Say what is in an avatar file."""
+    import json
+
+    import numpy as np
+
+    from ..avatar import Avatar
+
+    loaded = Avatar.load(avatar)
+    data: dict[str, Any] = {
+        "file": avatar.name,
+        "bytes": avatar.stat().st_size,
+        "hand_model": loaded.hand_model,
+        "mesh_level": loaded.level,
+        "splats": len(loaded),
+        "hands": {
+            h.side: {
+                "made_from": "the photo" if h.observed else "the other hand, mirrored",
+                "splats": len(h),
+                "seen": f"{100 * float(np.mean(h.evidence > 0.5)):.0f}% of the splats",
+                "shape": [round(float(v), 4) for v in h.shape],
+            }
+            for h in loaded.hands
+        },
+        "photo": f"{loaded.camera.width}x{loaded.camera.height}, focal length "
+        f"{loaded.camera.fx:.0f} px",
+        **{k: v for k, v in loaded.provenance.items() if k != "photo"},
+        "photo_name": loaded.provenance.get("photo", ""),
+    }
+    if as_json:
+        click.echo(json.dumps(data, indent=1))
+        return
+    for key, value in data.items():
+        if isinstance(value, dict):
+            for side, entry in value.items():
+                shown = ", ".join(f"{k} {v}" for k, v in entry.items() if k != "shape")
+                click.echo(f"{side + ' hand:':<14}{shown}")
+        else:
+            click.echo(f"{key.replace('_', ' ') + ':':<14}{value}")
+
+
+COMMANDS = (render, info)

@@ -1,0 +1,121 @@
+"""``fit`` and ``pose``: from pictures to avatars and poses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .common import check_output, progress_option, reporting, seed_option
+
+_input = click.Path(path_type=Path)
+
+
+def _pose_options(command: Any) -> Any:
+    """Options of everything that looks for hands."""
+    for option in (
+        click.option(
+            "--pose-source",
+            default="mediapipe",
+            show_default=True,
+            help="Who finds the hands; see 'hand-toolkit plugins'.",
+        ),
+        click.option(
+            "--hand-model",
+            default="default",
+            show_default=True,
+            help="'default', or 'mano' after 'hand-toolkit import-mano'.",
+        ),
+        click.option(
+            "--hands",
+            type=click.Choice(["auto", "left", "right", "both"]),
+            default="auto",
+            show_default=True,
+            help="Which hands to look for.",
+        ),
+        click.option(
+            "--focal",
+            "focal_px",
+            type=click.FloatRange(1, 1e6),
+            help="Focal length in pixels. Default: the photo's EXIF, else a usual phone's.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("photo", type=_input)
+@click.option("-o", "--output", type=_input, required=True, help="The avatar, a .hand file.")
+@_pose_options
+@click.option(
+    "--method",
+    default="auto",
+    show_default=True,
+    help="How appearance is fitted; 'auto' takes the best that is installed.",
+)
+@click.option("--mask", type=_input, help="Picture of the hands' outline; wins over --segmenter.")
+@click.option("--segmenter", default="grabcut", show_default=True, help="Who outlines the hands.")
+@click.option(
+    "--quality",
+    type=click.Choice(["draft", "standard", "high"]),
+    default="standard",
+    show_default=True,
+    help="Splats, working size and refinement steps.",
+)
+@click.option("--report", type=_input, help="Folder for pictures and figures of the fit.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+@seed_option
+@progress_option
+def fit(photo: Path, output: Path, report: Path | None, progress: str, **options: Any) -> None:
+    """Make an avatar of the hand, or the two hands, in PHOTO.
+
+    \b
+    hand-toolkit fit photo.jpg -o me.hand
+    hand-toolkit fit photo.jpg -o me.hand --report report/
+    """
+    check_output(output, (".hand",))
+    from ..pipeline import METHODS, fit_photo
+
+    if options["method"] == "auto":
+        options["method"] = METHODS[0]
+    with reporting(progress) as tell:
+        result = fit_photo(photo, report=report, progress=tell, **options)
+        result.avatar.save(output)
+    hands = ", ".join(
+        f"{h.side} ({'seen' if h.observed else 'mirrored'})" for h in result.avatar.hands
+    )
+    click.echo(f"{output}: {len(result.avatar)} splats, hands: {hands}")
+    if report:
+        click.echo(f"{report}/sheet.png shows the fit")
+
+
+@click.command()
+@click.argument("source", type=_input, metavar="PHOTO|VIDEO|FOLDER")
+@click.option("-o", "--output", type=_input, required=True, help="The motion, an .npz file.")
+@_pose_options
+@click.option("--avatar", type=_input, help="Keep the hand shape of this .hand file.")
+@click.option(
+    "--smooth/--no-smooth", default=True, show_default=True, help="One-Euro filter; video only."
+)
+@seed_option
+@progress_option
+def pose(source: Path, output: Path, progress: str, **options: Any) -> None:
+    """Estimate the hands' poses in a photo, a video or every picture of a folder.
+
+    The .npz has, sides in the order right, left: poses (T,2,16,3) rad, trans (T,2,3) m,
+    present (T,2), keypoints_2d (T,2,21,2) px, joints_cam_m (T,2,21,3), confidence (T,2),
+    camera (T,4) fx fy cx cy, size (T,2) width height, shape (T,2,S), frames (names), fps.
+    """
+    check_output(output, (".npz",))
+    from ..capture import capture_motion
+
+    with reporting(progress) as tell:
+        summary = capture_motion(source, output, progress=tell, **options)
+    click.echo(f"{output}: {summary}")
+
+
+COMMANDS = (fit, pose)

@@ -1,0 +1,7 @@
+"""``synth``, ``train`` and ``evaluate``: the learned prior."""
+
+from __future__ import annotations
+
+import click
+
+COMMANDS: tuple[click.Command, ...] = ()

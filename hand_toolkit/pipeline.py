@@ -1,0 +1,303 @@
+"""The way of the data, written once: photo -> pose -> mask -> fit -> avatar."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .conventions import SIDES
+from .errors import InputError
+from .types import Camera, HandPose, Photo, PoseEstimate, Rendering, Splats
+
+if TYPE_CHECKING:
+    from .avatar import Avatar
+
+Progress = Callable[[float, str], None]
+METHODS = ("texture",)
+QUALITIES = {"draft": (1, 384, 40), "standard": (None, 640, 120), "high": (4, 1024, 200)}
+"""Quality -> splats per triangle (None: by size), working size in pixels, refinement steps."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What :func:`fit_photo` made, with everything a report shows.
+
+    Attributes:
+        avatar: the avatar.
+        photo: the decoded picture.
+        estimate: hands and camera.
+        mask: (H, W) in [0, 1].
+        labels: (H, W) int32 index of the hand shown, -1 for none.
+        seconds: time by stage.
+    """
+
+    avatar: Avatar
+    photo: Photo
+    estimate: PoseEstimate
+    mask: np.ndarray
+    labels: np.ndarray
+    seconds: dict[str, float]
+
+
+def fit(photo: str | Path | Photo, **options: Any) -> Avatar:
+    """One photo to an avatar; see :func:`fit_photo` for the options."""
+    return fit_photo(photo, **options).avatar
+
+
+def fit_photo(
+    photo: str | Path | Photo,
+    *,
+    pose: PoseEstimate | None = None,
+    pose_source: str = "mediapipe",
+    hand_model: str = "default",
+    hands: str = "auto",
+    method: str = METHODS[0],
+    mask: str | Path | np.ndarray | None = None,
+    segmenter: str = "grabcut",
+    focal_px: float | None = None,
+    quality: str = "standard",
+    seed: int = 0,
+    device: str = "auto",
+    report: str | Path | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit an avatar to one photo of one or two hands.
+
+    Args:
+        photo: a path or a decoded picture.
+        pose: hands and camera, where already known; else the pose source finds them.
+        pose_source: name of an installed pose source.
+        hand_model: name of an installed hand model.
+        hands: "auto", "left", "right" or "both".
+        method: one of ``METHODS``.
+        mask: a mask file or (H, W) array that wins over the segmenter.
+        segmenter: name of an installed segmenter.
+        focal_px: focal length in pixels; None takes the photo's EXIF or a default.
+        quality: "draft", "standard" or "high".
+        seed: random seed.
+        device: "auto", "cpu" or "cuda".
+        report: folder for the report; see :mod:`hand_toolkit.report`.
+        progress: called with the part done, 0 to 1, and a message; may raise to stop.
+
+    Raises:
+        InputError: a picture, mask or option that cannot be used.
+        NoHandError: no hand was found.
+    """
+    from .fit.one_photo import TextureConfig, fit_texture
+    from .fit.optimize import OptimizeConfig
+    from .image import hand_silhouettes, label_hands, load_mask, load_photo, segment_photo
+    from .pose import estimate_pose
+
+    tell = progress or (lambda fraction, message: None)
+    if method not in METHODS:
+        raise InputError(f"unknown method {method!r}; accepted are: {', '.join(METHODS)}")
+    if quality not in QUALITIES:
+        raise InputError(f"unknown quality {quality!r}; accepted are: {', '.join(QUALITIES)}")
+    device = pick_device(device)
+    seconds = {}
+    start = time.perf_counter()
+    tell(0.0, "reading the photo")
+    picture = photo if isinstance(photo, Photo) else load_photo(photo)
+    if isinstance(mask, (str, Path)):
+        mask = load_mask(mask, picture.size)
+    seconds["read"] = time.perf_counter() - start
+
+    start = time.perf_counter()
+    estimate = pose or estimate_pose(
+        picture,
+        source=pose_source,
+        hand_model=hand_model,
+        hands=hands,
+        focal_px=focal_px,
+        mask=mask,
+        seed=seed,
+        progress=lambda fraction, message: tell(0.02 + 0.38 * fraction, message),
+    )
+    seconds["pose"] = time.perf_counter() - start
+
+    start = time.perf_counter()
+    tell(0.4, "finding the hand's outline")
+    silhouettes, nearest = hand_silhouettes(hand_meshes(estimate), estimate.camera)
+    found = segment_photo(picture, estimate, silhouettes, segmenter=segmenter, mask=mask)
+    labels = label_hands(found, nearest)
+    seconds["mask"] = time.perf_counter() - start
+
+    start = time.perf_counter()
+    per_face, size, steps = QUALITIES[quality]
+    config = TextureConfig(per_face, size, OptimizeConfig(steps=steps))
+    avatar = fit_texture(
+        picture,
+        found,
+        labels,
+        estimate,
+        config,
+        device,
+        lambda fraction, message: tell(0.45 + 0.5 * fraction, message),
+    )
+    seconds["fit"] = time.perf_counter() - start
+    from . import __version__
+
+    tell(0.96, "drawing the preview")
+    provenance = {
+        **avatar.provenance,
+        "toolkit": f"hand-toolkit {__version__}",
+        "pose_source": pose_source if pose is None else "given",
+        "quality": quality,
+        "seed": str(seed),
+        "scale": "metric scale from the hand model's size prior"
+        if focal_px is None and picture.focal_px is None
+        else "metric scale from the hand model's size prior, focal length known",
+    }
+    avatar = dataclasses.replace(avatar, provenance=provenance)
+    avatar = dataclasses.replace(avatar, preview=preview_png(avatar))
+    result = FitResult(avatar, picture, estimate, found, labels, seconds)
+    if report is not None:
+        from .report import write_report
+
+        tell(0.97, "writing the report")
+        write_report(result, Path(report))
+    tell(1.0, "done")
+    return result
+
+
+def hand_meshes(estimate: PoseEstimate, level: int = 1) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Vertices (V, 3) in the camera frame and faces (F, 3) of every hand of an estimate."""
+    from .fit.observe import pose_surfaces
+
+    return [(s.vertices, s.faces) for s in pose_surfaces(estimate.hands, level)]
+
+
+def pick_device(device: str) -> str:
+    """ "cpu" or "cuda" for "auto", "cpu" or "cuda".
+
+    Raises:
+        InputError: another word, or CUDA asked for and not there.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise InputError(f"unknown device {device!r}; accepted are auto, cpu and cuda")
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise InputError("no CUDA device was found; use --device cpu or auto")
+    return "cuda" if there else "cpu"
+
+
+def source_view(avatar: Avatar) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Camera]:
+    """θ, translation and camera of the photo that the avatar was fitted to, observed hands."""
+    hands = [h for h in avatar.hands if h.observed] or list(avatar.hands)
+    return (
+        {h.side: h.source_theta for h in hands},
+        {h.side: h.source_translation for h in hands},
+        avatar.camera,
+    )
+
+
+def shown_upright(
+    avatar: Avatar, theta: np.ndarray | None = None, sides: tuple[str, ...] | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """θ and translation of the avatar's hands standing side by side, palms to the camera.
+
+    Args:
+        avatar: the avatar.
+        theta: (16, 3) finger pose of a right hand; the left gets its mirror image. None: relaxed.
+        sides: which hands; None takes those the photo showed.
+    """
+    from .animate import finger_pose
+    from .animate.motion import _rest_translation
+    from .avatar import display_theta
+    from .conventions import mirror_theta
+
+    base = finger_pose("relaxed", 4.0) if theta is None else theta
+    if sides is None:
+        sides = tuple(h.side for h in avatar.hands if h.observed) or avatar.sides
+    poses = {s: display_theta(s, base if s == "right" else mirror_theta(base)) for s in sides}
+    rest = _rest_translation()
+    where = {s: rest[SIDES.index(s)] * (len(sides) > 1) for s in sides}
+    return poses, where
+
+
+def picture_of(
+    avatar: Avatar,
+    theta: dict[str, np.ndarray],
+    translation: dict[str, np.ndarray],
+    camera: Camera,
+    background: tuple[float, float, float] | None = (0.0, 0.0, 0.0),
+    light: np.ndarray | str | None = None,
+) -> np.ndarray:
+    """One picture of a posed avatar.
+
+    Args:
+        avatar: the avatar.
+        theta, translation: by side.
+        camera: the view.
+        background: sRGB, or None for a transparent picture.
+        light: see :meth:`Avatar.splats`.
+
+    Returns:
+        (H, W, 3) or, transparent, (H, W, 4) uint8 with straight alpha.
+    """
+    splats = avatar.splats(theta, translation, light)
+    drawn = draw(splats, camera, background or (0.0, 0.0, 0.0))
+    color = np.clip(drawn.color, 0, 1)
+    if background is None:
+        alpha = np.clip(drawn.alpha, 0, 1)[..., None]
+        color = np.concatenate([np.clip(color / np.maximum(alpha, 1e-4), 0, 1), alpha], axis=2)
+    return (color * 255 + 0.5).astype(np.uint8)
+
+
+def draw(splats: Splats, camera: Camera, background: tuple[float, float, float]) -> Rendering:
+    """``render`` for one camera, numpy in and out."""
+    from .render import render
+
+    return render(splats, camera, background)
+
+
+def preview_png(avatar: Avatar, size: int = 256) -> bytes:
+    """A PNG of the avatar standing upright."""
+    from PIL import Image
+
+    from .views import orbit_camera
+
+    theta, where = shown_upright(avatar)
+    points = np.concatenate([avatar.mesh(s, theta[s], where[s]) for s in theta])
+    camera = orbit_camera(points, size, size)
+    buffer = io.BytesIO()
+    Image.fromarray(picture_of(avatar, theta, where, camera, (0.16, 0.16, 0.17))).save(
+        buffer, "PNG", optimize=True
+    )
+    return buffer.getvalue()
+
+
+def placed_like(avatar: Avatar, hand: HandPose, camera: Camera) -> np.ndarray:
+    """Wrist translation (3,) that puts the avatar's hand where another photo shows one.
+
+    The avatar keeps its own shape; its keypoints under the photo's θ are moved (not turned) so
+    that their projections agree best with the photo's fitted keypoints.
+
+    Args:
+        avatar: the avatar.
+        hand: the hand as estimated in the other photo.
+        camera: that photo's camera.
+    """
+    from .hand_model import load_hand_model, pose_hand_numpy
+
+    model = load_hand_model(avatar.hand_model, hand.side, 0)
+    shape = avatar.hand(hand.side).shape
+    points = pose_hand_numpy(model, hand.theta, shape, np.zeros(3))[2]
+    target = (hand.keypoints_2d - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
+    # the projection (p + t).xy / (p + t).z = target is linear in t
+    matrix = np.zeros((42, 3))
+    matrix[:21, 0] = matrix[21:, 1] = 1
+    matrix[:21, 2], matrix[21:, 2] = -target[:, 0], -target[:, 1]
+    right = np.concatenate([target[:, k] * points[:, 2] - points[:, k] for k in (0, 1)])
+    return np.linalg.lstsq(matrix, right, rcond=None)[0]
