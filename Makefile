@@ -1,0 +1,50 @@
+# make demo: the main job on the picture that comes with the project, into demo/
+# make test: lint, type check, all tests
+# make extension: the Blender extension, into dist/
+# make interop: exported files against other people's software, table into docs/
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+EXTRAS := blender,cuda,dev,train,usd,view
+STAMP := $(VENV)/.made
+
+.PHONY: demo test lint extension interop clean system-packages
+
+demo: $(STAMP)-core | system-packages
+	$(BIN)/hand-toolkit demo --output demo --progress auto
+
+test: lint node_modules/.made
+	HAND_TOOLKIT_STRICT=1 $(BIN)/python -m pytest
+
+lint: $(STAMP)-all | system-packages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+extension: $(STAMP)-core
+	$(BIN)/python scripts/build_extension.py
+
+interop: $(STAMP)-all node_modules/.made | system-packages
+	bash scripts/interop.sh
+
+$(STAMP)-core: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) 'setuptools>=77' torch
+	$(PIP) --editable .
+	touch $@
+
+$(STAMP)-all: $(STAMP)-core
+	$(PIP) --editable '.[$(EXTRAS)]'
+	touch $@
+
+node_modules/.made: package.json package-lock.json
+	npm ci --silent --no-audit --no-fund
+	touch $@
+
+system-packages:
+	@bash scripts/system_packages.sh
+
+clean:
+	rm -rf $(VENV) node_modules demo dist build *.egg-info
