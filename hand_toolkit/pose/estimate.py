@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from ..errors import InputError, NoHandError, PluginError
 from ..hand_model import load_hand_model, pose_hand_numpy
 from ..types import Camera, HandObservation, HandPose, Photo, PoseEstimate
 from .camera import photo_camera
-from .fit import HandFit, fit_hand, hand_chain, share_shape, to_hand_pose
+from .fit import HandFit, fit_hand, share_shape, to_hand_pose
 from .source import PoseSource, Progress
 
 log = logging.getLogger(__name__)
@@ -127,11 +126,13 @@ def _detect(
     if isinstance(source, str):
         from ..registry import registry
 
-        source = registry().get("pose_sources", source)
-    found = source.detect(photo, max_hands, progress)
+        chosen: PoseSource = registry().get("pose_sources", source)
+    else:
+        chosen = source
+    found = chosen.detect(photo, max_hands, progress)
     if not isinstance(found, list) or not all(isinstance(o, HandObservation) for o in found):
         raise PluginError(
-            f"pose source '{source.name}' returned {type(found).__name__}; "
+            f"pose source '{chosen.name}' returned {type(found).__name__}; "
             "it must return a list of HandObservation"
         )
     return found

@@ -178,7 +178,7 @@ def make_starts(
     flexion = FREE_AXIS == 0
     finger = FREE_JOINT < 12
     for level, bend in ((0, 1.0), (1, 1.3), (2, 0.7)):
-        curled[flexion & finger & (FREE_JOINT % 3 == level)] = bend
+        curled[flexion & finger & (level == FREE_JOINT % 3)] = bend
     postures = [open_hand] if observation.theta is not None else [open_hand, curled]
     batch = len(turns) * len(postures)
     rotation = np.stack([t for t in turns for _ in postures])
