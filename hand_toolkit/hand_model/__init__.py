@@ -14,6 +14,7 @@ from .limits import (
     pose_prior,
 )
 from .loading import load_hand_model
+from .mano import import_mano
 from .posing import pose_hand, pose_hand_numpy, rest_hand
 from .subdivision import subdivide
 from .surface import vertex_normals
@@ -26,6 +27,7 @@ __all__ = [
     "compose",
     "decompose",
     "finger_theta",
+    "import_mano",
     "joint_frames",
     "limit_loss",
     "load_default_forearm",

@@ -47,6 +47,9 @@ class HandModel:
         quads: (F / 2, 4) int32 quads; face pair 2i, 2i + 1 is quad i cut from its first to
             its third corner. None for a model made of triangles.
         uv_quads: (F / 2, 4) int32 indices into ``uvs``.
+        keypoint_weights: (21, 16) skinning weights of the keypoints; None lets each follow
+            its own joint and a tip the last joint of its finger.
+        keypoint_pose_dirs: (135, 21, 3) pose blend shapes of the keypoints, or None.
     """
 
     name: str
@@ -67,6 +70,8 @@ class HandModel:
     atlas_uvs: np.ndarray | None = None
     quads: np.ndarray | None = None
     uv_quads: np.ndarray | None = None
+    keypoint_weights: np.ndarray | None = None
+    keypoint_pose_dirs: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         vertices, shapes = len(self.template), len(self.shape_names)
@@ -84,6 +89,8 @@ class HandModel:
             "atlas_uvs": (len(self.uvs), 2),
             "quads": (len(self.faces) // 2, 4),
             "uv_quads": (len(self.faces) // 2, 4),
+            "keypoint_weights": (21, 16),
+            "keypoint_pose_dirs": (135, 21, 3),
         }
         for name, shape in expected.items():
             array = getattr(self, name)

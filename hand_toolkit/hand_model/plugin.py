@@ -7,9 +7,11 @@ from typing import Any
 
 from ..hookspecs import hookimpl
 from .default import DefaultHandProvider
+from .mano import ManoProvider
 
 
 @hookimpl
 def register_hand_models(register: Callable[[Any], None]) -> None:
-    """The default hand."""
+    """The default hand and MANO."""
     register(DefaultHandProvider())
+    register(ManoProvider())

@@ -58,6 +58,9 @@ def pose_hand(
         eye = torch.eye(3, dtype=theta.dtype, device=theta.device)
         feature = (rotations[:, 1:] - eye).reshape(batch, 135)
         vertices = vertices + (feature @ data["pose_dirs"]).reshape(batch, -1, 3)
+        if "keypoint_pose_dirs" in data:
+            bent = (feature @ data["keypoint_pose_dirs"]).reshape(batch, 21, 3)
+            keypoints = keypoints + bent
 
     turned = [rotations[:, 0]]
     placed = [translation]
@@ -73,7 +76,7 @@ def pose_hand(
 
     blended = (data["weights"] @ affine.reshape(batch, 16, 12)).reshape(batch, -1, 3, 4)
     posed = (blended[..., :3] @ vertices[..., None])[..., 0] + blended[..., 3]
-    bones = affine[:, _KEYPOINT_BONES]
+    bones = (data["keypoint_weights"] @ affine.reshape(batch, 16, 12)).reshape(batch, 21, 3, 4)
     posed_keypoints = (bones[..., :3] @ keypoints[..., None])[..., 0] + bones[..., 3]
     bottom = torch.zeros_like(affine[:, :, :1])
     bottom[..., 3] = 1
@@ -113,6 +116,8 @@ def pose_hand_numpy(
     if model.pose_dirs is not None:
         feature = (rotations[1:] - np.eye(3)).reshape(135)
         vertices = vertices + np.tensordot(feature, model.pose_dirs, 1)
+        if model.keypoint_pose_dirs is not None:
+            keypoints = keypoints + np.tensordot(feature, model.keypoint_pose_dirs, 1)
     transforms = np.tile(np.eye(4), (16, 1, 1))
     placed = np.zeros((16, 3))
     for j in range(16):
@@ -127,8 +132,8 @@ def pose_hand_numpy(
         transforms[j, :3, 3] = placed[j] - turn @ joints[j]
     blended = (model.weights @ transforms[:, :3].reshape(16, 12)).reshape(-1, 3, 4)
     posed = np.einsum("vij,vj->vi", blended[..., :3], vertices) + blended[..., 3]
-    bones = transforms[_KEYPOINT_BONES]
-    posed_keypoints = np.einsum("kij,kj->ki", bones[:, :3, :3], keypoints) + bones[:, :3, 3]
+    bones = (keypoint_weights(model) @ transforms[:, :3].reshape(16, 12)).reshape(21, 3, 4)
+    posed_keypoints = np.einsum("kij,kj->ki", bones[..., :3], keypoints) + bones[..., 3]
     return posed, placed, posed_keypoints, transforms
 
 
@@ -153,6 +158,13 @@ def rest_hand(
     vertices = model.template + np.tensordot(shape, model.shape_dirs, 1)
     keypoints = model.keypoint_template + np.tensordot(shape, model.keypoint_dirs, 1)
     return vertices, keypoints[_JOINT_KEYPOINTS], keypoints
+
+
+def keypoint_weights(model: HandModel) -> np.ndarray:
+    """(21, 16) skinning weights of the model's keypoints."""
+    if model.keypoint_weights is not None:
+        return model.keypoint_weights
+    return np.eye(16)[_KEYPOINT_BONES]
 
 
 def rotation_matrices(axis_angle: torch.Tensor) -> torch.Tensor:
@@ -186,8 +198,11 @@ def model_tensors(
             "keypoint_template": model.keypoint_template,
             "keypoint_dirs": model.keypoint_dirs.reshape(len(model.shape_names), -1),
         }
+        arrays["keypoint_weights"] = keypoint_weights(model)
         if model.pose_dirs is not None:
             arrays["pose_dirs"] = model.pose_dirs.reshape(135, -1)
+            if model.keypoint_pose_dirs is not None:
+                arrays["keypoint_pose_dirs"] = model.keypoint_pose_dirs.reshape(135, -1)
         cache[key] = {
             name: torch.tensor(np.ascontiguousarray(a), dtype=dtype, device=device)
             for name, a in arrays.items()

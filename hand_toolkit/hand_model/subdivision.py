@@ -53,7 +53,7 @@ def _split(model: HandModel) -> HandModel:
     else:
         operator, faces = loop(model.faces, len(model.template))
         flat, uv_faces = _midpoints(model.uv_faces, len(model.uvs))
-        quads = uv_quads = None
+        quads, uv_quads = None, None
 
     def carry(array: np.ndarray) -> np.ndarray:
         columns = np.moveaxis(array, -2, 0)

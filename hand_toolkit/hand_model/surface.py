@@ -94,14 +94,14 @@ def mirrored(model: HandModel, atlas_uvs: np.ndarray | None = None) -> HandModel
         return np.ascontiguousarray(indices[:, [0, *range(indices.shape[1] - 1, 0, -1)]])
 
     quads, uv_quads = turn(model.quads), turn(model.uv_quads)
-    pose_dirs = model.pose_dirs
-    if pose_dirs is not None:
-        # the feature R - I of a mirrored rotation M R M has its entries times these signs
-        signs = np.tile(np.outer(MIRROR, MIRROR).ravel(), 15)
-        pose_dirs = (pose_dirs * signs[:, None, None] * MIRROR).astype(pose_dirs.dtype)
+    # the feature R - I of a mirrored rotation M R M has its entries times these signs
+    signs = np.tile(np.outer(MIRROR, MIRROR).ravel(), 15)[:, None, None]
 
     def flip(array: np.ndarray) -> np.ndarray:
         return (array * MIRROR).astype(array.dtype)
+
+    def flip_pose(array: np.ndarray | None) -> np.ndarray | None:
+        return None if array is None else (array * signs * MIRROR).astype(array.dtype)
 
     # corners 0 and 1 swapped, as HandModel.faces promises; the cut of a quad stays the same
     faces = np.ascontiguousarray(model.faces[:, [1, 0, 2]])
@@ -117,7 +117,8 @@ def mirrored(model: HandModel, atlas_uvs: np.ndarray | None = None) -> HandModel
         shape_dirs=flip(model.shape_dirs),
         keypoint_template=flip(model.keypoint_template),
         keypoint_dirs=flip(model.keypoint_dirs),
-        pose_dirs=pose_dirs,
+        pose_dirs=flip_pose(model.pose_dirs),
+        keypoint_pose_dirs=flip_pose(model.keypoint_pose_dirs),
         atlas_uvs=atlas_uvs,
     )
 

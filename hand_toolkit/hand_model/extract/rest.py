@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...conventions import MANO_PARENTS
+from ..articulation import shortest_rotation
 from .source import HAND_VERTICES, SourceHand
 
 FINGERS = 5
@@ -273,18 +274,6 @@ def _keypoint_of_joint() -> np.ndarray:
     for f, first in enumerate(MANO_FIRST):
         result[first : first + 3] = np.arange(1 + 4 * f, 4 + 4 * f)
     return result
-
-
-def shortest_rotation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(3, 3) smallest rotation that turns direction ``a`` into direction ``b``."""
-    from scipy.spatial.transform import Rotation
-
-    a, b = _unit(a), _unit(b)
-    axis = np.cross(a, b)
-    sine = np.linalg.norm(axis)
-    if sine < 1e-12:
-        return np.eye(3)
-    return Rotation.from_rotvec(axis / sine * np.arctan2(sine, a @ b)).as_matrix()
 
 
 def _smoothstep(t: np.ndarray) -> np.ndarray:
