@@ -1,0 +1,464 @@
+"""Sixteen float32 lanes as one numba value, lowered by LLVM to whatever the CPU has.
+
+``float32x16`` is an LLVM vector: one AVX-512 register, two AVX2, or four NEON or SSE ones;
+nothing here is particular to one CPU. Plain numba does not vectorise the loops of a
+rasterizer (they carry masks and early exits), which costs 8 to 16 times.
+
+Operators and ``fma`` to ``like`` work on ``float32x16`` and on float32 scalars alike, so the
+projection is written once and serves the vector kernels and the plain fallback.
+Functions under ``@overload`` carry no annotations: numba compares them with the lambdas'.
+"""
+
+# mypy: disable-error-code="call-arg,var-annotated,assignment,no-untyped-def"
+# numba types the kernels: mypy cannot see through its intrinsics.
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, overload, register_model
+
+from .jit import PLAIN, kernel, log
+
+LANES = 16
+
+_FLAGS = ("contract", "reassoc", "nsz", "arcp")
+_FLOAT = ir.FloatType()
+_INT32 = ir.IntType(32)
+_INT8 = ir.IntType(8)
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+_UNDEFINED = ir.Constant(_VECTOR, ir.Undefined)
+
+
+class Float32x16(types.Type):
+    """numba type of sixteen float32 lanes."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"float32x{LANES}")
+
+
+float32x16 = Float32x16()
+
+
+@register_model(Float32x16)
+class _Float32x16Model(models.PrimitiveModel):
+    def __init__(self, manager: Any, numba_type: Any) -> None:
+        super().__init__(manager, numba_type, _VECTOR)
+
+
+def _intrinsic_call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    signature = ir.FunctionType(result, [a.type for a in arguments])
+    function = cgutils.get_or_insert_function(builder.module, signature, name)
+    return builder.call(function, arguments, fastmath=_FLAGS)
+
+
+def _mask(lanes: list[int]) -> Any:
+    return ir.Constant(ir.VectorType(_INT32, len(lanes)), lanes)
+
+
+# ---------------------------------------------------------------- making vectors, memory
+
+
+@intrinsic
+def broadcast(typing_context: Any, value: Any) -> Any:
+    """The scalar in every lane."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        scalar = context.cast(builder, args[0], signature.args[0], types.float32)
+        first = builder.insert_element(_UNDEFINED, scalar, ir.Constant(_INT32, 0))
+        return builder.shuffle_vector(first, _UNDEFINED, _mask([0] * LANES))
+
+    if isinstance(value, types.Number):
+        return float32x16(value), generate
+    return None
+
+
+@intrinsic
+def lane_index(typing_context: Any) -> Any:
+    """0, 1, ... 15."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(_VECTOR, [float(i) for i in range(LANES)])
+
+    return float32x16(), generate
+
+
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any, to: Any) -> Any:
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), to.as_pointer())
+
+
+def _make_load(alignment: int) -> Any:
+    @intrinsic
+    def load(typing_context: Any, array: Any, index: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            pointer = _pointer(context, builder, signature.args[0], args[0], args[1], _VECTOR)
+            value = builder.load(pointer)
+            value.align = alignment
+            return value
+
+        return float32x16(array, types.intp), generate
+
+    return load
+
+
+def _make_store(alignment: int) -> Any:
+    @intrinsic
+    def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            pointer = _pointer(context, builder, signature.args[0], args[0], args[1], _VECTOR)
+            builder.store(args[2], pointer).align = alignment
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp, float32x16), generate
+
+    return store
+
+
+load = _make_load(4)
+"""load(flat_array, index): sixteen floats from any address."""
+store = _make_store(4)
+"""store(flat_array, index, vector)."""
+load_aligned = _make_load(4 * LANES)
+"""load from a 64-byte boundary."""
+store_aligned = _make_store(4 * LANES)
+"""store to a 64-byte boundary."""
+
+
+@intrinsic
+def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of ``array[index]``; harmless out of bounds."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], _INT8)
+        signature_ir = ir.FunctionType(ir.VoidType(), [pointer.type, _INT32, _INT32, _INT32])
+        function = cgutils.get_or_insert_function(builder.module, signature_ir, "llvm.prefetch.p0")
+        read, keep_close, data = (ir.Constant(_INT32, v) for v in (0, 3, 1))
+        builder.call(function, [pointer, read, keep_close, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@intrinsic
+def float_bits(typing_context: Any, value: Any) -> Any:
+    """The bits of a float32 as uint32; positive floats keep their order."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], _INT32)
+
+    return types.uint32(types.float32), generate
+
+
+# ---------------------------------------------------------------- arithmetic
+
+
+def _make_binary(instruction: str) -> Any:
+    @intrinsic
+    def binary(typing_context: Any, x: Any, y: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return getattr(builder, instruction)(args[0], args[1], flags=_FLAGS)
+
+        return float32x16(float32x16, float32x16), generate
+
+    return binary
+
+
+def _overload_operator(operation: Any, function: Any) -> None:
+    @overload(operation)
+    def implementation(x, y):
+        x_vector, y_vector = isinstance(x, Float32x16), isinstance(y, Float32x16)
+        if x_vector and y_vector:
+            return lambda x, y: function(x, y)
+        if x_vector and isinstance(y, types.Number):
+            return lambda x, y: function(x, broadcast(y))
+        if y_vector and isinstance(x, types.Number):
+            return lambda x, y: function(broadcast(x), y)
+        return None
+
+
+for _operation, _instruction in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _overload_operator(_operation, _make_binary(_instruction))
+
+
+@overload(operator.neg)
+def _negate(x):
+    if isinstance(x, Float32x16):
+        return lambda x: broadcast(np.float32(0.0)) - x
+    return None
+
+
+@intrinsic
+def _fma_vector(typing_context: Any, x: Any, y: Any, z: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _intrinsic_call(builder, f"llvm.fmuladd.v{LANES}f32", _VECTOR, list(args))
+
+    return float32x16(float32x16, float32x16, float32x16), generate
+
+
+@intrinsic
+def _sqrt_vector(typing_context: Any, x: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _intrinsic_call(builder, f"llvm.sqrt.v{LANES}f32", _VECTOR, list(args))
+
+    return float32x16(float32x16), generate
+
+
+@intrinsic
+def _select_le_vector(typing_context: Any, x: Any, y: Any, yes: Any, no: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<=", args[0], args[1]), args[2], args[3])
+
+    return float32x16(float32x16, float32x16, float32x16, float32x16), generate
+
+
+def fma(x: Any, y: Any, z: Any) -> Any:
+    """x * y + z, fused where the CPU can; the vector must be ``x``."""
+    raise NotImplementedError("called inside numba kernels only")
+
+
+def sqrt(x: Any) -> Any:
+    """Square root per lane; NaN below zero."""
+    raise NotImplementedError("called inside numba kernels only")
+
+
+def select_le(x: Any, y: Any, yes: Any, no: Any) -> Any:
+    """``yes`` where x <= y, else ``no`` (also where x or y is NaN)."""
+    raise NotImplementedError("called inside numba kernels only")
+
+
+def minimum(x: Any, y: Any) -> Any:
+    """The smaller per lane; ``y`` where either is NaN."""
+    raise NotImplementedError("called inside numba kernels only")
+
+
+def maximum(x: Any, y: Any) -> Any:
+    """The larger per lane; ``y`` where either is NaN."""
+    raise NotImplementedError("called inside numba kernels only")
+
+
+def like(x: Any, value: Any) -> Any:
+    """The scalar ``value`` in the type of ``x``: sixteen lanes or one float32."""
+    raise NotImplementedError("called inside numba kernels only")
+
+
+@overload(like)
+def _like(x, value):
+    if isinstance(x, Float32x16):
+        return lambda x, value: broadcast(value)
+    return lambda x, value: np.float32(value)
+
+
+def _as_vector(x: Any) -> Any:
+    raise NotImplementedError("called inside numba kernels only")
+
+
+@overload(_as_vector)
+def _as_vector_overload(x):
+    if isinstance(x, Float32x16):
+        return lambda x: x
+    return lambda x: broadcast(x)
+
+
+@overload(fma)
+def _fma(x, y, z):
+    if any(isinstance(v, Float32x16) for v in (x, y, z)):
+        return lambda x, y, z: _fma_vector(_as_vector(x), _as_vector(y), _as_vector(z))
+    return lambda x, y, z: x * y + z
+
+
+@overload(sqrt)
+def _sqrt(x):
+    if isinstance(x, Float32x16):
+        return lambda x: _sqrt_vector(x)
+    return lambda x: np.float32(math.sqrt(x)) if x >= 0 else np.float32(math.nan)
+
+
+@overload(select_le)
+def _select_le(x, y, yes, no):
+    if any(isinstance(v, Float32x16) for v in (x, y, yes, no)):
+        return lambda x, y, yes, no: _select_le_vector(
+            _as_vector(x), _as_vector(y), _as_vector(yes), _as_vector(no)
+        )
+    return lambda x, y, yes, no: yes if x <= y else no
+
+
+@overload(minimum)
+def _minimum(x, y):
+    return lambda x, y: select_le(x, y, x, y)
+
+
+@overload(maximum)
+def _maximum(x, y):
+    return lambda x, y: select_le(y, x, x, y)
+
+
+# ---------------------------------------------------------------- across lanes
+
+
+def _make_reduction(name: str, start: float | None) -> Any:
+    @intrinsic
+    def reduce(typing_context: Any, x: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            arguments = [] if start is None else [ir.Constant(_FLOAT, start)]
+            return _intrinsic_call(
+                builder, f"llvm.vector.reduce.{name}.v{LANES}f32", _FLOAT, [*arguments, args[0]]
+            )
+
+        return types.float32(float32x16), generate
+
+    return reduce
+
+
+sum_lanes = _make_reduction("fadd", -0.0)
+"""Sum over the lanes."""
+max_lanes = _make_reduction("fmax", None)
+"""Largest lane."""
+
+
+def _make_shuffle(lanes: list[int]) -> Any:
+    @intrinsic
+    def shuffle(typing_context: Any, x: Any, y: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.shuffle_vector(args[0], args[1], _mask(lanes))
+
+        return float32x16(float32x16, float32x16), generate
+
+    return shuffle
+
+
+_inline: Callable[[Any], Any] = numba.njit(inline="always")
+
+
+def _gathering_shuffles(stride: int, component: int) -> list[Any]:
+    """Shuffles that collect every ``stride``-th float of ``stride`` loaded vectors."""
+    wanted = [lane * stride + component for lane in range(LANES)]
+    steps = []
+    for part in range(1, stride):
+        lanes = []
+        for lane, source in enumerate(wanted):
+            if source // LANES == part:
+                lanes.append(LANES + source % LANES)
+            elif part == 1 and source // LANES == 0:
+                lanes.append(source)
+            else:
+                lanes.append(lane)
+        steps.append(_make_shuffle(lanes))
+    return steps
+
+
+_x3a, _x3b = _gathering_shuffles(3, 0)
+_y3a, _y3b = _gathering_shuffles(3, 1)
+_z3a, _z3b = _gathering_shuffles(3, 2)
+_x4a, _x4b, _x4c = _gathering_shuffles(4, 0)
+_y4a, _y4b, _y4c = _gathering_shuffles(4, 1)
+_z4a, _z4b, _z4c = _gathering_shuffles(4, 2)
+_w4a, _w4b, _w4c = _gathering_shuffles(4, 3)
+
+
+@_inline
+def load_rows3(array: Any, index: int) -> Any:
+    """Three vectors: the columns of sixteen rows of a flat (N, 3) array."""
+    a = load(array, index)
+    b = load(array, index + 16)
+    c = load(array, index + 32)
+    return _x3b(_x3a(a, b), c), _y3b(_y3a(a, b), c), _z3b(_z3a(a, b), c)
+
+
+@_inline
+def load_rows4(array: Any, index: int) -> Any:
+    """Four vectors: the columns of sixteen rows of a flat (N, 4) array."""
+    a = load(array, index)
+    b = load(array, index + 16)
+    c = load(array, index + 32)
+    d = load(array, index + 48)
+    return (
+        _x4c(_x4b(_x4a(a, b), c), d),
+        _y4c(_y4b(_y4a(a, b), c), d),
+        _z4c(_z4b(_z4a(a, b), c), d),
+        _w4c(_w4b(_w4a(a, b), c), d),
+    )
+
+
+def _blocks(*numbers: int) -> list[int]:
+    return [4 * n + lane for n in numbers for lane in range(4)]
+
+
+_low1 = _make_shuffle([q for b in range(0, 16, 4) for q in (b, 16 + b, b + 1, 17 + b)])
+_high1 = _make_shuffle([q for b in range(0, 16, 4) for q in (b + 2, 18 + b, b + 3, 19 + b)])
+_low2 = _make_shuffle([q for b in range(0, 16, 4) for q in (b, b + 1, 16 + b, 17 + b)])
+_high2 = _make_shuffle([q for b in range(0, 16, 4) for q in (b + 2, b + 3, 18 + b, 19 + b)])
+_low3 = _make_shuffle(_blocks(0, 1, 4, 5))
+_high3 = _make_shuffle(_blocks(2, 3, 6, 7))
+_low4 = _make_shuffle(_blocks(0, 2, 4, 6))
+_high4 = _make_shuffle(_blocks(1, 3, 5, 7))
+
+
+@_inline
+def _add_pairs1(a: Any, b: Any) -> Any:
+    return _low1(a, b) + _high1(a, b)
+
+
+@_inline
+def _add_pairs2(a: Any, b: Any) -> Any:
+    return _low2(a, b) + _high2(a, b)
+
+
+@_inline
+def sum_lanes10(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any, i: Any, j: Any):
+    """The ten vectors' lane sums in lanes 0 to 9: a transposition and an addition in one.
+
+    Ten separate reductions would cost four dependent shuffles each; adding while
+    transposing shares them.
+    """
+    first = _add_pairs2(_add_pairs1(a, b), _add_pairs1(c, d))
+    second = _add_pairs2(_add_pairs1(e, f), _add_pairs1(g, h))
+    pair = _add_pairs1(i, j)
+    third = _add_pairs2(pair, pair)
+    left = _low3(first, second) + _high3(first, second)
+    right = _low3(third, third) + _high3(third, third)
+    return _low4(left, right) + _high4(left, right)
+
+
+# ---------------------------------------------------------------- does it compile here?
+
+
+@kernel
+def _probe(numbers):
+    a, b, c = load_rows3(numbers, 0)
+    store(numbers, 0, sqrt(fma(a, b, c)))
+    prefetch(numbers, 0)
+
+
+def _vector_type_works() -> bool:
+    if PLAIN:
+        return False
+    numbers = np.ones(48, np.float32)
+    try:
+        _probe(numbers)
+    except Exception as error:  # whatever this machine's LLVM objects to
+        log.warning(
+            "the vector type does not compile on this machine (%s: %s); "
+            "rendering with plain numba, about ten times slower",
+            type(error).__name__,
+            str(error).partition("\n")[0],
+        )
+        return False
+    return bool(abs(numbers[0] - math.sqrt(2.0)) < 1e-6)
+
+
+VECTOR = _vector_type_works()
+"""Whether kernels use sixteen lanes; a constant to numba, which drops the other branch."""
