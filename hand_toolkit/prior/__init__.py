@@ -1,0 +1,1 @@
+"""The learned prior: network, training, one-shot fit."""

@@ -1,0 +1,85 @@
+"""Light in torch: the shading of ``avatar.lighting``, differentiable, and fitting a light."""
+
+from __future__ import annotations
+
+import torch
+
+LIGHT_TERMS = 9
+"""SH coefficients of a light: bands 0 to 2 hold 99 % of a Lambertian's shading."""
+
+
+def sh_basis(n: torch.Tensor) -> torch.Tensor:
+    """(..., 9) real SH of unit directions (..., 3), in the order of ``avatar.lighting``."""
+    x, y, z = n.unbind(-1)
+    c1 = 0.4886025119029199
+    return torch.stack(
+        [
+            torch.full_like(x, 0.28209479177387814),
+            -c1 * y,
+            c1 * z,
+            -c1 * x,
+            1.0925484305920792 * x * y,
+            -1.0925484305920792 * y * z,
+            0.31539156525252005 * (2 * z * z - x * x - y * y),
+            -1.0925484305920792 * x * z,
+            0.5462742152960396 * (x * x - y * y),
+        ],
+        -1,
+    )
+
+
+def shade(light: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
+    """Linear shading (..., 3) of unit normals under a light (9, 3), above a small floor.
+
+    The floor keeps gradients alive where a fitted light turns negative.
+    """
+    value = sh_basis(normals) @ light
+    return torch.where(value > 0.02, value, 0.02 * torch.exp((value - 0.02).clamp_max(0) / 0.02))
+
+
+def srgb_to_linear(srgb: torch.Tensor) -> torch.Tensor:
+    """IEC 61966-2-1 decoding."""
+    low = srgb / 12.92
+    high = ((srgb.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4
+    return torch.where(srgb <= 0.04045, low, high)
+
+
+def linear_to_srgb(linear: torch.Tensor) -> torch.Tensor:
+    """IEC 61966-2-1 encoding of values >= 0; above 1 it keeps a slope of one tenth."""
+    linear = torch.where(linear > 1, 1 + 0.1 * (linear - 1), linear).clamp_min(0)
+    low = linear * 12.92
+    high = 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
+    return torch.where(linear <= 0.0031308, low, high)
+
+
+def solve_light(
+    albedo_linear: torch.Tensor,
+    normals: torch.Tensor,
+    color_linear: torch.Tensor,
+    weight: torch.Tensor,
+    ridge: float = 0.02,
+) -> torch.Tensor:
+    """The light (9, 3) under which albedo and normals come closest to the colours.
+
+    Weighted linear least squares per channel. The ridge pulls bands 1 and 2 to zero, so that
+    directions that no normal faces stay as bright as the rest.
+
+    Args:
+        albedo_linear: (N, 3) linear reflectance (times shadow, where known).
+        normals: (N, 3) unit, world.
+        color_linear: (N, 3) linear observed colours.
+        weight: (N,) non-negative.
+        ridge: weight of the pull, relative to the data.
+    """
+    basis = sh_basis(normals.double())
+    pull = torch.full((LIGHT_TERMS,), ridge, dtype=torch.float64, device=normals.device)
+    pull[0] = 1e-6
+    channels = []
+    for c in range(3):
+        design = basis * albedo_linear[:, c : c + 1].double()
+        weighted = design * weight[:, None].double()
+        scale = (weighted * design).sum() / LIGHT_TERMS + 1e-12
+        normal_matrix = design.T @ weighted + torch.diag(pull) * scale
+        right = weighted.T @ color_linear[:, c].double()
+        channels.append(torch.linalg.solve(normal_matrix, right))
+    return torch.stack(channels, 1).to(normals.dtype)
