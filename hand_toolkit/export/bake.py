@@ -1,0 +1,247 @@
+"""Baking the splats' colour and relief into textures of the hand's UV layout.
+
+Every texel that the layout covers is a point on the rest surface. Its colour is what a camera
+right above the point, looking along the normal, sees of the splats there: the splats' Gaussians
+projected along the normal, sorted, and blended front to back. Texels outside the layout take
+the nearest covered texel's value, so that filtering and mipmaps never pull the background over
+a seam.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..avatar import Avatar, place, surface, triangle_frames
+from ..errors import InputError
+from ..hand_model import rest_hand, vertex_normals
+from .axes import base_colors
+
+if TYPE_CHECKING:
+    from .scene import SceneHand
+
+SOURCES = ("albedo", "photo")
+MIN_COVER = 0.05
+"""Opacity below which a texel counts as not seen and is filled from its neighbours."""
+
+
+@dataclass(frozen=True)
+class Textures:
+    """Textures of one hand, rows from the top.
+
+    Attributes:
+        color: (S, S, 3) uint8 sRGB.
+        normal: (S, S, 3) uint8 tangent-space normals, glTF convention (+y up the v axis).
+        evidence: (S, S) uint8, 255 where the photo showed the skin.
+        covered: (S, S) bool, texels inside the UV layout.
+    """
+
+    color: np.ndarray
+    normal: np.ndarray
+    evidence: np.ndarray
+    covered: np.ndarray
+
+
+def bake_textures(avatar: Avatar, hand: SceneHand, size: int, source: str = "albedo") -> Textures:
+    """Bake one hand.
+
+    Args:
+        avatar: the avatar whose splats are baked.
+        hand: the hand of the scene, whose model gives the UV layout.
+        size: side of the square textures, texels.
+        source: "albedo" without the photo's light, or "photo" as photographed.
+
+    Raises:
+        InputError: a size or source that is not accepted.
+    """
+    if source not in SOURCES:
+        raise InputError(f"texture source {source!r}; accepted are: {', '.join(SOURCES)}")
+    if not 16 <= size <= 8192:
+        raise InputError(f"texture size {size}; accepted is 16 to 8192")
+    model = hand.model
+    face, bary = rasterize_uv(model.uvs, model.uv_faces, size)
+    covered = face >= 0
+    faces = face[covered]
+    weights = bary[covered]
+    corners = model.faces[faces]
+    points = np.einsum("nk,nkc->nc", weights, hand.vertices[corners])
+    normals = vertex_normals(hand.vertices, model.faces)
+    normal = np.einsum("nk,nkc->nc", weights, normals[corners])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    values, cover = _transfer(avatar, hand, faces, points, normal, size, source)
+
+    seen = np.zeros_like(covered)
+    seen[covered] = cover > MIN_COVER
+    picture = np.zeros((size, size, 5), np.float32)
+    picture[covered] = values
+    picture = dilated(picture, seen)
+    relief = _relief_normals(picture[..., 4], covered, face, hand, size)
+    return Textures(
+        color=_bytes(picture[..., :3]),
+        normal=_bytes(dilated(relief, covered) * 0.5 + 0.5),
+        evidence=_bytes(picture[..., 3]),
+        covered=covered,
+    )
+
+
+def rasterize_uv(uvs: np.ndarray, uv_faces: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Face (S, S) int32, -1 for none, and barycentric weights (S, S, 3) of each texel centre.
+
+    Args:
+        uvs: (T, 2), origin at the lower left.
+        uv_faces: (F, 3).
+        size: S; row 0 is the top, v = 1.
+    """
+    from ._kernels import raster
+
+    pixels = np.asarray(uvs, np.float64) * [size, -size] + [0, size]
+    face = np.full((size, size), -1, np.int32)
+    bary = np.zeros((size, size, 3), np.float32)
+    raster(pixels[uv_faces], face, bary)
+    return face, bary
+
+
+def dilated(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """``picture`` (S, S, C) with unknown texels set to the nearest known one's value."""
+    from scipy.ndimage import distance_transform_edt
+
+    if known.all() or not known.any():
+        return picture
+    rows, columns = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return picture[rows, columns]
+
+
+def _transfer(
+    avatar: Avatar,
+    hand: SceneHand,
+    face: np.ndarray,
+    points: np.ndarray,
+    normals: np.ndarray,
+    size: int,
+    source: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Colour, evidence and height (P, 5) and opacity (P,) at surface points."""
+    from scipy.spatial import cKDTree
+
+    from ._kernels import gather
+
+    data = avatar.hand(hand.side)
+    count = len(data)
+    if not count:
+        return np.zeros((len(points), 5), np.float32), np.zeros(len(points), np.float32)
+    model = surface(avatar.hand_model, hand.side, avatar.level)
+    vertices = rest_hand(model, data.shape)[0]
+    frames, area = triangle_frames(vertices, model.faces)
+    means, quats, scales = place(data.binding, vertices, model.faces, area)
+    color = data.albedo if source == "albedo" else base_colors(data.color)
+    values = np.concatenate(
+        [np.clip(color, 0, 1), data.evidence[:, None], data.binding.offset[:, 2:]], axis=1
+    )
+    covariance = _covariances(quats, scales)
+    splat_normal = frames[data.binding.triangle][:, :, 2]
+
+    # all texels of one mesh face share the candidates nearest to the face
+    centers = hand.vertices[hand.model.faces].mean(1)
+    per_face = count / max(len(centers), 1)
+    k = int(np.clip(8 * per_face + 24, 32, 192))
+    used, inverse = np.unique(face, return_inverse=True)
+    _, near = cKDTree(means).query(centers[used], k=min(k, count))
+    near = np.atleast_2d(near.reshape(len(used), -1)).astype(np.int64)
+    uv_area = _doubled_areas(hand.model.uvs[hand.model.uv_faces][used] * size)
+    texel = np.sqrt(
+        _doubled_areas(hand.vertices[hand.model.faces][used]) / np.maximum(uv_area, 1e-12)
+    )
+    out = np.zeros((len(points), 5), np.float32)
+    cover = np.zeros(len(points), np.float32)
+    gather(
+        points.astype(np.float32),
+        normals.astype(np.float32),
+        inverse.astype(np.int64),
+        near,
+        texel.astype(np.float32),
+        means,
+        covariance,
+        splat_normal.astype(np.float32),
+        data.opacity,
+        values.astype(np.float32),
+        out,
+        cover,
+    )
+    return out, cover
+
+
+def _covariances(quats: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """(N, 6) float32: xx, xy, xz, yy, yz, zz."""
+    from scipy.spatial.transform import Rotation
+
+    rotation = Rotation.from_quat(np.roll(quats.astype(np.float64), -1, axis=1)).as_matrix()
+    full = np.einsum("nij,nj,nkj->nik", rotation, scales.astype(np.float64) ** 2, rotation)
+    return full.reshape(-1, 9)[:, [0, 1, 2, 4, 5, 8]].astype(np.float32)
+
+
+def _doubled_areas(corners: np.ndarray) -> np.ndarray:
+    """Twice the areas (F,) of triangles (F, 3, 2 or 3)."""
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    if corners.shape[2] == 2:
+        return np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
+    return np.linalg.norm(np.cross(a, b), axis=1)
+
+
+def _relief_normals(
+    height: np.ndarray, covered: np.ndarray, face: np.ndarray, hand: SceneHand, size: int
+) -> np.ndarray:
+    """Tangent-space normals (S, S, 3) of a height map in metres over the UV layout.
+
+    Tangents are MikkTSpace-like: t along growing u, b along growing v. A height h moves the
+    point along the normal, so the normal leans by the surface gradient of h.
+    """
+    smooth = _blurred(height, covered)
+    dv, du = np.gradient(smooth)
+    dv = -dv  # rows run downwards, v upwards
+    model = hand.model
+    corner = hand.vertices[model.faces]
+    uv = model.uvs[model.uv_faces].astype(np.float64) * size
+    e1, e2 = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
+    d1, d2 = uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]
+    det = d1[:, 0] * d2[:, 1] - d1[:, 1] * d2[:, 0]
+    det = np.where(np.abs(det) < 1e-12, 1e-12, det)[:, None]
+    tangent = (e1 * d2[:, 1:] - e2 * d1[:, 1:]) / det
+    bitangent = (e2 * d1[:, :1] - e1 * d2[:, :1]) / det
+    step_u = np.maximum(np.linalg.norm(tangent, axis=1), 1e-9)
+    step_v = np.maximum(np.linalg.norm(bitangent, axis=1), 1e-9)
+    which = np.maximum(face, 0)
+    normal = np.stack([-du / step_u[which], -dv / step_v[which], np.ones_like(du)], -1)
+    # steeper than 45 degrees is noise of single splats, not skin
+    steep = np.maximum(np.hypot(normal[..., 0], normal[..., 1]), 1.0)[..., None]
+    normal[..., :2] /= steep
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+    return np.where(covered[..., None], normal, [0.0, 0.0, 1.0]).astype(np.float32)
+
+
+def _blurred(height: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """Height smoothed over one texel, within the layout only."""
+    from scipy.ndimage import gaussian_filter
+
+    mask = covered.astype(np.float64)
+    weight = gaussian_filter(mask, 1.0)
+    value = gaussian_filter(height * mask, 1.0)
+    return np.where(covered, value / np.maximum(weight, 1e-6), height)
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return np.clip(values * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def encoded(picture: np.ndarray, kind: str = "png", quality: int = 90) -> bytes:
+    """``picture`` (H, W, 3) uint8 as a PNG or JPEG file."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    if kind == "jpg":
+        Image.fromarray(picture).save(buffer, format="JPEG", quality=quality, subsampling=0)
+    else:
+        Image.fromarray(picture).save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()

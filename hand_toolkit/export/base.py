@@ -1,0 +1,175 @@
+"""What an exporter is: a name, suffixes, options that list themselves, and one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from .scene import ExportScene
+
+Progress = Callable[[float, str], None]
+"""Called with a fraction in [0, 1] and what is being done; may raise CancelledError."""
+
+WHATS = ("both", "mesh", "splats")
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("0", "false", "no", "off")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting of an exporter, as the command line and Blender show it.
+
+    Attributes:
+        name: keyword in lower case with underscores.
+        type: bool, int, float or str.
+        default: value when not given.
+        help: one line.
+        choices: accepted values of a str, or empty for any.
+        minimum: smallest accepted number, or None.
+        maximum: largest accepted number, or None.
+    """
+
+    name: str
+    type: type
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def parse(self, value: Any) -> Any:
+        """``value``, perhaps text from a command line, as this option's type.
+
+        Raises:
+            InputError: it cannot be read so, or is out of range.
+        """
+        parsed = self._convert(value)
+        if self.choices and parsed not in self.choices:
+            raise InputError(
+                f"option {self.name} is {value!r}; accepted are: {', '.join(self.choices)}"
+            )
+        if self.type in (int, float):
+            low = self.minimum is not None and parsed < self.minimum
+            high = self.maximum is not None and parsed > self.maximum
+            if low or high or parsed != parsed:
+                raise InputError(
+                    f"option {self.name} is {value!r}; accepted is {self.minimum} to {self.maximum}"
+                )
+        return parsed
+
+    def _convert(self, value: Any) -> Any:
+        if self.type is bool:
+            if isinstance(value, bool):
+                return value
+            word = str(value).strip().lower()
+            if word in _TRUE or word in _FALSE:
+                return word in _TRUE
+            raise InputError(f"option {self.name} is {value!r}; give true or false")
+        if self.type is str:
+            return str(value)
+        try:
+            return self.type(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            kind = "a whole number" if self.type is int else "a number"
+            raise InputError(f"option {self.name} is {value!r}; give {kind}") from error
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What an exporter is asked to write.
+
+    Attributes:
+        scene: the avatar, its poses over time, and what follows from them.
+        path: the main file; further files go beside it.
+        what: "mesh", "splats" or "both".
+        options: every option of the exporter, parsed.
+        progress: told how far the writing is.
+    """
+
+    scene: ExportScene
+    path: Path
+    what: str = "both"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    progress: Progress = lambda fraction, text: None
+
+    @property
+    def mesh(self) -> bool:
+        """Whether the mesh is wanted."""
+        return self.what in ("both", "mesh")
+
+    @property
+    def splats(self) -> bool:
+        """Whether the splats are wanted."""
+        return self.what in ("both", "splats")
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """What ``register_exporters`` registers.
+
+    Attributes:
+        name: the word after ``--format``.
+        description: one line.
+        suffixes: file suffixes, the first is the default.
+        options: settings, listed by the command line and Blender by themselves.
+        contents: which of "mesh", "splats", "skeleton" the format can hold.
+        animated: whether a motion can be written.
+    """
+
+    name: str
+    description: str
+    suffixes: tuple[str, ...]
+    options: tuple[Option, ...]
+    contents: tuple[str, ...]
+    animated: bool
+
+    def write(self, request: ExportRequest) -> list[Path]:
+        """Write the files and return them, the main file first.
+
+        Raises:
+            InputError: the request cannot be met in this format.
+            MissingDependencyError: an optional package is not installed.
+        """
+        ...
+
+
+def parse_options(exporter: Exporter, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every option of ``exporter``, from ``given`` or its default.
+
+    Raises:
+        InputError: an unknown name or a value that is not accepted.
+    """
+    known = {option.name: option for option in exporter.options}
+    for name in given:
+        if name not in known:
+            raise InputError(
+                f"the format {exporter.name} has no option '{name}'; "
+                f"it has: {', '.join(known) or 'none'}"
+            )
+    return {
+        name: option.parse(given[name]) if name in given else option.default
+        for name, option in known.items()
+    }
+
+
+def checked_path(exporter: Exporter, path: str | Path) -> Path:
+    """``path`` with the format's suffix, added where it has none.
+
+    Raises:
+        InputError: the suffix belongs to another format.
+    """
+    path = Path(path)
+    if not path.suffix:
+        return path.with_name(path.name + exporter.suffixes[0])
+    lowered = path.name.lower()
+    if not any(lowered.endswith(suffix) for suffix in exporter.suffixes):
+        raise InputError(
+            f"'{path.name}' does not end in {' or '.join(exporter.suffixes)}, which the format "
+            f"{exporter.name} writes; rename it or choose another --format"
+        )
+    return path

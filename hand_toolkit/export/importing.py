@@ -1,0 +1,279 @@
+"""Importing scene files: splats, or a whole avatar where the file carries its binding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..avatar import Avatar, AvatarHand, SurfaceBinding, surface
+from ..errors import FileFormatError, InputError
+from ..types import Camera, Splats
+from .axes import splats_from_y_up
+from .gltf_read import GltfFile
+from .ply import finite_splats, read_ply
+
+SPLATTING = "KHR_gaussian_splatting"
+SUFFIXES = (".ply", ".glb", ".gltf", ".splat")
+_BINDING_VERSION = 1
+
+
+def import_file(path: str | Path) -> Avatar | Splats:
+    """Read a file that an exporter of this or another program wrote.
+
+    Args:
+        path: a 3DGS ``.ply``, a ``.glb``/``.gltf`` with KHR_gaussian_splatting, or a ``.splat``.
+
+    Returns:
+        An avatar where every splat primitive carries its surface binding (files of
+        ``export --format glb``), else splats in the toolkit's axes.
+
+    Raises:
+        InputError: the file does not exist or its suffix is not known.
+        FileFormatError: it is damaged, hostile, or holds no splats.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(
+            f"cannot import '{path.name}'; accepted are files ending in {', '.join(SUFFIXES)}"
+        )
+    try:
+        if suffix == ".ply":
+            return read_ply(path)
+        if suffix == ".splat":
+            return _read_splat(path)
+        return _read_gltf(path)
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror or error}") from error
+    except MemoryError as error:
+        raise FileFormatError(f"{path.name} needs more memory than there is") from error
+
+
+def _read_splat(path: Path) -> Splats:
+    if not path.is_file():
+        raise InputError(f"the file {path} does not exist; check the path")
+    size = path.stat().st_size
+    if not size or size % 32 or size > 32 * 20_000_000:
+        raise FileFormatError(
+            f"{path.name} has {size} bytes; a .splat file has 32 for each of up to 20 million splats"
+        )
+    raw = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, 32)
+    numbers = raw[:, :24].copy().view("<f4")
+    rgba = raw[:, 24:28] / 255.0
+    return finite_splats(
+        path.name,
+        {
+            "means": numbers[:, :3],
+            "quats": (raw[:, 28:].astype(np.float64) - 128) / 128,
+            "scales": np.abs(numbers[:, 3:]),
+            "opacities": rgba[:, 3],
+            "colors": rgba[:, :3],
+        },
+    )
+
+
+def _read_gltf(path: Path) -> Avatar | Splats:
+    gltf = GltfFile(path)
+    found = []
+    meshes = gltf.entry(gltf.json, "meshes", list, [])
+    for m in range(len(meshes)):
+        for primitive in gltf.entry(gltf.item("meshes", m), "primitives", list, []):
+            if not isinstance(primitive, dict):
+                raise FileFormatError(f"{path.name} has a mesh primitive that is no object")
+            extensions = gltf.entry(primitive, "extensions", dict, {})
+            if SPLATTING in extensions:
+                _check_extension(gltf, extensions[SPLATTING])
+                found.append((m, primitive))
+    if not found:
+        raise FileFormatError(
+            f"{path.name} holds no Gaussian splats ({SPLATTING}); export it with splats"
+        )
+    info = _own_extras(gltf, gltf.entry(gltf.json, "asset", dict, {}))
+    if "level" in info and all("_TRIANGLE" in p.get("attributes", {}) for _, p in found):
+        return _avatar(gltf, info, [p for _, p in found])
+    return _placed_splats(gltf, found)
+
+
+def _check_extension(gltf: GltfFile, extension: Any) -> None:
+    space = gltf.entry(extension, "colorSpace", str, "")
+    kernel = gltf.entry(extension, "kernel", str, "ellipse")
+    if kernel != "ellipse" or gltf.entry(extension, "extensions", dict, None):
+        raise FileFormatError(
+            f"{gltf.name} has splats of the kernel '{kernel[:40]}' or a compression that is not "
+            "read; convert it to plain KHR_gaussian_splatting"
+        )
+    if space not in ("srgb_rec709_display", ""):
+        raise FileFormatError(
+            f"{gltf.name} has splats in the colour space '{space[:40]}'; accepted is "
+            "srgb_rec709_display"
+        )
+
+
+def _own_extras(gltf: GltfFile, holder: dict[str, Any]) -> dict[str, Any]:
+    extras = holder.get("extras")
+    own = extras.get("hand_toolkit") if isinstance(extras, dict) else None
+    return own if isinstance(own, dict) else {}
+
+
+def _primitive_splats(gltf: GltfFile, primitive: dict[str, Any]) -> Splats:
+    """Splats of one primitive in its own y-up space; colours as SH (N, K, 3)."""
+    attributes = gltf.entry(primitive, "attributes", dict, {})
+
+    def read(name: str, width: int, count: int | None = None) -> np.ndarray:
+        if name not in attributes:
+            raise FileFormatError(f"{gltf.name} has splats without the attribute {name}")
+        return gltf.accessor(attributes[name], width, count)
+
+    means = read("POSITION", 3)
+    n = len(means)
+    bands = []
+    for degree in range(4):
+        names = [f"{SPLATTING}:SH_DEGREE_{degree}_COEF_{m}" for m in range(2 * degree + 1)]
+        if degree and names[0] not in attributes:
+            break
+        bands += [read(name, 3, n) for name in names]
+    scales = read(f"{SPLATTING}:SCALE", 3, n)
+    opacities = read(f"{SPLATTING}:OPACITY", 1, n)[:, 0]
+    if scales.min() < 0 or opacities.min() < 0 or opacities.max() > 1:
+        raise FileFormatError(f"{gltf.name} has negative splat scales or opacities outside 0 to 1")
+    return finite_splats(
+        gltf.name,
+        {
+            "means": means,
+            "quats": np.roll(read(f"{SPLATTING}:ROTATION", 4, n), 1, axis=1),
+            "scales": scales,
+            "opacities": opacities,
+            "colors": np.stack(bands, axis=1),
+        },
+    )
+
+
+def _placed_splats(gltf: GltfFile, found: list[tuple[int, dict[str, Any]]]) -> Splats:
+    """Splats of all nodes in the toolkit's axes."""
+    world = gltf.world_matrices()
+    parts = []
+    for m, primitive in found:
+        splats = _primitive_splats(gltf, primitive)
+        places = [k for k in world if gltf.item("nodes", k).get("mesh") == m]
+        for k in places:
+            skinned = "skin" in gltf.item("nodes", k)  # a skinned mesh ignores its node (3.8)
+            parts.append(_transformed(gltf.name, splats, np.eye(4) if skinned else world[k]))
+    if not parts:
+        raise FileFormatError(f"{gltf.name} has splats, but no node shows them")
+    bands = min(p.colors.shape[1] for p in parts)
+    arrays = [
+        (p.means, p.quats, p.scales, p.opacities, np.asarray(p.colors)[:, :bands]) for p in parts
+    ]
+    return splats_from_y_up(Splats(*(np.concatenate(a) for a in zip(*arrays))))
+
+
+def _transformed(name: str, splats: Splats, matrix: np.ndarray) -> Splats:
+    from scipy.spatial.transform import Rotation
+
+    from ..avatar.binding import quat_multiply
+
+    if np.allclose(matrix, np.eye(4)):
+        return splats
+    linear = matrix[:3, :3]
+    scale = np.cbrt(max(np.linalg.det(linear), 0.0))
+    if not scale > 1e-9 or not np.allclose(
+        linear @ linear.T, scale**2 * np.eye(3), atol=1e-3 * scale**2
+    ):
+        raise FileFormatError(
+            f"{name} places splats with a transform that is mirrored, sheared or uneven; "
+            "apply the transform first"
+        )
+    turn = np.roll(Rotation.from_matrix(linear / scale).as_quat(), 1)
+    colors = np.asarray(splats.colors)
+    if colors.shape[1] > 1 and not np.allclose(linear / scale, np.eye(3), atol=1e-6):
+        colors = colors[:, :1]  # view-dependent colour would have to turn with the node
+    return finite_splats(
+        name,
+        {
+            "means": splats.means @ linear.T + matrix[:3, 3],
+            "quats": quat_multiply(turn, np.asarray(splats.quats, np.float64)),
+            "scales": np.asarray(splats.scales) * scale,
+            "opacities": splats.opacities,
+            "colors": colors,
+        },
+    )
+
+
+def _avatar(gltf: GltfFile, info: dict[str, Any], primitives: list[dict[str, Any]]) -> Avatar:
+    try:
+        level = int(info["level"])
+        hand_model = str(info["hand_model"])
+        light = np.asarray(info["light"], dtype=np.float64).reshape(-1, 3)
+        camera = dict(info["camera"])
+        pose = gltf.numbers(camera.pop("world_to_camera"), 16, "world_to_camera").reshape(4, 4)
+        hands = tuple(_avatar_hand(gltf, p, hand_model, level) for p in primitives)
+        provenance = info.get("provenance", {})
+        return Avatar(
+            hand_model=hand_model,
+            level=level,
+            hands=hands,
+            light=light,
+            camera=Camera(
+                **{k: camera[k] for k in ("fx", "fy", "cx", "cy", "width", "height")},
+                world_to_camera=pose,
+            ),
+            provenance={str(k): str(v) for k, v in dict(provenance).items()},
+        )
+    except FileFormatError:
+        raise
+    except (InputError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        detail = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        line = (detail.splitlines() or ["?"])[0][:200]
+        raise FileFormatError(f"{gltf.name} carries a damaged avatar: {line}") from error
+
+
+def _avatar_hand(
+    gltf: GltfFile, primitive: dict[str, Any], hand_model: str, level: int
+) -> AvatarHand:
+    extras = _own_extras(gltf, primitive)
+    version = extras.get("binding_version")
+    if version != _BINDING_VERSION:
+        raise FileFormatError(
+            f"{gltf.name} has a binding of version {str(version)[:20]}; this toolkit reads version "
+            f"{_BINDING_VERSION}; update with: pip install -U hand-toolkit"
+        )
+    splats = _primitive_splats(gltf, primitive)
+    n = len(splats)
+    attributes = primitive["attributes"]
+
+    def read(name: str, width: int) -> np.ndarray:
+        return gltf.accessor(attributes[name], width, n)
+
+    side = str(extras["side"])
+    triangle = read("_TRIANGLE", 1)[:, 0]
+    model = surface(hand_model, side, level)
+    if not (
+        np.isfinite(triangle).all() and 0 <= triangle.min() <= triangle.max() < len(model.faces)
+    ):
+        raise InputError(f"splats are bound outside the mesh's {len(model.faces)} triangles")
+    turned = splats_from_y_up(splats)
+    colors = np.asarray(turned.colors)
+    if extras.get("plain_color") is True:
+        from ..conventions import SH_C0
+
+        colors = 0.5 + SH_C0 * colors[:, 0]
+    return AvatarHand(
+        side=side,
+        shape=np.asarray(extras.get("shape", []), dtype=np.float64).reshape(len(model.shape_names)),
+        binding=SurfaceBinding(
+            triangle.astype(np.int32),
+            read("_BARYCENTRIC", 3),
+            read("_OFFSET", 3),
+            np.roll(read("_LOCAL_ROTATION", 4), 1, axis=1),
+            read("_LOCAL_SCALE", 3),
+        ),
+        opacity=np.asarray(splats.opacities),
+        color=colors,
+        albedo=read("_ALBEDO", 3),
+        evidence=read("_EVIDENCE", 1)[:, 0],
+        observed=extras.get("observed") is True,
+        source_theta=gltf.numbers(extras["source_theta"], 48, "source_theta").reshape(16, 3),
+        source_translation=gltf.numbers(extras["source_translation"], 3, "source_translation"),
+    )

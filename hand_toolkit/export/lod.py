@@ -1,0 +1,101 @@
+"""Fewer splats for distant views: neighbours are merged, not thrown away."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ..avatar import Avatar, AvatarHand, SurfaceBinding, place, surface, triangle_frames
+from ..avatar.binding import quat_from_matrix
+from ..hand_model import rest_hand
+
+
+def simplified(avatar: Avatar, lod: int) -> Avatar:
+    """The avatar with a ``4**lod``-th of its splats (at least one a hand)."""
+    hands = tuple(_merge_hand(avatar, hand, 4**lod) for hand in avatar.hands)
+    return dataclasses.replace(avatar, hands=hands, extras={})
+
+
+def _merge_hand(avatar: Avatar, hand: AvatarHand, size: int) -> AvatarHand:
+    """Merge runs of ``size`` splats along a Morton curve over the rest surface.
+
+    A merged splat has the mean and covariance of the mixture of its members, weighted by
+    opacity x area (moment matching), their mean colour, and an opacity that keeps the sum of
+    opacity x area where it can.
+    """
+    if not len(hand):
+        return hand
+    model = surface(avatar.hand_model, hand.side, avatar.level)
+    vertices = rest_hand(model, hand.shape)[0]
+    frames, area = triangle_frames(vertices, model.faces)
+    means, quats, scales = place(hand.binding, vertices, model.faces, area)
+    order = np.argsort(_morton(means), kind="stable")
+    group = np.empty(len(order), np.int64)
+    group[order] = np.arange(len(order)) // size
+    count = int(group.max()) + 1
+
+    footprint = _footprint(scales)
+    weight = hand.opacity.astype(np.float64) * footprint + 1e-18
+
+    def mean_of(values: np.ndarray) -> np.ndarray:
+        flat = values.reshape(len(values), -1).astype(np.float64)
+        total = np.stack(
+            [np.bincount(group, flat[:, c] * weight, count) for c in range(flat.shape[1])], 1
+        )
+        total /= np.bincount(group, weight, count)[:, None]
+        return total.reshape(count, *values.shape[1:])
+
+    center = mean_of(means)
+    rotation = _matrices(quats)
+    spread = np.einsum("nij,nj,nkj->nik", rotation, scales.astype(np.float64) ** 2, rotation)
+    delta = means - center[group]
+    covariance = mean_of(spread + np.einsum("ni,nj->nij", delta, delta))
+    values, vectors = np.linalg.eigh(covariance)
+    vectors = vectors * np.where(np.linalg.det(vectors) < 0, -1, 1)[:, None, None]
+    scale = np.sqrt(np.maximum(values, 1e-18))
+    total = np.bincount(group, hand.opacity * footprint, count)
+    opacity = np.clip(total / np.maximum(_footprint(scale), 1e-18), 0.0, 0.995)
+
+    # each merged splat hangs on the triangle of its member nearest to the new centre
+    distance = np.linalg.norm(delta, axis=1)
+    nearest = np.lexsort((distance, group))
+    anchor = nearest[np.searchsorted(group[nearest], np.arange(count))]
+    triangle = hand.binding.triangle[anchor]
+    barycentric = hand.binding.barycentric[anchor].astype(np.float64)
+    frame = frames[triangle]
+    base = np.einsum("nk,nkc->nc", barycentric, vertices[model.faces[triangle]])
+    offset = np.einsum("nji,nj->ni", frame, center - base)
+    local = np.einsum("nji,njk->nik", frame, vectors)
+    return dataclasses.replace(
+        hand,
+        binding=SurfaceBinding(triangle, barycentric, offset, quat_from_matrix(local), scale),
+        opacity=opacity,
+        color=mean_of(hand.color),
+        albedo=mean_of(hand.albedo),
+        evidence=np.clip(mean_of(hand.evidence[:, None])[:, 0], 0, 1),
+    )
+
+
+def _footprint(scales: np.ndarray) -> np.ndarray:
+    """Product of the two larger standard deviations, (N,) m²."""
+    ordered = np.sort(np.asarray(scales, dtype=np.float64), axis=1)
+    return ordered[:, 1] * ordered[:, 2]
+
+
+def _matrices(quats: np.ndarray) -> np.ndarray:
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_quat(np.roll(np.asarray(quats, np.float64), -1, axis=1)).as_matrix()
+
+
+def _morton(points: np.ndarray) -> np.ndarray:
+    """(N,) Z-order codes of points (N, 3), 16 bits an axis."""
+    low = points.min(0)
+    span = max(float((points.max(0) - low).max()), 1e-9)
+    grid = np.clip((points - low) / span * 65535, 0, 65535).astype(np.uint64)
+    code = np.zeros(len(points), np.uint64)
+    for bit in range(16):
+        for axis in range(3):
+            code |= ((grid[:, axis] >> np.uint64(bit)) & np.uint64(1)) << np.uint64(3 * bit + axis)
+    return code
