@@ -13,6 +13,9 @@ from ..conventions import KEYPOINT_TO_MANO
 from .articulation import shortest_rotation
 from .default import DefaultHandProvider
 
+CANDIDATES = 24
+"""Default faces looked at for each face, nearest centres first."""
+
 RINGS = 3
 """How far from the face below its centre, in faces, a corner may find its coordinates."""
 
@@ -37,14 +40,21 @@ def transfer_uvs(
         (T, 2) coordinates and (F, 3) indices.
     """
     import trimesh
+    from scipy.spatial import cKDTree
 
     model = DefaultHandProvider().load(side)
     moved = _in_proportion(vertices, weights, keypoints, model.keypoint_template)
-    mesh = trimesh.Trimesh(model.template, model.faces, process=False)
-    corners = moved[faces]
-    _, _, below = trimesh.proximity.closest_point(mesh, corners.mean(1))
-    near = _neighbourhoods(model.uv_faces)
     triangles, triangle_uvs = model.template[model.faces], model.uvs[model.uv_faces]
+    corners = moved[faces]
+    _, close = cKDTree(triangles.mean(1)).query(corners.mean(1), k=CANDIDATES)
+    centres = np.repeat(corners.mean(1), CANDIDATES, 0)
+    closest = trimesh.triangles.closest_point(triangles[close.ravel()], centres)
+    distance = np.linalg.norm(closest - centres, axis=1).reshape(close.shape)
+    # skin of a neighbouring finger faces the other way
+    facing = np.einsum("fc,fkc->fk", _normals(corners), _normals(triangles)[close])
+    distance[facing < 0.2] += 1.0
+    below = close[np.arange(len(faces)), distance.argmin(1)]
+    near = _neighbourhoods(model.uv_faces)
     rows: dict[tuple[int, int, int], int] = {}
     uvs: list[np.ndarray] = []
     uv_faces = np.empty((len(faces), 3), np.int64)
@@ -87,6 +97,12 @@ def _in_proportion(
         placed = scale * (vertices - source[keypoint]) @ turn.T + target[keypoint]
         moved += weights[:, joint, None] * placed
     return moved
+
+
+def _normals(triangles: np.ndarray) -> np.ndarray:
+    """(F, 3) unit normals of (F, 3, 3) corners."""
+    cross = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    return cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-20)
 
 
 def _neighbourhoods(uv_faces: np.ndarray) -> list[np.ndarray]:

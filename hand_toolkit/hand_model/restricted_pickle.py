@@ -140,6 +140,13 @@ class _Encode(metaclass=_FrozenType):
         return text.encode("latin1")
 
 
+class _EmptyBytes(metaclass=_FrozenType):
+    """bytes(), through which Python 3 writes empty data into old protocols."""
+
+    def __new__(cls) -> Any:
+        return b""
+
+
 class _Reconstructor(metaclass=_FrozenType):
     """copyreg._reconstructor(class, object, None), only for the stand-ins."""
 
@@ -157,6 +164,7 @@ _ALLOWED: dict[tuple[str, str], type] = {
     ("copyreg", "_reconstructor"): _Reconstructor,
     ("__builtin__", "object"): _Object,
     ("builtins", "object"): _Object,
+    ("__builtin__", "bytes"): _EmptyBytes,
 }
 for _core in ("numpy.core", "numpy._core"):
     _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _Array
