@@ -52,7 +52,7 @@ class ObjExporter:
             ]  # fmt: skip
             lines += _object(hand, first)
             model = hand.model
-            first = first + [len(hand.vertices), len(model.uvs), len(hand.vertices)]
+            first = first + np.array([len(hand.vertices), len(model.uvs), len(hand.vertices)])
         atomic_write(material_path, "\n".join([*materials, ""]))
         atomic_write(path, "\n".join([*lines, ""]))
         return [path, material_path, *written]

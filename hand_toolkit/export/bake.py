@@ -77,11 +77,11 @@ def bake_textures(avatar: Avatar, hand: SceneHand, size: int, source: str = "alb
     seen[covered] = cover > MIN_COVER
     picture = np.zeros((size, size, 5), np.float32)
     picture[covered] = values
-    picture = dilated(picture, seen)
+    picture = dilated(picture, seen, max(8.0, size / 32))
     relief = _relief_normals(picture[..., 4], covered, face, hand, size)
     return Textures(
         color=_bytes(picture[..., :3]),
-        normal=_bytes(dilated(relief, covered) * 0.5 + 0.5),
+        normal=_bytes(dilated(relief, covered, max(8.0, size / 32)) * 0.5 + 0.5),
         evidence=_bytes(picture[..., 3]),
         covered=covered,
     )
@@ -104,14 +104,19 @@ def rasterize_uv(uvs: np.ndarray, uv_faces: np.ndarray, size: int) -> tuple[np.n
     return face, bary
 
 
-def dilated(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """``picture`` (S, S, C) with unknown texels set to the nearest known one's value."""
+def dilated(picture: np.ndarray, known: np.ndarray, reach: float) -> np.ndarray:
+    """``picture`` (S, S, C) grown over unknown texels.
+
+    Up to ``reach`` texels away they take the nearest known texel's value, beyond it the mean.
+    """
     from scipy.ndimage import distance_transform_edt
 
     if known.all() or not known.any():
         return picture
-    rows, columns = distance_transform_edt(~known, return_distances=False, return_indices=True)
-    return picture[rows, columns]
+    distance, (rows, columns) = distance_transform_edt(~known, return_indices=True)
+    filled = picture[rows, columns]
+    filled[distance > reach] = picture[known].mean(0)
+    return filled
 
 
 def _transfer(

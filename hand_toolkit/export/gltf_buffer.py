@@ -77,9 +77,7 @@ class GltfDocument:
             size = flat.dtype.itemsize * width
             if size % 4:  # vertex attributes start at multiples of four (3.6.2.4)
                 padded = np.zeros((len(flat), (size + 3) // 4 * 4), np.uint8)
-                padded[:, :size] = (
-                    np.ascontiguousarray(flat).view(np.uint8).reshape(len(flat), size)
-                )
+                padded[:, :size] = np.frombuffer(flat.tobytes(), np.uint8).reshape(len(flat), size)
                 data, stride = padded, padded.shape[1]
         target = ELEMENT_ARRAY_BUFFER if indices else ARRAY_BUFFER if vertex else None
         view = self.bytes_view(data.tobytes(), target, stride)

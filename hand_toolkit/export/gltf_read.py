@@ -135,7 +135,9 @@ class GltfFile:
         end = offset + stride * (total - 1) + size if total > 0 else 0
         if total <= 0 or offset < 0 or stride < size or end > len(blob):
             raise self._bad(f"accessors[{index}] reaches outside its buffer")
-        raw = np.ndarray((total, got), dtype, blob, offset, (stride, np.dtype(dtype).itemsize))
+        raw: np.ndarray = np.ndarray(
+            (total, got), dtype, blob, offset, (stride, np.dtype(dtype).itemsize)
+        )
         scale = _NORMALIZED.get(accessor["componentType"])
         if accessor.get("normalized") is True and scale is not None:
             return np.maximum(raw.astype(np.float64) / scale, -1.0)

@@ -57,7 +57,7 @@ def _read_splat(path: Path) -> Splats:
     size = path.stat().st_size
     if not size or size % 32 or size > 32 * 20_000_000:
         raise FileFormatError(
-            f"{path.name} has {size} bytes; a .splat file has 32 for each of up to 20 million splats"
+            f"{path.name} has {size} bytes; a .splat file has 32 for each splat, up to 20 million"
         )
     raw = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, 32)
     numbers = raw[:, :24].copy().view("<f4")

@@ -43,8 +43,8 @@ def _merge_hand(avatar: Avatar, hand: AvatarHand, size: int) -> AvatarHand:
         total = np.stack(
             [np.bincount(group, flat[:, c] * weight, count) for c in range(flat.shape[1])], 1
         )
-        total /= np.bincount(group, weight, count)[:, None]
-        return total.reshape(count, *values.shape[1:])
+        mean = total / np.bincount(group, weight, count)[:, None]
+        return mean.reshape(count, *values.shape[1:])
 
     center = mean_of(means)
     rotation = _matrices(quats)

@@ -125,12 +125,12 @@ def _header(name: str, head: bytes) -> tuple[int, np.dtype, int]:
                 count = int(words[2]) if words[2].isdigit() and len(words[2]) < 12 else -1
                 if not 0 <= count <= MAX_SPLATS:
                     raise FileFormatError(
-                        f"{name} says it has {words[2][:40]} vertices; accepted is up to {MAX_SPLATS}"
+                        f"{name} says {words[2][:40]} vertices; accepted is up to {MAX_SPLATS}"
                     )
         elif words[0] == "property" and element == "vertex":
             if len(words) != 3 or words[1] not in _DTYPES:
                 raise FileFormatError(
-                    f"{name} has the vertex property '{line.strip()[:60]}'; accepted are plain numbers"
+                    f"{name} has the property '{line.strip()[:60]}'; accepted are plain numbers"
                 )
             if any(words[2] == f for f, _ in fields):
                 raise FileFormatError(f"{name} has the property '{words[2][:40]}' twice")
