@@ -115,10 +115,9 @@ def check_posing(model: HandModel, rng: np.random.Generator) -> None:
     posed = pose_hand(model, *inputs)
     for b in range(2):
         one = pose_hand_numpy(model, theta[b], shapes[b], translation[b])
-        for got, want in zip(
-            (posed.vertices, posed.joints, posed.keypoints, posed.transforms), one
-        ):
-            gap = np.abs(got[b].detach().numpy() - want).max()
+        tensors = posed.vertices, posed.joints, posed.keypoints, posed.transforms
+        for tensor, want in zip(tensors, one):
+            gap = np.abs(tensor[b].detach().numpy() - want).max()
             assert gap < 1e-8, f"numpy and torch differ by {gap:.1e}"
     gap = np.abs(posed.joints[:, 0].detach().numpy() - translation).max()
     assert gap < 1e-9, "the translation is not the wrist's position"
