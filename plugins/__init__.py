@@ -10,10 +10,12 @@ from hand_toolkit.hookspecs import hookimpl
 
 @hookimpl
 def register_pose_sources(register: Callable[[Any], None]) -> None:
-    """MediaPipe."""
+    """MediaPipe and pose files."""
+    from .file_source import FileSource
     from .mediapipe_source import MediapipeSource
 
     register(MediapipeSource())
+    register(FileSource())
 
 
 @hookimpl

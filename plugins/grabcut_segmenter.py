@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def _segment_hand(
     any_hand = _resize_mask(everything[rows, columns], size)
     zoom = np.array(size) / [crop.shape[1], crop.shape[0]]
     keypoints = (hand.keypoints_2d - shift) * zoom
-    unit = extent * ratio / 190.0  # one pixel of a hand 190 pixels long, as tuned
+    unit = float(extent * ratio / 190.0)  # one pixel of a hand 190 pixels long, as tuned
     allowed = _above_wrist(keypoints, size, own)
     mask = _grabcut(small, own, any_hand & ~own, allowed, keypoints, unit)
     if silhouette_iou(mask, own & allowed) < MIN_AGREEMENT:
@@ -90,9 +91,9 @@ def _grabcut(
         # The bones are hand even where a thin finger has no core.
         first, last = keypoints[a], keypoints[b]
         if np.isfinite([first, last]).all() and np.abs([first, last]).max() < 1e5:
-            line = np.zeros(own.shape, dtype=np.uint8)
+            line: Any = np.zeros(own.shape, dtype=np.uint8)
             width = max(1, round(3 * unit))
-            cv2.line(line, _pixel(first), _pixel(last), 1, width)
+            cv2.line(line, _pixel(first), _pixel(last), (1,), width)
             labels[(line > 0) & own] = cv2.GC_FGD
     labels[other] = cv2.GC_BGD
     labels[~allowed] = cv2.GC_BGD
@@ -104,7 +105,7 @@ def _grabcut(
     cv2.grabCut(
         cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
         labels,
-        None,
+        (0, 0, 1, 1),
         np.zeros((1, 65)),
         np.zeros((1, 65)),
         4,

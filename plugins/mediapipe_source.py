@@ -49,6 +49,10 @@ class MediapipeSource:
         self._detector: HandDetector | None = None
         self._lock = threading.Lock()
 
+    def configured(self, option: str) -> MediapipeSource:
+        """The source for ``mediapipe:FILE.task``."""
+        return MediapipeSource(option)
+
     def detect(
         self, photo: Photo, max_hands: int, progress: Progress | None = None
     ) -> list[HandObservation]:

@@ -1,4 +1,4 @@
-"""One photo to fitted hands and a camera; frames to the same over time."""
+"""One photo to fitted hands and a camera."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import numpy as np
 
 from ..errors import InputError, NoHandError, PluginError
 from ..hand_model import load_hand_model, pose_hand_numpy
+from ..image.segment import segment_photo
+from ..image.silhouette import hand_silhouettes
 from ..types import Camera, HandObservation, HandPose, Photo, PoseEstimate
 from .camera import photo_camera
-from .fit import HandFit, fit_hand, share_shape, to_hand_pose
+from .fit import HandFit, fit_hand, hand_chain, share_shape, to_hand_pose
+from .outline import mask_view, refine_outline
+from .solver import FitWeights
 from .source import PoseSource, Progress
 
 log = logging.getLogger(__name__)
@@ -20,6 +24,12 @@ log = logging.getLogger(__name__)
 HANDS = ("auto", "left", "right", "both")
 MAX_HANDS = 4
 """Hands that are looked for, so that the best of each side can be chosen."""
+
+GIVEN_MASK = FitWeights(outline_m=0.005, shape_prior=0.5)
+"""How an outline pulls that the user gave (``benchmarks/real_hand.py`` measures both)."""
+
+FOUND_MASK = FitWeights(outline_m=0.010, shape_prior=0.5)
+"""The same for an outline that colours gave, which takes in some background."""
 
 
 def estimate_pose(
@@ -38,7 +48,8 @@ def estimate_pose(
 
     Args:
         photo: the picture.
-        source: name of an installed pose source, or a source.
+        source: name of an installed pose source (``"name:option"`` hands it an option, such
+            as ``"file:hands.json"``), or a source.
         hand_model: name of the hand model to fit.
         hands: "auto" takes the best hand of each side that is found, "left" and "right" one
             side only, "both" insists on two.
@@ -60,18 +71,61 @@ def estimate_pose(
         PluginError: the source returned something else than observations.
     """
     report = progress or _no_progress
-    _check_hands(hands)
-    photo = _with_focal(photo, focal_px)
+    check_hands(hands)
+    photo = with_focal(photo, focal_px)
     camera = photo_camera(photo)
-    found = _detect(photo, source, MAX_HANDS, lambda part, what: report(0.6 * part, what))
+    found = detect_hands(photo, source, lambda part, what: report(0.6 * part, what))
     chosen = select_hands(found, hands, photo)
     report(0.6, "fitting the hand model")
     fits = [fit_hand(o, camera, hand_model=hand_model) for o in chosen]
     if len(fits) > 1:
         fits = share_shape(fits, hand_model=hand_model)
-    estimate = _estimate(fits, camera, hand_model)
+    if refine:
+        report(0.7, "following the outline")
+        fits = refine_fits(fits, photo, camera, hand_model, mask, seed)
     report(1.0, "pose found")
-    return estimate
+    return to_estimate(fits, camera, hand_model)
+
+
+def detect_hands(
+    photo: Photo,
+    source: str | PoseSource,
+    progress: Progress | None = None,
+    max_hands: int = MAX_HANDS,
+) -> list[HandObservation]:
+    """What a pose source, named as for :func:`estimate_pose`, sees.
+
+    Raises:
+        InputError: no such source, or it takes no option.
+        PluginError: it returned something else than observations.
+    """
+    chosen = find_source(source)
+    found = chosen.detect(photo, max_hands, progress)
+    if not isinstance(found, list) or not all(isinstance(o, HandObservation) for o in found):
+        raise PluginError(
+            f"pose source '{chosen.name}' returned {type(found).__name__}; "
+            "it must return a list of HandObservation"
+        )
+    return found
+
+
+def find_source(source: str | PoseSource) -> PoseSource:
+    """An installed pose source by name, configured with what follows a colon.
+
+    Raises:
+        InputError: no such source, or it takes no option.
+    """
+    if not isinstance(source, str):
+        return source
+    from ..registry import registry
+
+    name, colon, option = source.partition(":")
+    chosen = registry().get("pose_sources", name)
+    if not colon:
+        return chosen  # type: ignore[no-any-return]
+    if not hasattr(chosen, "configured"):
+        raise InputError(f"the pose source '{name}' takes no option, received '{option}'")
+    return chosen.configured(option)  # type: ignore[no-any-return]
 
 
 def select_hands(
@@ -94,15 +148,43 @@ def select_hands(
     wanted = {"left": ("left",), "right": ("right",)}.get(hands, ("right", "left"))
     chosen = [best[side] for side in wanted if side in best]
     if not chosen or (hands == "both" and len(chosen) < 2):
-        sides = " and ".join(sorted(best))
+        only = f"only the {next(iter(best))} side" if len(best) == 1 else "both sides"
+        asked = "both hands were" if hands == "both" else f"the {hands} hand was"
         raise NoHandError(
-            f"'{photo.name}' shows {len(found)} hand(s), of the {sides} side only, and "
-            f"{'both sides were' if hands == 'both' else f'the {hands} one was'} asked for; "
-            "ask for 'auto' or give a photo that shows what you want"
+            f"{asked} asked for, but '{photo.name}' shows {len(found)} hand(s) of {only}; "
+            "use --hands auto or another photo"
         )
-    if len(found) > len(chosen) and hands != "both":
+    if len(found) > len(chosen):
         log.info("'%s' shows %d hands; the most prominent are used", photo.name, len(found))
     return chosen
+
+
+def refine_fits(
+    fits: Sequence[HandFit],
+    photo: Photo,
+    camera: Camera,
+    hand_model: str,
+    mask: np.ndarray | None,
+    seed: int,
+) -> list[HandFit]:
+    """Make the silhouettes follow the mask: the given one, the photo's, or one found by colour."""
+    estimate = to_estimate(fits, camera, hand_model)
+    meshes = [posed_mesh(hand) for hand in estimate.hands]
+    silhouettes, _ = hand_silhouettes(meshes, camera)
+    given = mask is not None or photo.mask is not None
+    if not given and any(f.observation.theta is not None for f in fits):
+        return list(fits)  # a regressed pose is more exact than an outline found by colour
+    area = segment_photo(photo, estimate, list(silhouettes), mask=mask)
+    chain = hand_chain(hand_model)
+    weights = GIVEN_MASK if given else FOUND_MASK
+    refined = []
+    for k, (fit, hand) in enumerate(zip(fits, estimate.hands)):
+        others = np.delete(silhouettes, k, axis=0)
+        ignore = others.any(axis=0) if len(others) else None
+        view = mask_view(area, camera, hand.keypoints_2d, hand.side == "left", ignore)
+        state = refine_outline(chain, fit.state, fit.targets, view, weights, seed=seed)
+        refined.append(dataclasses.replace(fit, state=state))
+    return refined
 
 
 def posed_mesh(hand: HandPose, level: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -112,33 +194,17 @@ def posed_mesh(hand: HandPose, level: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return vertices, model.faces
 
 
-def _estimate(fits: Sequence[HandFit], camera: Camera, hand_model: str) -> PoseEstimate:
+def to_estimate(fits: Sequence[HandFit], camera: Camera, hand_model: str) -> PoseEstimate:
+    """The fits as others use them."""
     return PoseEstimate(tuple(to_hand_pose(f, camera, hand_model) for f in fits), camera)
 
 
-def _prominence(observation: HandObservation) -> float:
-    return observation.confidence * float(np.linalg.norm(np.ptp(observation.keypoints_2d, axis=0)))
+def with_focal(photo: Photo, focal_px: float | None) -> Photo:
+    """The photo with another focal length.
 
-
-def _detect(
-    photo: Photo, source: str | PoseSource, max_hands: int, progress: Progress
-) -> list[HandObservation]:
-    if isinstance(source, str):
-        from ..registry import registry
-
-        chosen: PoseSource = registry().get("pose_sources", source)
-    else:
-        chosen = source
-    found = chosen.detect(photo, max_hands, progress)
-    if not isinstance(found, list) or not all(isinstance(o, HandObservation) for o in found):
-        raise PluginError(
-            f"pose source '{chosen.name}' returned {type(found).__name__}; "
-            "it must return a list of HandObservation"
-        )
-    return found
-
-
-def _with_focal(photo: Photo, focal_px: float | None) -> Photo:
+    Raises:
+        InputError: not a positive number.
+    """
     if focal_px is None:
         return photo
     if not (np.isfinite(focal_px) and focal_px > 0):
@@ -146,13 +212,15 @@ def _with_focal(photo: Photo, focal_px: float | None) -> Photo:
     return dataclasses.replace(photo, focal_px=float(focal_px))
 
 
-def _check_hands(hands: str) -> None:
+def check_hands(hands: str) -> None:
+    """Raise InputError unless ``hands`` is one of ``HANDS``."""
     if hands not in HANDS:
         raise InputError(f"hands is {hands!r}; accepted are {', '.join(HANDS)}")
 
 
+def _prominence(observation: HandObservation) -> float:
+    return observation.confidence * float(np.linalg.norm(np.ptp(observation.keypoints_2d, axis=0)))
+
+
 def _no_progress(part: float, what: str) -> None:
     pass
-
-
-__all__ = ["estimate_pose", "posed_mesh", "select_hands"]

@@ -185,7 +185,7 @@ class HandChain:
         return Posed(points, jacobian, stacked, axes)
 
     def vertices(
-        self, state: State, posed: Posed, rows: np.ndarray
+        self, state: State, posed: Posed, rows: np.ndarray, derivatives: bool = True
     ) -> tuple[np.ndarray, np.ndarray]:
         """Some vertices of each hand, relative to the wrist, with derivatives.
 
@@ -194,8 +194,9 @@ class HandChain:
 
         Args:
             state: B hands.
-            posed: the result of :meth:`pose` for them, with derivatives.
+            posed: the result of :meth:`pose` for them, with derivatives if any are wanted.
             rows: (B, N) vertex indices.
+            derivatives: False leaves the second result empty.
 
         Returns:
             points: (B, N, 3) metres.
@@ -221,6 +222,8 @@ class HandChain:
                 local = rest - keys[:, None, key]
                 moved = posed.points[:, None, key] + local @ frame.transpose(0, 2, 1)
                 points = points + weight * moved
+                if not derivatives:
+                    continue
                 local_dirs = rotated_dirs - self.rest_dirs[:, key].T
                 by_shape = posed.jacobian[:, None, key, :, 29:] + frame[:, None] @ local_dirs
                 jacobian[..., 29:] += weight[..., None] * by_shape
@@ -231,7 +234,8 @@ class HandChain:
                         if number >= 0:
                             axis = posed.hinge_axes[:, None, finger, up, slot]
                             jacobian[..., 3 + number] += weight * np.cross(axis, moved - root)
-        jacobian[..., :3] = -_cross_matrix(points)
+        if derivatives:
+            jacobian[..., :3] = -_cross_matrix(points)
         return points, jacobian
 
     def theta(self, state: State) -> np.ndarray:

@@ -137,8 +137,7 @@ class Problem:
         """
         t, w, chain = self.targets, self.weights, self.chain
         batch = len(state)
-        # Vertices need the chain's derivatives, so an outline always asks for them.
-        posed = chain.pose(state, derivatives or t.outline is not None)
+        posed = chain.pose(state, derivatives)
         size = chain.size
         points = posed.points
         placed = points + state.translation[:, None]
@@ -196,11 +195,13 @@ class Problem:
 
         if t.outline is not None:
             o = t.outline
-            vertices, by_vertex = chain.vertices(state, posed, o.rows)
-            full_vertex = np.zeros((*vertices.shape, size))
-            full_vertex[..., :3] = by_vertex[..., :3]
-            full_vertex[..., 3:6] = np.eye(3)
-            full_vertex[..., 6:] = by_vertex[..., 3:]
+            vertices, by_vertex = chain.vertices(state, posed, o.rows, derivatives)
+            full_vertex = None
+            if derivatives:
+                full_vertex = np.zeros((*vertices.shape, size))
+                full_vertex[..., :3] = by_vertex[..., :3]
+                full_vertex[..., 3:6] = np.eye(3)
+                full_vertex[..., 6:] = by_vertex[..., 3:]
             flat, flat_jacobian = _project(vertices + state.translation[:, None], full_vertex)
             scale_outline = t.distance[:, None] / w.outline_m * o.weights
             parts.append(((flat - o.points) * o.normals).sum(axis=-1) * scale_outline)

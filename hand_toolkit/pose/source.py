@@ -15,6 +15,9 @@ Progress = Callable[[float, str], None]
 class PoseSource(Protocol):
     """What ``register_pose_sources`` registers: finds hands and their keypoints.
 
+    A source that takes an option also has ``configured(option: str)``, which returns the
+    source to use for ``name:option``.
+
     Attributes:
         name: how the user asks for it (``--pose-source NAME``).
         description: one line.
