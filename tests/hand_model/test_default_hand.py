@@ -33,7 +33,7 @@ def test_left_is_exactly_the_mirrored_right() -> None:
     assert np.array_equal(left.weights, right.weights)
     assert {tuple(sorted(f)) for f in left.faces} == {tuple(sorted(f)) for f in right.faces}
     rng = np.random.default_rng(3)
-    theta, shape = rng.normal(0, 0.4, (16, 3)), rng.normal(0, 0.3, 31)
+    theta, shape = rng.normal(0, 0.4, (16, 3)), rng.normal(0, 0.3, 34)
     a = pose_hand_numpy(right, theta, shape, np.array([0.1, 0.2, 0.3]))
     b = pose_hand_numpy(left, theta * [1, -1, -1], shape, np.array([-0.1, 0.2, 0.3]))
     assert np.abs(a[0] - b[0] * flip).max() < 1e-12
@@ -103,7 +103,7 @@ def test_every_parameter_alone_and_all_together_keep_a_volume() -> None:
     model = load_hand_model()
     rng = np.random.default_rng(0)
     for _ in range(50):
-        shape = np.clip(rng.normal(size=31), -3, 3) * model.shape_sigmas
+        shape = np.clip(rng.normal(size=34), -3, 3) * model.shape_sigmas
         assert signed_volume(rest_hand(model, shape)[0], model.faces) > 5e-5
 
 
@@ -147,7 +147,7 @@ def test_loading_needs_neither_anny_nor_torch() -> None:
     code = (
         "import sys; from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy;"
         "import numpy as np; m = load_hand_model(level=1);"
-        "pose_hand_numpy(m, np.zeros((16, 3)), np.zeros(31), np.zeros(3));"
+        "pose_hand_numpy(m, np.zeros((16, 3)), np.zeros(34), np.zeros(3));"
         "print([n for n in ('anny', 'torch', 'trimesh', 'smplx') if n in sys.modules])"
     )
     result = subprocess.run(

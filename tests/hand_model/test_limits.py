@@ -107,7 +107,7 @@ def test_fingers_bend_to_the_palm_and_spread_to_the_thumb(finger: str, side: str
         angles = np.zeros((15, 3))
         angles[MANO_JOINTS.index(f"{finger}1") - 1, limits.AXES.index(axis)] = 0.4
         theta = limits.theta_from_joint_angles(angles, side=side)
-        return pose_hand_numpy(model, theta, np.zeros(31), np.zeros(3))[2][tip]
+        return pose_hand_numpy(model, theta, np.zeros(34), np.zeros(3))[2][tip]
 
     rest = model.keypoint_template[tip]
     assert tip_of("flexion")[1] < rest[1] - 0.02
@@ -122,7 +122,7 @@ def test_thumb_bends_across_and_abducts_away_from_the_palm() -> None:
         angles = np.zeros((15, 3))
         angles[12, axis] = 0.4
         theta = limits.theta_from_joint_angles(angles)
-        return pose_hand_numpy(model, theta, np.zeros(31), np.zeros(3))[2][4]
+        return pose_hand_numpy(model, theta, np.zeros(34), np.zeros(3))[2][4]
 
     rest = model.keypoint_template[4]
     assert tip_of(0)[2] < rest[2] - 0.01

@@ -24,7 +24,7 @@ def test_rotation_matrices_match_scipy_in_both_precisions() -> None:
 def test_float32_agrees_with_float64() -> None:
     model = load_hand_model()
     rng = np.random.default_rng(1)
-    arrays = rng.normal(0, 0.5, (3, 16, 3)), rng.normal(0, 0.4, (3, 31)), rng.normal(0, 1, (3, 3))
+    arrays = rng.normal(0, 0.5, (3, 16, 3)), rng.normal(0, 0.4, (3, 34)), rng.normal(0, 1, (3, 3))
     double = pose_hand(model, *(torch.tensor(a) for a in arrays))
     single = pose_hand(model, *(torch.tensor(a, dtype=torch.float32) for a in arrays))
     assert single.vertices.dtype == torch.float32
@@ -36,7 +36,7 @@ def test_wrist_turns_the_hand_rigidly_about_the_translation() -> None:
     model = load_hand_model()
     theta, translation = np.zeros((16, 3)), np.array([0.3, -0.2, 0.7])
     theta[0] = 0.4, -1.0, 0.3
-    vertices, _, keypoints, _ = pose_hand_numpy(model, theta, np.zeros(31), translation)
+    vertices, _, keypoints, _ = pose_hand_numpy(model, theta, np.zeros(34), translation)
     turn = Rotation.from_rotvec(theta[0]).as_matrix()
     assert np.abs(vertices - (model.template @ turn.T + translation)).max() < 1e-6
     assert np.abs(keypoints - (model.keypoint_template @ turn.T + translation)).max() < 1e-6
@@ -57,11 +57,11 @@ def test_normals_are_unit_outward_and_equal_in_torch() -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        ((2, 15, 3), (2, 31), (2, 3)),
-        ((2, 16, 3), (1, 31), (2, 3)),
+        ((2, 15, 3), (2, 34), (2, 3)),
+        ((2, 16, 3), (1, 34), (2, 3)),
         ((2, 16, 3), (2, 10), (2, 3)),
-        ((2, 16, 3), (2, 31), (3,)),
-        ((16, 3), (31,), (3,)),
+        ((2, 16, 3), (2, 34), (3,)),
+        ((16, 3), (34,), (3,)),
     ],
 )
 def test_wrong_shapes_are_named(bad: tuple[tuple[int, ...], ...]) -> None:

