@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hand Toolkit for Blender: create, pose, animate and render hand avatars.
+
+The extension is a thin client: it imports only bpy, numpy and the standard library, and asks the
+toolkit's worker process for everything that takes thought.
+"""
+
+from __future__ import annotations
+
+import bpy
+
+from . import (
+    create,
+    engine,
+    exporting,
+    link,
+    look_operators,
+    panels,
+    pose_operators,
+    preferences,
+    render_operators,
+    scene_data,
+    settings,
+)
+
+CLASSES = (
+    *settings.CLASSES,
+    scene_data.HandToolkitObject,
+    *preferences.CLASSES,
+    *create.CLASSES,
+    *pose_operators.CLASSES,
+    *look_operators.CLASSES,
+    *render_operators.CLASSES,
+    *exporting.CLASSES,
+    *engine.CLASSES,
+    *panels.CLASSES,
+)
+
+
+@bpy.app.handlers.persistent
+def _forget_job(*_args):
+    """A file was opened: the job that ran belongs to the old one."""
+    link.job.cancel()
+    link.job.clear()
+
+
+def register():
+    """Add everything to Blender."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Object.hand_toolkit = bpy.props.PointerProperty(type=scene_data.HandToolkitObject)
+    bpy.types.Object.hand_toolkit_shape = bpy.props.CollectionProperty(
+        type=look_operators.HandToolkitShapeParameter
+    )
+    bpy.types.Scene.hand_toolkit = bpy.props.PointerProperty(type=settings.HandToolkitScene)
+    bpy.app.handlers.save_pre.append(scene_data.before_save)
+    bpy.app.handlers.save_post.append(scene_data.after_save)
+    bpy.app.handlers.load_pre.append(_forget_job)
+    engine.register_panels()
+
+
+def unregister():
+    """Take everything out again and end the worker."""
+    link.stop()
+    engine.unregister_panels()
+    bpy.app.handlers.load_pre.remove(_forget_job)
+    bpy.app.handlers.save_post.remove(scene_data.after_save)
+    bpy.app.handlers.save_pre.remove(scene_data.before_save)
+    del bpy.types.Scene.hand_toolkit
+    del bpy.types.Object.hand_toolkit_shape
+    del bpy.types.Object.hand_toolkit
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

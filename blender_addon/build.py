@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the worker's arrays to objects: the root, the MANO armatures, the skinned meshes."""
+
+from __future__ import annotations
+
+import math
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from . import axes, controls, look, rig, scene_data, splats
+
+COLLECTIONS = ("Wrist", "Fingers", "Thumb")
+"""Bone collections of every hand."""
+
+HAND_SPACING = 0.1
+"""Half the distance between the wrists of a pair as it is imported, metres."""
+
+
+def build_avatar(context, name, value, arrays, path="", data=None):
+    """Create the objects of an avatar and select its first rig.
+
+    Args:
+        context: the scene and collection that they go to; the 3D cursor is the place.
+        name: for the root and the new collection.
+        value, arrays: what ``open_avatar`` answered.
+        path: the ``.hand`` file.
+        data: its bytes, to pack them.
+
+    Returns:
+        The root object.
+    """
+    collection = bpy.data.collections.new(name)
+    context.scene.collection.children.link(collection)
+    root = bpy.data.objects.new(name, None)
+    root.empty_display_type = "PLAIN_AXES"
+    root.empty_display_size = 0.03
+    root.location = context.scene.cursor.location
+    root.hand_toolkit.kind = "ROOT"
+    root.hand_toolkit.root = root
+    root.hand_toolkit.key = value["key"]
+    origin = value["provenance"]
+    root.hand_toolkit.info = ", ".join(f"{k}: {origin[k]}" for k in sorted(origin))[:400]
+    collection.objects.link(root)
+    if data is not None:
+        root[scene_data.PACKED] = bytes(data)
+    if path:
+        scene_data.store_path(root, path)
+    for side in value["sides"]:
+        part = {k[len(side) + 1 :]: v for k, v in arrays.items() if k.startswith(side + ".")}
+        _build_hand(context, collection, root, side, value, part)
+    for ob in context.selected_objects:
+        ob.select_set(False)
+    first = scene_data.rigs_of(root)[0]
+    first.select_set(True)
+    context.view_layer.objects.active = first
+    return root
+
+
+def _build_hand(context, collection, root, side, value, part):
+    label = f"{root.name} {side}"
+    armature = _build_armature(context, collection, root, side, label, part)
+    surface = _build_surface(collection, armature, side, label, part, root)
+    facts = value["hands"][side]
+    surface["hand_toolkit_shape_names"] = list(facts["shape_names"])
+    surface["hand_toolkit_shape"] = [float(v) for v in part["shape"]]
+    surface["hand_toolkit_shape_sigmas"] = [float(v) for v in part["shape_sigmas"]]
+    surface["hand_toolkit_source_theta"] = [float(v) for v in part["source_theta"].ravel()]
+    surface["hand_toolkit_source_translation"] = [float(v) for v in part["source_translation"]]
+    for axis in ("fx", "fy", "cx", "cy", "width", "height"):
+        root[f"photo_{axis}"] = float(value["camera"][axis])
+    look.skin_material(surface, part)
+    splats.build_cloud(collection, armature, surface, part)
+    controls.add_controls(armature, part["limits"])
+    if "pose_dirs" in part:
+        controls.add_pose_correctives(armature, surface, part["pose_dirs"])
+    both = len(value["sides"]) == 2
+    # In the toolkit's axes +x is the viewer's right: a right hand shown palm first is on the left.
+    shift = (-HAND_SPACING if side == "right" else HAND_SPACING) if both else 0.0
+    armature.location = (shift, 0.0, 0.0)
+    theta = np.zeros((16, 3))
+    theta[0] = axes.display_theta(side)
+    rig.set_theta(armature, theta)
+
+
+def _build_armature(context, collection, root, side, label, part):
+    data = bpy.data.armatures.new(label)
+    ob = bpy.data.objects.new(label, data)
+    _mark(ob, "RIG", side, root)
+    collection.objects.link(ob)
+    ob.parent = root
+    ob.rotation_mode = "XYZ"
+    ob.rotation_euler = (-math.pi / 2, 0.0, 0.0)  # axes.TO_BLENDER
+    ob.show_in_front = True
+    data.display_type = "OCTAHEDRAL"
+    with edit_mode(context, ob):
+        for joint, name in enumerate(axes.JOINTS):
+            bone = data.edit_bones.new(axes.bone_name(name, side))
+            parent = axes.PARENTS[joint]
+            if parent >= 0:
+                bone.parent = data.edit_bones[axes.bone_name(parent, side)]
+            bone.use_connect = False
+            place_bone(bone, joint, part["axes"][joint], part["joints"], part["keypoints"])
+    for bone in ob.pose.bones:
+        bone.rotation_mode = "QUATERNION"
+        if bone.name != axes.bone_name("wrist", side):
+            bone.lock_location = (True, True, True)
+        bone.lock_scale = (True, True, True)
+    _bone_collections(data, side)
+    return ob
+
+
+def place_bone(bone, joint, columns, joints, keypoints):
+    """Put an edit bone at its joint with the orientation ``columns`` (3, 3)."""
+    head = joints[joint]
+    bone.head = head
+    bone.tail = head + columns[:, 1] * bone_length(joint, joints, keypoints)
+    matrix = Matrix(columns.tolist()).to_4x4()
+    matrix.translation = head
+    length = bone.length
+    bone.matrix = matrix
+    bone.length = length
+
+
+def bone_length(joint, joints, keypoints):
+    """Distance to the next joint or tip, metres; the wrist's reaches to the middle knuckle."""
+    if joint == 0:
+        return float(np.linalg.norm(joints[axes.JOINTS.index("middle1")] - joints[0]))
+    finger = axes.FINGERS.index(axes.JOINTS[joint][:-1])
+    k = int(axes.JOINTS[joint][-1])
+    return float(np.linalg.norm(keypoints[1 + 4 * finger + k] - joints[joint]))
+
+
+def _bone_collections(data, side):
+    groups = {name: data.collections.new(name) for name in COLLECTIONS}
+    for bone in data.bones:
+        stem = bone.name.removesuffix(axes.SUFFIX[side])
+        group = "Wrist" if stem == "wrist" else "Thumb" if stem.startswith("thumb") else "Fingers"
+        groups[group].assign(bone)
+        bone.color.palette = {"Wrist": "THEME09", "Thumb": "THEME03", "Fingers": "THEME04"}[group]
+
+
+def _build_surface(collection, armature, side, label, part, root):
+    mesh = bpy.data.meshes.new(f"{label} skin")
+    faces = part["faces"]
+    mesh.vertices.add(len(part["vertices"]))
+    mesh.loops.add(faces.size)
+    mesh.polygons.add(len(faces))
+    mesh.vertices.foreach_set("co", np.ascontiguousarray(part["vertices"], np.float32).ravel())
+    mesh.loops.foreach_set("vertex_index", faces.ravel())
+    mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, 3, dtype=np.int32))
+    mesh.update(calc_edges=True)
+    mesh.polygons.foreach_set("use_smooth", np.ones(len(faces), bool))
+    layer = mesh.uv_layers.new(name="UVMap")
+    layer.uv.foreach_set("vector", np.ascontiguousarray(part["uvs"], np.float32).ravel())
+    ob = bpy.data.objects.new(f"{label} skin", mesh)
+    _mark(ob, "SURFACE", side, root)
+    collection.objects.link(ob)
+    ob.parent = armature
+    _assign_weights(ob, part["weights"], side)
+    modifier = ob.modifiers.new("Hand rig", "ARMATURE")
+    modifier.object = armature
+    return ob
+
+
+def _assign_weights(ob, weights, side):
+    """Vertex groups with the exact skinning weights; equal weights are added in one call."""
+    for joint, name in enumerate(axes.JOINTS):
+        group = ob.vertex_groups.new(name=axes.bone_name(name, side))
+        column = np.ascontiguousarray(weights[:, joint])
+        index = np.flatnonzero(column > 1e-7)
+        values, inverse = np.unique(column[index], return_inverse=True)
+        order = np.argsort(inverse, kind="stable")
+        parts = np.split(index[order], np.cumsum(np.bincount(inverse))[:-1])
+        for value, members in zip(values, parts):
+            group.add(members.tolist(), float(value), "REPLACE")
+
+
+def _mark(ob, kind, side, root):
+    ob.hand_toolkit.kind = kind
+    ob.hand_toolkit.side = side
+    ob.hand_toolkit.root = root
+
+
+class edit_mode:
+    """Edit mode of one armature, and back to what was active."""
+
+    def __init__(self, context, ob):
+        self.context, self.ob = context, ob
+
+    def __enter__(self):
+        layer = self.context.view_layer
+        if self.context.object is not None and self.context.object.mode != "OBJECT":
+            bpy.ops.object.mode_set(mode="OBJECT")
+        self.before = layer.objects.active
+        layer.objects.active = self.ob
+        bpy.ops.object.mode_set(mode="EDIT")
+
+    def __exit__(self, *_):
+        bpy.ops.object.mode_set(mode="OBJECT")
+        self.context.view_layer.objects.active = self.before
+
+
+def reshape(context, rig_object, arrays, shape):
+    """Give a hand another shape: surface, joints, bone lengths; bone orientations stay, so θ does.
+
+    Args:
+        context: of the operator.
+        rig_object: the armature.
+        arrays: ``vertices``, ``joints``, ``keypoints`` that ``reshape`` answered.
+        shape: (S,) what was asked for.
+    """
+    surface = scene_data.surface_of(rig_object)
+    mesh = surface.data
+    flat = np.ascontiguousarray(arrays["vertices"], np.float32)
+    if len(mesh.vertices) != len(flat):
+        raise ValueError("the skin mesh was edited and has another number of vertices")
+    old = np.empty(flat.size, np.float32)
+    mesh.vertices.foreach_get("co", old)
+    if mesh.shape_keys:  # sculpted keys ride along with the new shape
+        for block in mesh.shape_keys.key_blocks:
+            values = np.empty(flat.size, np.float32)
+            block.data.foreach_get("co", values)
+            block.data.foreach_set("co", values + flat.ravel() - old)
+    mesh.vertices.foreach_set("co", flat.ravel())
+    mesh.update()
+    side = rig_object.hand_toolkit.side
+    rest = rig.rest_axes(rig_object)
+    with edit_mode(context, rig_object):
+        for joint, name in enumerate(axes.JOINTS):
+            bone = rig_object.data.edit_bones[axes.bone_name(name, side)]
+            place_bone(bone, joint, rest[joint], arrays["joints"], arrays["keypoints"])
+    surface["hand_toolkit_shape"] = [float(v) for v in shape]
+    splats.update_rest(rig_object, surface)

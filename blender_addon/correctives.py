@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""MANO's pose blend shapes as driven shape keys, for hand models that have them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import axes, rig
+
+# R - I in terms of a unit quaternion wxyz: rows of (a, b): coefficients of the products of pairs.
+_PRODUCTS = (("y", "y"), ("z", "z"), ("x", "x"), ("x", "y"), ("x", "z"), ("y", "z"),
+             ("w", "x"), ("w", "y"), ("w", "z"))
+_TERMS = {
+    (0, 0): {"yy": -2, "zz": -2},
+    (1, 1): {"xx": -2, "zz": -2},
+    (2, 2): {"xx": -2, "yy": -2},
+    (0, 1): {"xy": 2, "wz": -2},
+    (1, 0): {"xy": 2, "wz": 2},
+    (0, 2): {"xz": 2, "wy": 2},
+    (2, 0): {"xz": 2, "wy": -2},
+    (1, 2): {"yz": 2, "wx": -2},
+    (2, 1): {"yz": 2, "wx": 2},
+}
+
+
+def add(armature, surface, pose_dirs):
+    """One key per joint and matrix element, value ``(R_j - I)[a, b]`` of the evaluated bone.
+
+    Args:
+        armature: the rig.
+        surface: its mesh.
+        pose_dirs: (135, V, 3) displacements.
+    """
+    rest = rig.rest_axes(armature)
+    surface.shape_key_add(name="Basis", from_mix=False)
+    base = np.empty(3 * len(surface.data.vertices), np.float32)
+    surface.data.vertices.foreach_get("co", base)
+    side = armature.hand_toolkit.side
+    for joint in range(1, 16):
+        for a in range(3):
+            for b in range(3):
+                index = 9 * (joint - 1) + 3 * a + b
+                key = surface.shape_key_add(name=f"pose {axes.JOINTS[joint]} {a}{b}", from_mix=False)
+                key.slider_min, key.slider_max = -2.0, 2.0
+                moved = base + np.ascontiguousarray(pose_dirs[index], np.float32).ravel()
+                key.data.foreach_set("co", moved)
+                _drive(key, armature, axes.bone_name(joint, side), expression(rest[joint], a, b))
+
+
+def expression(rest, a, b):
+    """Driver text of ``(B (R_local - I) Bᵀ)[a, b]`` in the bone's quaternion w, x, y, z."""
+    sums = dict.fromkeys(("".join(p) for p in _PRODUCTS), 0.0)
+    for (c, d), terms in _TERMS.items():
+        for name, factor in terms.items():
+            sums[name] += factor * rest[a, c] * rest[b, d]
+    parts = [f"{v:.7f}*{n[0]}*{n[1]}" for n, v in sums.items() if abs(v) > 1e-7]
+    return " + ".join(parts) or "0.0"
+
+
+def _drive(key, armature, bone, text):
+    driver = key.driver_add("value").driver
+    driver.type = "SCRIPTED"
+    for name in "wxyz":
+        variable = driver.variables.new()
+        variable.name = name
+        variable.type = "TRANSFORMS"
+        target = variable.targets[0]
+        target.id = armature
+        target.bone_target = bone
+        target.transform_space = "LOCAL_SPACE"
+        target.rotation_mode = "QUATERNION"
+        target.transform_type = f"ROT_{name.upper()}"
+    driver.expression = text

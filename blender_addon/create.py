@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators that bring avatars into the scene: from a picture, from a file, in place of another."""
+
+from __future__ import annotations
+
+import os
+
+import bpy
+
+from . import build, link, look, preferences, scene_data
+from .base import HandError, HandOperator, NeedsHand, WorkerOperator, active_hand
+
+PICTURES = "*.jpg;*.jpeg;*.png;*.webp;*.bmp;*.tif;*.tiff"
+
+
+_pose_sources = []  # Blender keeps no reference to the strings of dynamic enums
+
+
+def _pose_source_items(_self, _context):
+    """What the toolkit has installed; only the default while it was not asked."""
+    names = (link.capabilities or {}).get("pose_sources", [])
+    _pose_sources[:] = [("default", "Default", "The toolkit's own choice")]
+    _pose_sources.extend((n, n.capitalize(), f"The plugin '{n}'") for n in names)
+    return _pose_sources
+
+
+class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.create_from_image"
+    bl_label = "Create Hand from Image"
+    bl_description = "Make an animatable avatar of the hand, or of the two hands, in a picture"
+    title = "Creating the hand"
+
+    filepath: bpy.props.StringProperty(
+        name="Picture", description="A photo of a hand", subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
+    filter_glob: bpy.props.StringProperty(
+        default=PICTURES, options={"HIDDEN"}
+    )
+    output: bpy.props.StringProperty(
+        name="Save avatar as",
+        description="The .hand file to write; empty puts it beside the picture, or beside the "
+        ".blend where that folder is read-only",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
+    hands: bpy.props.EnumProperty(
+        name="Hands",
+        items=(
+            ("auto", "Automatic", "Whatever the picture shows; one hand gives a mirrored pair"),
+            ("left", "Left", "Only the left hand"),
+            ("right", "Right", "Only the right hand"),
+            ("both", "Both", "A pair; what the picture lacks is mirrored"),
+        ),
+        default="auto",
+    )
+    pose_source: bpy.props.EnumProperty(
+        name="Pose source", description="Which plugin finds the hand", items=_pose_source_items
+    )
+    quality: bpy.props.EnumProperty(
+        name="Quality",
+        items=(
+            ("draft", "Draft", "Seconds; to see whether the picture works"),
+            ("standard", "Standard", "About a minute on two processor cores"),
+            ("high", "High", "More splats and a larger working size; some minutes"),
+        ),
+        default="standard",
+    )
+    pack: bpy.props.BoolProperty(
+        name="Pack", description="Keep the avatar inside the .blend file too", default=False
+    )
+
+    def invoke(self, context, event):
+        self.interactive = True
+        if self.filepath:
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.prop(self, "hands")
+        layout.prop(self, "pose_source")
+        layout.prop(self, "quality")
+        layout.prop(self, "pack")
+
+    def ask(self, context):
+        if not self.filepath:
+            raise HandError("no picture was chosen; give filepath")
+        photo = bpy.path.abspath(self.filepath)
+        if not os.path.isfile(photo):
+            raise HandError(f"the picture {photo} does not exist; choose another")
+        params = {
+            "photo": photo,
+            "output": self._output(photo),
+            "hands": self.hands,
+            "pose_source": "" if self.pose_source == "default" else self.pose_source,
+            "quality": self.quality,
+            "device": preferences.device(),
+        }
+        return "fit", params, None
+
+    def _output(self, photo):
+        if self.output:
+            path = bpy.path.abspath(self.output)
+            return path if path.endswith(".hand") else path + ".hand"
+        stem = os.path.splitext(os.path.basename(photo))[0]
+        folders = [os.path.dirname(photo)]
+        if bpy.data.filepath:
+            folders.append(os.path.dirname(bpy.data.filepath))
+        folders.append(bpy.utils.user_resource("DATAFILES", path="hand_toolkit", create=True))
+        folder = next((f for f in folders if f and os.access(f, os.W_OK)), folders[-1])
+        return os.path.join(folder, stem + ".hand")
+
+    def take(self, context, value, arrays):
+        root = import_file(context, value["path"], pack=self.pack)
+        self.report({"INFO"}, f"{root.name}: {value['splats']:,} splats in {value['seconds']:.0f} s")
+
+
+def import_file(context, path, pack=False, name=None):
+    """Bring a ``.hand`` file into the scene; its root.
+
+    Raises:
+        HandError: the file does not exist.
+        WorkerError: it is no avatar.
+    """
+    full = bpy.path.abspath(path)
+    if not os.path.isfile(full):
+        raise HandError(f"the avatar {full} does not exist; choose another file")
+    value, arrays = link.worker().call("open_avatar", {"path": full})
+    link.worker().opened.add(value["key"])
+    data = None
+    if pack:
+        with open(full, "rb") as stream:
+            data = stream.read()
+    name = name or os.path.splitext(os.path.basename(full))[0]
+    root = build.build_avatar(context, name, value, arrays, full, data)
+    request_textures(root)
+    return root
+
+
+TEXTURE_SIZE = 1024
+_awaited = []
+
+
+def request_textures(root):
+    """Bake the skin textures; while Blender has a window they arrive a little later."""
+    for rig in scene_data.rigs_of(root):
+        surface = scene_data.surface_of(rig)
+        params = {
+            "key": root.hand_toolkit.key,
+            "side": rig.hand_toolkit.side,
+            "size": TEXTURE_SIZE,
+        }
+        request = link.worker().submit("texture", params)
+        if bpy.app.background:
+            _, arrays = request.result()
+            look.set_texture(surface, arrays["texture"])
+        else:
+            _awaited.append((request, surface.name, root.hand_toolkit.key))
+    if _awaited and not bpy.app.timers.is_registered(_take_textures):
+        bpy.app.timers.register(_take_textures, first_interval=0.5)
+
+
+def _take_textures():
+    for entry in list(_awaited):
+        request, name, key = entry
+        if not request.done:
+            continue
+        _awaited.remove(entry)
+        surface = bpy.data.objects.get(name)
+        # Undo or deletion may have come first; a failed bake leaves the vertex colours.
+        if request.error is None and surface is not None and surface.hand_toolkit.root is not None:
+            if surface.hand_toolkit.root.hand_toolkit.key == key:
+                look.set_texture(surface, request.arrays["texture"])
+    return 0.5 if _awaited else None
+
+
+class HAND_TOOLKIT_OT_import_avatar(HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.import_avatar"
+    bl_label = "Import Avatar"
+    bl_description = "Add an avatar from a .hand file to the scene"
+
+    filepath: bpy.props.StringProperty(
+        name="Avatar", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
+    filter_glob: bpy.props.StringProperty(default="*.hand", options={"HIDDEN"})
+    pack: bpy.props.BoolProperty(
+        name="Pack", description="Keep the avatar inside the .blend file too", default=False
+    )
+
+    def invoke(self, context, event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def run(self, context):
+        if not self.filepath:
+            raise HandError("no file was chosen; give filepath")
+        root = import_file(context, self.filepath, self.pack)
+        self.report({"INFO"}, f"Imported {root.name}")
+
+
+class HAND_TOOLKIT_OT_replace_avatar(NeedsHand, HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.replace_avatar"
+    bl_label = "Replace Avatar"
+    bl_description = "Put another .hand file in the place of this avatar; its animation stays"
+
+    filepath: bpy.props.StringProperty(
+        name="Avatar", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
+    filter_glob: bpy.props.StringProperty(default="*.hand", options={"HIDDEN"})
+
+    def invoke(self, context, event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def run(self, context):
+        from . import rig as rigs
+
+        if not self.filepath:
+            raise HandError("no file was chosen; give filepath")
+        old = scene_data.root_of(active_hand(context))
+        packed = scene_data.avatar_bytes(old) is not None
+        new = import_file(context, self.filepath, packed)
+        new.matrix_world = old.matrix_world.copy()
+        by_side = {r.hand_toolkit.side: r for r in scene_data.rigs_of(old)}
+        for rig in scene_data.rigs_of(new):
+            before = by_side.get(rig.hand_toolkit.side)
+            if before is not None:
+                rigs.take_over(before, rig)
+        delete_avatar(old)
+        self.report({"INFO"}, f"Replaced by {new.name}")
+
+
+def delete_avatar(root):
+    """Remove an avatar's objects, its own collection, and the data that nobody else uses."""
+    rigs = scene_data.rigs_of(root)
+    parts = [root, *rigs, *(child for rig in rigs for child in rig.children)]
+    holders = {c for ob in parts for c in ob.users_collection}
+    data = [ob.data for ob in parts if ob.data is not None]
+    for ob in parts:
+        bpy.data.objects.remove(ob)
+    for collection in holders:
+        if not collection.objects and not collection.children and not collection.library:
+            if collection.name in bpy.data.collections:
+                bpy.data.collections.remove(collection)
+    bpy.data.batch_remove([d for d in data if d.users == 0])
+
+
+class HAND_TOOLKIT_OT_remove_avatar(NeedsHand, HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.remove_avatar"
+    bl_label = "Remove Avatar"
+    bl_description = "Delete this avatar from the scene; its .hand file stays"
+
+    def run(self, context):
+        root = scene_data.root_of(active_hand(context))
+        name = root.name
+        if context.object.mode != "OBJECT":
+            bpy.ops.object.mode_set(mode="OBJECT")
+        delete_avatar(root)
+        self.report({"INFO"}, f"Removed {name}")
+
+
+class HAND_TOOLKIT_OT_pack_avatar(NeedsHand, HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.pack_avatar"
+    bl_label = "Pack Avatar"
+    bl_description = "Keep the .hand file inside the .blend file, or take it out again"
+
+    pack: bpy.props.BoolProperty(name="Pack", default=True)
+
+    def run(self, context):
+        root = scene_data.root_of(active_hand(context))
+        if not self.pack:
+            if scene_data.PACKED in root:
+                self._unpack(root)
+            return
+        path = scene_data.avatar_path(root)
+        if not os.path.isfile(path):
+            raise HandError(f"the avatar file {path} is missing, so it cannot be packed")
+        with open(path, "rb") as stream:
+            root[scene_data.PACKED] = stream.read()
+
+    def _unpack(self, root):
+        path = scene_data.avatar_path(root)
+        if not os.path.isfile(path):
+            data = scene_data.avatar_bytes(root)
+            temporary = path + ".part"
+            try:
+                with open(temporary, "wb") as stream:
+                    stream.write(data)
+                os.replace(temporary, path)
+            except OSError as error:
+                raise HandError(f"cannot write {path}: {error.strerror or error}") from error
+        del root[scene_data.PACKED]
+
+
+class HAND_TOOLKIT_OT_select_hand(HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.select_hand"
+    bl_label = "Select Hand"
+    bl_description = "Make this hand's rig the active object"
+
+    name: bpy.props.StringProperty(name="Rig")
+    pose_mode: bpy.props.BoolProperty(name="Pose Mode", default=False)
+
+    def run(self, context):
+        rig = context.scene.objects.get(self.name)
+        if rig is None or rig.hand_toolkit.kind != "RIG":
+            raise HandError(f"there is no hand rig '{self.name}' in this scene")
+        if context.object is not None and context.object.mode != "OBJECT":
+            bpy.ops.object.mode_set(mode="OBJECT")
+        for ob in context.selected_objects:
+            ob.select_set(False)
+        rig.select_set(True)
+        context.view_layer.objects.active = rig
+        if self.pose_mode:
+            bpy.ops.object.mode_set(mode="POSE")
+
+
+class HAND_TOOLKIT_OT_cancel_job(HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.cancel_job"
+    bl_label = "Cancel"
+    bl_description = "Stop what the toolkit is doing"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        return link.job.request is not None
+
+    def run(self, context):
+        link.job.cancel()
+
+
+CLASSES = (
+    HAND_TOOLKIT_OT_create_from_image,
+    HAND_TOOLKIT_OT_import_avatar,
+    HAND_TOOLKIT_OT_replace_avatar,
+    HAND_TOOLKIT_OT_remove_avatar,
+    HAND_TOOLKIT_OT_pack_avatar,
+    HAND_TOOLKIT_OT_select_hand,
+    HAND_TOOLKIT_OT_cancel_job,
+)

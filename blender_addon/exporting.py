@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Export through the toolkit: every installed exporter, with the options that it lists itself."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import bpy
+import numpy as np
+
+from . import axes, link, rig, scene_data
+from .base import HandError, NeedsHand, WorkerOperator, active_hand
+
+_formats = []  # Blender keeps no reference to the strings of dynamic enums
+
+
+def formats():
+    """What the toolkit can write; asked once."""
+    if link.capabilities is None:
+        link.capabilities, _ = link.worker().call("capabilities", timeout=180.0)
+    return link.capabilities["formats"]
+
+
+def _format_items(_self, _context):
+    listed = (link.capabilities or {}).get("formats", [])
+    _formats[:] = [(f["name"], f["name"].upper(), f["description"]) for f in listed] or [
+        ("glb", "GLB", "Skinned mesh and splats")
+    ]
+    return _formats
+
+
+class HandToolkitExportOption(bpy.types.PropertyGroup):
+    """One setting of the chosen exporter."""
+
+    kind: bpy.props.StringProperty()
+    help: bpy.props.StringProperty()
+    choices: bpy.props.StringProperty()
+    flag: bpy.props.BoolProperty(name="Value")
+    whole: bpy.props.IntProperty(name="Value")
+    number: bpy.props.FloatProperty(name="Value")
+    text: bpy.props.StringProperty(name="Value")
+
+    def field(self):
+        """Name of the property that holds the value."""
+        return {"bool": "flag", "int": "whole", "float": "number"}.get(self.kind, "text")
+
+
+def _fill_options(operator, _context):
+    operator.settings.clear()
+    chosen = next((f for f in formats() if f["name"] == operator.format), None)
+    for option in chosen["options"] if chosen else ():
+        item = operator.settings.add()
+        item.name, item.kind, item.help = option["name"], option["type"], option["help"]
+        item.choices = ", ".join(option["choices"])
+        if option["default"] is not None:
+            setattr(item, item.field(), option["default"])
+    if operator.filepath and chosen:
+        stem = os.path.splitext(operator.filepath)[0]
+        operator.filepath = stem + chosen["suffixes"][0]
+
+
+class HAND_TOOLKIT_OT_export(NeedsHand, WorkerOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.export"
+    bl_label = "Export Avatar"
+    bl_description = "Write the avatar, posed or animated as in this scene, for other programs"
+    bl_options = {"REGISTER"}
+    title = "Exporting"
+
+    filepath: bpy.props.StringProperty(
+        name="File", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
+    format: bpy.props.EnumProperty(
+        name="Format", description="File format", items=_format_items, update=_fill_options
+    )
+    what: bpy.props.EnumProperty(
+        name="Contents",
+        items=(
+            ("both", "Mesh and splats", ""),
+            ("mesh", "Mesh", ""),
+            ("splats", "Splats", ""),
+        ),
+    )
+    animation: bpy.props.BoolProperty(
+        name="Animation", description="The scene's frame range instead of this frame", default=True
+    )
+    options: bpy.props.StringProperty(
+        name="Options", description="The exporter's own settings as a JSON object (for scripts)",
+        options={"SKIP_SAVE"},
+    )
+    chosen: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    settings: bpy.props.CollectionProperty(type=HandToolkitExportOption, options={"SKIP_SAVE"})
+
+    def invoke(self, context, event):
+        self.interactive = True
+        known = [f["name"] for f in formats()]
+        wanted = self.chosen or context.scene.hand_toolkit.export_format
+        self.format = wanted if wanted in known else known[0]
+        root = scene_data.root_of(active_hand(context))
+        chosen = next(f for f in formats() if f["name"] == self.format)
+        folder = os.path.dirname(bpy.data.filepath) or os.path.expanduser("~")
+        self.filepath = os.path.join(folder, root.name + chosen["suffixes"][0])
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        for name in ("format", "what", "animation"):
+            layout.prop(self, name)
+        for item in self.settings:
+            layout.prop(item, item.field(), text=item.name.replace("_", " ").capitalize())
+            if item.choices:
+                layout.label(text=item.choices)
+
+    def ask(self, context):
+        if not self.filepath:
+            raise HandError("no file was chosen; give filepath")
+        hand = active_hand(context)
+        root = scene_data.root_of(hand)
+        chosen = next((f for f in formats() if f["name"] == self.format), None)
+        if chosen is None:
+            raise HandError(f"the toolkit has no exporter '{self.format}'")
+        options = json.loads(self.options) if self.options else {}
+        options.update({i.name: getattr(i, i.field()) for i in self.settings})
+        params = {
+            "key": link.open_avatar(root),
+            "format": self.format,
+            "path": bpy.path.abspath(self.filepath),
+            "what": self.what,
+            "sides": [r.hand_toolkit.side for r in scene_data.rigs_of(root)],
+            "options": options,
+        }
+        scene = context.scene
+        moving = self.animation and chosen["animated"] and scene.frame_end > scene.frame_start
+        if moving:
+            params["fps"] = scene.render.fps / scene.render.fps_base
+            return "export", params, sample_motion(context, root)
+        arrays = {}
+        for one in scene_data.rigs_of(root):
+            arrays[f"pose.{one.hand_toolkit.side}"] = world_theta(one)
+        return "export", params, arrays
+
+    def take(self, context, value, arrays):
+        self.report({"INFO"}, f"Wrote {', '.join(os.path.basename(p) for p in value['paths'])}")
+
+
+def world_theta(hand):
+    """Evaluated θ (16, 3), with the turn of the rig's objects put into the wrist's rotation."""
+    theta = rig.get_evaluated_theta(hand)
+    turn = axes.TO_BLENDER.T @ np.array(hand.matrix_world.to_quaternion().to_matrix(), np.float64)
+    theta[0] = axes.matrix_to_rotvec(turn @ axes.rotvec_to_matrix(theta[0]))
+    return theta
+
+
+def world_translation(hand):
+    """Wrist position (3,) in the toolkit's world, metres."""
+    point = np.array(hand.matrix_world @ rig.pose_bones(hand)[0].head, np.float64)
+    return axes.TO_BLENDER.T @ point
+
+
+def sample_motion(context, root):
+    """The worker's motion arrays of the scene's frame range, as evaluated."""
+    scene = context.scene
+    before = scene.frame_current
+    count = scene.frame_end - scene.frame_start + 1
+    theta, where = np.zeros((count, 2, 16, 3)), np.zeros((count, 2, 3))
+    present = np.zeros((count, 2), bool)
+    try:
+        for t in range(count):
+            scene.frame_set(scene.frame_start + t)
+            for hand in scene_data.rigs_of(root):
+                k = axes.SIDES.index(hand.hand_toolkit.side)
+                theta[t, k], where[t, k] = world_theta(hand), world_translation(hand)
+                present[t, k] = True
+    finally:
+        scene.frame_set(before)
+    return {"theta": theta, "translation": where, "present": present}
+
+
+CLASSES = (HandToolkitExportOption, HAND_TOOLKIT_OT_export)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Skin: the material of the mesh, its baked texture, and the skin tone.
+
+The tone is the mesh object's own colour (Object Properties > Viewport Display > Color): a factor
+on the skin in linear light, which the material, our engine and the native splats all read, and
+which can be keyed like any property.
+"""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+COLORS = "Skin color"
+IMAGE_NODE = "Hand skin texture"
+MIX_NODE = "Hand skin source"
+
+
+def skin_material(surface, part):
+    """Give the mesh its vertex colours and a material that shows them until a texture comes.
+
+    Args:
+        surface: the mesh object.
+        part: the hand's arrays, of which ``triangle``, ``barycentric``, ``opacity`` and
+            ``albedo`` are used.
+    """
+    mesh = surface.data
+    colors = vertex_colors(part)
+    layer = mesh.color_attributes.new(COLORS, "BYTE_COLOR", "POINT")
+    layer.data.foreach_set("color_srgb", np.ascontiguousarray(colors, np.float32).ravel())
+    mesh.color_attributes.active_color = layer
+    material = bpy.data.materials.new(surface.name)
+    if not material.use_nodes:
+        material.use_nodes = True
+    tree = material.node_tree
+    shader = next(n for n in tree.nodes if n.type == "BSDF_PRINCIPLED")
+    shader.inputs["Roughness"].default_value = 0.55
+    shader.inputs["Specular IOR Level"].default_value = 0.3
+    shader.inputs["Subsurface Weight"].default_value = 0.08
+    shader.inputs["Subsurface Radius"].default_value = (0.006, 0.0025, 0.0012)
+    attribute = tree.nodes.new("ShaderNodeVertexColor")
+    attribute.layer_name = COLORS
+    attribute.location = (-760, 120)
+    image = tree.nodes.new("ShaderNodeTexImage")
+    image.name = image.label = IMAGE_NODE
+    image.location = (-860, 420)
+    source = tree.nodes.new("ShaderNodeMix")
+    source.name = source.label = MIX_NODE
+    source.data_type = "RGBA"
+    source.location = (-540, 320)
+    source.inputs["Factor"].default_value = 0.0
+    tint = tree.nodes.new("ShaderNodeObjectInfo")
+    tint.location = (-540, 60)
+    tone = tree.nodes.new("ShaderNodeMix")
+    tone.data_type = "RGBA"
+    tone.blend_type = "MULTIPLY"
+    tone.inputs["Factor"].default_value = 1.0
+    tone.location = (-320, 240)
+    a, b, result = (_color_socket(s) for s in ((source, "A"), (source, "B"), (source, None)))
+    tree.links.new(attribute.outputs["Color"], a)
+    tree.links.new(image.outputs["Color"], b)
+    tree.links.new(result, _color_socket((tone, "A")))
+    tree.links.new(tint.outputs["Color"], _color_socket((tone, "B")))
+    tree.links.new(_color_socket((tone, None)), shader.inputs["Base Color"])
+    surface.data.materials.append(material)
+
+
+def _color_socket(which):
+    """The colour socket of a Mix node: it has one of each name per data type."""
+    node, name = which
+    if name is None:
+        return next(s for s in node.outputs if s.type == "RGBA")
+    return next(s for s in node.inputs if s.type == "RGBA" and s.name == name)
+
+
+def vertex_colors(part):
+    """(V, 4) sRGB mean of the splats around each vertex; neighbours fill vertices without any."""
+    faces = part["faces"]
+    count = len(part["vertices"])
+    corner = faces[part["triangle"]]
+    weight = part["barycentric"] * part["opacity"][:, None]
+    total = np.bincount(corner.ravel(), weight.ravel(), minlength=count)
+    colors = np.stack(
+        [
+            np.bincount(
+                corner.ravel(), (weight * part["albedo"][:, c : c + 1]).ravel(), minlength=count
+            )
+            for c in range(3)
+        ],
+        axis=1,
+    )
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    for _ in range(64):
+        empty = total < 1e-6
+        if not empty.any() or empty.all():
+            break
+        gained = np.zeros_like(total)
+        spread = np.zeros_like(colors)
+        for a, b in ((0, 1), (1, 0)):
+            use = empty[edges[:, b]] & ~empty[edges[:, a]]
+            source, target = edges[use, a], edges[use, b]
+            np.add.at(gained, target, 1.0)
+            np.add.at(spread, target, colors[source] / total[source, None])
+        filled = empty & (gained > 0)
+        colors[filled], total[filled] = spread[filled], gained[filled]
+    rgb = colors / np.maximum(total, 1e-6)[:, None]
+    return np.concatenate([rgb, np.ones((count, 1))], axis=1)
+
+
+def set_texture(surface, pixels):
+    """Show the baked texture on the mesh.
+
+    Args:
+        surface: the mesh object.
+        pixels: (H, W, 4) uint8 sRGB, top row first. It is packed into the .blend.
+    """
+    height, width = pixels.shape[:2]
+    image = bpy.data.images.new(surface.name, width, height, alpha=False)
+    image.colorspace_settings.name = "sRGB"
+    flat = pixels[::-1].astype(np.float32) / 255.0
+    image.pixels.foreach_set(np.ascontiguousarray(flat).ravel())
+    image.update()
+    image.pack()
+    for material in surface.data.materials:
+        node = material.node_tree.nodes.get(IMAGE_NODE) if material else None
+        if node is not None:
+            node.image = image
+            material.node_tree.nodes[MIX_NODE].inputs["Factor"].default_value = 1.0
+    return image

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sidebar panel "Hand", in the order of the work."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import axes, controls, link, pose_operators, scene_data
+from .base import active_hand
+from .engine import ENGINE
+
+
+class HandPanel:
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Hand"
+
+
+class HAND_TOOLKIT_PT_create(HandPanel, bpy.types.Panel):
+    bl_label = "Create"
+
+    def draw(self, context):
+        layout = self.layout
+        request = link.job.request
+        if request is not None:
+            text = "Stopping" if link.job.cancelling else request.message.capitalize()
+            layout.label(text=link.job.title)
+            layout.progress(factor=request.fraction, text=text)
+            layout.operator("hand_toolkit.cancel_job", icon="CANCEL")
+            return
+        from .preferences import toolkit_python
+
+        if not toolkit_python():
+            box = layout.box()
+            box.label(text="The toolkit is not set up yet", icon="INFO")
+            box.operator("hand_toolkit.show_preferences", icon="PREFERENCES")
+        column = layout.column()
+        column.scale_y = 1.4
+        column.operator("hand_toolkit.create_from_image", icon="IMAGE_DATA")
+
+
+class HAND_TOOLKIT_PT_avatar(HandPanel, bpy.types.Panel):
+    bl_label = "Avatar"
+
+    def draw(self, context):
+        layout = self.layout
+        layout.operator("hand_toolkit.import_avatar", icon="IMPORT")
+        chosen = active_hand(context)
+        for root in scene_data.roots(context.scene):
+            box = layout.box()
+            row = box.row(align=True)
+            row.label(text=root.name, icon="VIEW_PAN")
+            for one in scene_data.rigs_of(root):
+                entry = row.operator(
+                    "hand_toolkit.select_hand",
+                    text=one.hand_toolkit.side.capitalize(),
+                    depress=one == chosen,
+                )
+                entry.name = one.name
+            if chosen is not None and scene_data.root_of(chosen) == root:
+                packed = scene_data.avatar_bytes(root) is not None
+                box.prop(root.hand_toolkit, "path", text="")
+                row = box.row(align=True)
+                row.operator("hand_toolkit.replace_avatar", text="Replace", icon="FILE_REFRESH")
+                pack = row.operator(
+                    "hand_toolkit.pack_avatar",
+                    text="Unpack" if packed else "Pack",
+                    icon="PACKAGE" if packed else "UGLYPACKAGE",
+                )
+                pack.pack = not packed
+                row.operator("hand_toolkit.remove_avatar", text="", icon="TRASH")
+
+
+class HAND_TOOLKIT_PT_pose(HandPanel, bpy.types.Panel):
+    bl_label = "Pose"
+
+    @classmethod
+    def poll(cls, context):
+        return active_hand(context) is not None
+
+    def draw(self, context):
+        layout = self.layout
+        hand = active_hand(context)
+        row = layout.row(align=True)
+        row.operator("hand_toolkit.rest_pose", text="Rest")
+        row.operator_menu_enum("hand_toolkit.preset_pose", "name", text="Preset")
+        row = layout.row(align=True)
+        row.operator("hand_toolkit.mirror_pose", text="Mirror", icon="MOD_MIRROR")
+        row.operator("hand_toolkit.photo_pose", text="As in Photo", icon="CAMERA_DATA")
+        row = layout.row(align=True)
+        row.scale_y = 1.2
+        row.operator("hand_toolkit.key_pose", icon="KEY_HLT")
+        grid = layout.column(align=True)
+        head = grid.split(factor=0.22, align=True)
+        head.label(text="")
+        head.label(text="Curl")
+        head.label(text="Spread")
+        for finger in axes.FINGERS:
+            line = grid.split(factor=0.22, align=True)
+            line.label(text=finger.capitalize())
+            line.prop(hand, f'["{controls.curl_name(finger)}"]', text="", slider=True)
+            line.prop(hand, f'["{controls.spread_name(finger)}"]', text="", slider=True)
+        row = layout.row(align=True)
+        row.operator("hand_toolkit.reset_sliders", text="Reset Sliders")
+        on = controls.limits_on(hand)
+        toggle = row.operator("hand_toolkit.toggle_limits", depress=on, icon="CON_ROTLIMIT")
+        toggle.on = not on
+
+
+class HAND_TOOLKIT_PT_motion(HandPanel, bpy.types.Panel):
+    bl_label = "Motion and IK"
+    bl_parent_id = "HAND_TOOLKIT_PT_pose"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout = self.layout
+        hand = active_hand(context)
+        column = layout.column(align=True)
+        column.operator("hand_toolkit.load_motion", text="Load Motion File", icon="FILE")
+        column.operator("hand_toolkit.pose_from_image", icon="IMAGE_DATA")
+        column.operator("hand_toolkit.pose_from_video", icon="FILE_MOVIE")
+        layout.label(text="Motions of the toolkit")
+        flow = layout.grid_flow(columns=2, align=True)
+        for name in (link.capabilities or {}).get("motions", pose_operators.MOTIONS):
+            entry = flow.operator("hand_toolkit.load_motion", text=name.replace("-", " ").title())
+            entry.name = name
+        layout.label(text="Fingertip IK")
+        row = layout.row(align=True)
+        for finger in axes.FINGERS:
+            on = controls.has_ik(hand, finger)
+            entry = row.operator("hand_toolkit.fingertip_ik", text=finger[:2].title(), depress=on)
+            entry.finger, entry.on = finger, not on
+
+
+class HAND_TOOLKIT_PT_look(HandPanel, bpy.types.Panel):
+    bl_label = "Shape and Look"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        return active_hand(context) is not None
+
+    def draw(self, context):
+        layout = self.layout
+        surface = scene_data.surface_of(active_hand(context))
+        if surface is None:
+            layout.label(text="The hand has lost its mesh", icon="ERROR")
+            return
+        row = layout.row(align=True)
+        row.prop(surface, "color", text="Skin Tone")
+        row.operator("hand_toolkit.reset_tone", text="", icon="LOOP_BACK")
+        layout.operator("hand_toolkit.bake_texture", icon="TEXTURE")
+        sliders = surface.hand_toolkit_shape
+        if not len(sliders):
+            layout.operator("hand_toolkit.edit_shape", icon="MODIFIER")
+            return
+        column = layout.column(align=True)
+        for item in sliders:
+            column.prop(item, "value", text=item.name.replace("_", " ").capitalize(), slider=True)
+        layout.operator("hand_toolkit.apply_shape", icon="CHECKMARK")
+
+
+class HAND_TOOLKIT_PT_render(HandPanel, bpy.types.Panel):
+    bl_label = "Render"
+
+    @classmethod
+    def poll(cls, context):
+        return bool(scene_data.roots(context.scene))
+
+    def draw(self, context):
+        layout = self.layout
+        scene = context.scene
+        column = layout.column(align=True)
+        column.operator(
+            "hand_toolkit.use_engine", icon="SHADING_RENDERED",
+            depress=scene.render.engine == ENGINE,
+        )
+        column.operator("hand_toolkit.composite", icon="NODE_COMPOSITING")
+        layout.use_property_split = True
+        settings = scene.hand_toolkit
+        layout.prop(settings, "light")
+        layout.prop(settings, "viewport_scale")
+        layout.prop(scene.render, "use_motion_blur")
+        if scene.render.use_motion_blur:
+            layout.prop(settings, "blur_samples")
+            layout.prop(scene.render, "motion_blur_shutter")
+        row = layout.row(align=True)
+        row.operator("render.render", text="Image", icon="RENDER_STILL")
+        row.operator("render.render", text="Sequence", icon="RENDER_ANIMATION").animation = True
+
+
+class HAND_TOOLKIT_PT_export(HandPanel, bpy.types.Panel):
+    bl_label = "Export"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        return active_hand(context) is not None
+
+    def draw(self, context):
+        layout = self.layout
+        listed = (link.capabilities or {}).get("formats")
+        if listed is None:
+            layout.operator("hand_toolkit.export", icon="EXPORT")
+            return
+        flow = layout.grid_flow(columns=3, align=True)
+        for entry in listed:
+            button = flow.operator("hand_toolkit.export", text=entry["name"].upper())
+            button.chosen = entry["name"]
+
+
+CLASSES = (
+    HAND_TOOLKIT_PT_create,
+    HAND_TOOLKIT_PT_avatar,
+    HAND_TOOLKIT_PT_pose,
+    HAND_TOOLKIT_PT_motion,
+    HAND_TOOLKIT_PT_look,
+    HAND_TOOLKIT_PT_render,
+    HAND_TOOLKIT_PT_export,
+)

@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators that pose and animate the selected avatar."""
+
+from __future__ import annotations
+
+import os
+
+import bpy
+import numpy as np
+
+from . import axes, controls, link, rig, scene_data
+from .base import HandError, HandOperator, NeedsHand, WorkerOperator, active_hand
+
+PRESETS = ("flat", "relaxed", "fist", "pinch", "point", "victory", "thumbs_up")
+MOTIONS = ("open-close", "finger-count", "wave", "pinch", "clasp")
+FINGER_ITEMS = tuple((f, f.capitalize(), f"The {f}") for f in axes.FINGERS)
+PLACES = (
+    ("KEEP", "Keep", "Leave the hands where they are, take only rotations"),
+    ("CENTER", "Around the avatar", "Move the hands relative to each other, around the avatar"),
+    ("CAMERA", "As seen", "Place the hands before the avatar's origin as they are before the camera"),
+)
+FINGER_JOINTS = tuple(range(1, 16))
+
+
+def _both_or_one(context, both):
+    """The rigs that an operator works on.
+
+    Args:
+        context: of the operator.
+        both: every hand of the avatar instead of the selected one.
+    """
+    chosen = active_hand(context)
+    return scene_data.rigs_of(scene_data.root_of(chosen)) if both else [chosen]
+
+
+def auto_key(context, hand, joints=None):
+    """Key what was posed where the artist has auto-keying on."""
+    if context.scene.tool_settings.use_keyframe_insert_auto:
+        rig.insert_keys(hand, context.scene.frame_current, joints)
+
+
+class HAND_TOOLKIT_OT_rest_pose(NeedsHand, HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.rest_pose"
+    bl_label = "Rest Pose"
+    bl_description = "Flat hand, upright, all sliders at zero"
+
+    both: bpy.props.BoolProperty(name="Both hands", default=False)
+    wrist: bpy.props.BoolProperty(name="Wrist too", default=True)
+
+    def run(self, context):
+        for hand in _both_or_one(context, self.both):
+            theta = np.zeros((16, 3))
+            theta[0] = axes.display_theta(hand.hand_toolkit.side)
+            joints = None if self.wrist else FINGER_JOINTS
+            rig.set_theta(hand, theta, np.zeros(3) if self.wrist else None, joints)
+            controls.reset_sliders(hand)
+            auto_key(context, hand, joints)
+
+
+class HAND_TOOLKIT_OT_preset_pose(NeedsHand, WorkerOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.preset_pose"
+    bl_label = "Preset Pose"
+    bl_description = "Give the fingers a pose of the toolkit; the wrist stays"
+    title = "Posing"
+
+    name: bpy.props.EnumProperty(
+        name="Pose",
+        items=[(n, n.replace("_", " ").capitalize(), f"Fingers as in '{n}'") for n in PRESETS],
+    )
+    both: bpy.props.BoolProperty(name="Both hands", default=False)
+
+    def invoke(self, context, event):
+        return self.execute(context)  # the answer comes in milliseconds
+
+    def ask(self, context):
+        return "motion", {"name": self.name}, None
+
+    def take(self, context, value, arrays):
+        for hand in _both_or_one(context, self.both):
+            theta = arrays["theta"][0, axes.SIDES.index(hand.hand_toolkit.side)]
+            rig.set_theta(hand, theta, None, FINGER_JOINTS)
+            auto_key(context, hand, FINGER_JOINTS)
+
+
+class HAND_TOOLKIT_OT_mirror_pose(NeedsHand, HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.mirror_pose"
+    bl_label = "Mirror to Other Hand"
+    bl_description = "Give the avatar's other hand the mirror image of this hand's pose"
+
+    @classmethod
+    def poll(cls, context):
+        if not NeedsHand.poll.__func__(cls, context):
+            return False
+        if rig.other_rig(active_hand(context)) is None:
+            cls.poll_message_set("This avatar has one hand only")
+            return False
+        return True
+
+    def run(self, context):
+        source = active_hand(context)
+        target = rig.other_rig(source)
+        rig.mirror_to(source, target)
+        controls.reset_sliders(target)
+        auto_key(context, target)
+
+
+class HAND_TOOLKIT_OT_key_pose(NeedsHand, HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.key_pose"
+    bl_label = "Key Pose"
+    bl_description = "Key all bones and sliders of the hand at the current frame"
+
+    both: bpy.props.BoolProperty(name="Both hands", default=False)
+
+    def run(self, context):
+        frame = context.scene.frame_current
+        for hand in _both_or_one(context, self.both):
+            rig.insert_keys(hand, frame)
+            for finger in axes.FINGERS:
+                for name in (controls.curl_name(finger), controls.spread_name(finger)):
+                    hand.keyframe_insert(f'["{name}"]', frame=frame, group="Sliders")
+
+
+class HAND_TOOLKIT_OT_reset_sliders(NeedsHand, HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.reset_sliders"
+    bl_label = "Reset Sliders"
+    bl_description = "Curl and spread of all fingers to zero; keyed rotations stay"
+
+    def run(self, context):
+        controls.reset_sliders(active_hand(context))
+
+
+class HAND_TOOLKIT_OT_toggle_limits(NeedsHand, HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.toggle_limits"
+    bl_label = "Joint Limits"
+    bl_description = "Keep every joint within the range of a human hand"
+
+    on: bpy.props.BoolProperty(name="On", default=True)
+
+    def run(self, context):
+        controls.set_limits(active_hand(context), self.on)
+
+
+class HAND_TOOLKIT_OT_fingertip_ik(NeedsHand, HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.fingertip_ik"
+    bl_label = "Fingertip IK"
+    bl_description = "Add or remove a target that the fingertip follows"
+
+    finger: bpy.props.EnumProperty(name="Finger", items=FINGER_ITEMS)
+    on: bpy.props.BoolProperty(name="On", default=True)
+
+    def run(self, context):
+        hand = active_hand(context)
+        if self.on:
+            controls.add_ik(context, hand, self.finger)
+        else:
+            controls.remove_ik(hand, self.finger)
+
+
+class MotionOperator(NeedsHand, WorkerOperator):
+    """Keys what the worker answers onto the hands of the avatar."""
+
+    def key(self, context, value, arrays, place, one_frame):
+        root = scene_data.root_of(active_hand(context))
+        present, theta, where = arrays["present"], arrays["theta"], arrays["translation"]
+        start = context.scene.frame_current if one_frame else context.scene.frame_start
+        scene_fps = context.scene.render.fps / context.scene.render.fps_base
+        last, used = float(start), []
+        first = [where[np.argmax(present[:, k]), k] for k in (0, 1) if present[:, k].any()]
+        if not first:
+            raise HandError("no hand was found in it; choose another file")
+        origin = np.mean(first, axis=0) if place == "CENTER" else np.zeros(3)
+        for hand in scene_data.rigs_of(root):
+            k = axes.SIDES.index(hand.hand_toolkit.side)
+            seen = np.flatnonzero(present[:, k])
+            if not len(seen):
+                continue
+            used.append(hand.hand_toolkit.side)
+            moved = None
+            if place != "KEEP":
+                hand.location = (0.0, 0.0, 0.0)
+                moved = where[:, k] - origin
+            if one_frame:
+                rig.set_theta(hand, theta[seen[0], k], None if moved is None else moved[seen[0]])
+                auto_key(context, hand)
+                continue
+            span = slice(seen[0], seen[-1] + 1)
+            begin = start + seen[0] * scene_fps / value["fps"]
+            last = max(
+                last,
+                rig.key_motion(
+                    hand,
+                    theta[span, k],
+                    None if moved is None else moved[span],
+                    begin,
+                    value["fps"],
+                    scene_fps,
+                ),
+            )
+        if not used:
+            raise HandError("it shows only a hand that this avatar does not have")
+        if not one_frame:
+            context.scene.frame_end = max(context.scene.frame_end, int(np.ceil(last)))
+            context.scene.frame_set(context.scene.frame_current)
+        self.report({"INFO"}, f"{value['name']}: {len(theta)} frames on the {' and '.join(used)} hand")
+
+
+def _file_of(path, what):
+    full = bpy.path.abspath(path)
+    if not os.path.exists(full):
+        raise HandError(f"the {what} {full or '(none was chosen)'} does not exist; choose another")
+    return full
+
+
+class HAND_TOOLKIT_OT_load_motion(MotionOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.load_motion"
+    bl_label = "Load Motion"
+    bl_description = "Key a motion of the toolkit, or a motion file (.npz), onto the hands"
+    title = "Loading the motion"
+
+    filepath: bpy.props.StringProperty(
+        name="File", description="Motion file (.npz)", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
+    filter_glob: bpy.props.StringProperty(default="*.npz", options={"HIDDEN"})
+    name: bpy.props.StringProperty(
+        name="Motion", description="A motion that comes with the toolkit, instead of a file",
+        options={"SKIP_SAVE"},
+    )
+    place: bpy.props.EnumProperty(name="Place", items=PLACES, default="KEEP")
+
+    def invoke(self, context, event):
+        self.interactive = True
+        if self.name or self.filepath:
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def ask(self, context):
+        if self.name:
+            return "motion", {"name": self.name}, None
+        return "motion", {"path": _file_of(self.filepath, "motion file")}, None
+
+    def take(self, context, value, arrays):
+        self.key(context, value, arrays, self.place, len(arrays["theta"]) == 1)
+
+
+class PoseFromFile(MotionOperator):
+    """Asks the worker for the θ of a picture or a video."""
+
+    still = True
+
+    def invoke(self, context, event):
+        self.interactive = True
+        if self.filepath:
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def ask(self, context):
+        what = "picture" if self.still else "video"
+        return "pose", {"path": _file_of(self.filepath, what)}, None
+
+    def take(self, context, value, arrays):
+        self.key(context, value, arrays, self.place, self.still)
+
+
+class HAND_TOOLKIT_OT_pose_from_image(PoseFromFile, bpy.types.Operator):
+    bl_idname = "hand_toolkit.pose_from_image"
+    bl_label = "Pose from Image"
+    bl_description = "Take the pose of the hand in a picture"
+    title = "Reading the pose"
+
+    filepath: bpy.props.StringProperty(
+        name="Picture", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
+    filter_glob: bpy.props.StringProperty(
+        default="*.jpg;*.jpeg;*.png;*.webp;*.bmp;*.tif;*.tiff", options={"HIDDEN"}
+    )
+    place: bpy.props.EnumProperty(name="Place", items=PLACES, default="KEEP")
+
+
+class HAND_TOOLKIT_OT_pose_from_video(PoseFromFile, bpy.types.Operator):
+    bl_idname = "hand_toolkit.pose_from_video"
+    bl_label = "Pose from Video"
+    bl_description = "Key the motion of the hands in a video, or in a folder of pictures"
+    title = "Reading the motion"
+    still = False
+
+    filepath: bpy.props.StringProperty(
+        name="Video", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
+    filter_glob: bpy.props.StringProperty(
+        default="*.mp4;*.mov;*.avi;*.mkv;*.webm", options={"HIDDEN"}
+    )
+    place: bpy.props.EnumProperty(name="Place", items=PLACES, default="CENTER")
+
+
+class HAND_TOOLKIT_OT_photo_pose(NeedsHand, HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.photo_pose"
+    bl_label = "Pose as in the Photo"
+    bl_description = "The pose of the photo that the avatar was made from, before a camera like its"
+
+    camera: bpy.props.BoolProperty(name="Add camera", default=False)
+
+    def run(self, context):
+        root = scene_data.root_of(active_hand(context))
+        for hand in scene_data.rigs_of(root):
+            surface = scene_data.surface_of(hand)
+            theta = np.array(surface["hand_toolkit_source_theta"]).reshape(16, 3)
+            hand.location = (0.0, 0.0, 0.0)
+            where = np.array(surface["hand_toolkit_source_translation"])
+            rig.set_theta(hand, theta, where)
+            auto_key(context, hand)
+        if self.camera:
+            add_photo_camera(context, root)
+
+
+def add_photo_camera(context, root):
+    """A camera at the avatar's origin with the photo's field of view and centre."""
+    import math
+
+    data = bpy.data.cameras.new(f"{root.name} photo")
+    ob = bpy.data.objects.new(data.name, data)
+    context.collection.objects.link(ob)
+    ob.parent = root
+    ob.rotation_euler = (math.pi / 2, 0.0, 0.0)  # along +y, z up
+    fx, cx, cy, width, height = (root[f"photo_{k}"] for k in ("fx", "cx", "cy", "width", "height"))
+    data.sensor_fit = "HORIZONTAL"
+    data.sensor_width = 36.0
+    data.lens = fx * 36.0 / width
+    data.shift_x = (width / 2 - cx) / width
+    data.shift_y = (cy - height / 2) / width
+    data.clip_start = 0.01
+    context.scene.camera = ob
+    context.scene.render.resolution_x, context.scene.render.resolution_y = int(width), int(height)
+    return ob
+
+
+CLASSES = (
+    HAND_TOOLKIT_OT_rest_pose,
+    HAND_TOOLKIT_OT_preset_pose,
+    HAND_TOOLKIT_OT_mirror_pose,
+    HAND_TOOLKIT_OT_key_pose,
+    HAND_TOOLKIT_OT_reset_sliders,
+    HAND_TOOLKIT_OT_toggle_limits,
+    HAND_TOOLKIT_OT_fingertip_ik,
+    HAND_TOOLKIT_OT_load_motion,
+    HAND_TOOLKIT_OT_pose_from_image,
+    HAND_TOOLKIT_OT_pose_from_video,
+    HAND_TOOLKIT_OT_photo_pose,
+)

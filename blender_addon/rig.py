@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""θ in and out of the armature: poses, keyframes, mirroring. See axes.py for the map."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from . import axes, scene_data
+from .base import HandError
+
+
+def pose_bones(rig):
+    """The sixteen pose bones in MANO's order.
+
+    Raises:
+        HandError: bones were renamed or deleted.
+    """
+    side = rig.hand_toolkit.side
+    names = [axes.bone_name(joint, side) for joint in range(16)]
+    missing = [name for name in names if name not in rig.pose.bones]
+    if missing:
+        raise HandError(f"the rig '{rig.name}' has lost the bones {', '.join(missing)}; undo that")
+    return [rig.pose.bones[name] for name in names]
+
+
+def rest_axes(rig):
+    """(16, 3, 3) B_j: rest orientations of the bones in the hand's axes, in columns."""
+    return np.array([np.array(b.bone.matrix_local.to_3x3()) for b in pose_bones(rig)], np.float64)
+
+
+def set_theta(rig, theta, translation=None, joints=None):
+    """Pose the bones.
+
+    Args:
+        rig: the armature.
+        theta: (16, 3) MANO θ, radians.
+        translation: (3,) wrist position in the rig's axes, metres; None leaves it.
+        joints: indices of the joints to set; None sets all.
+    """
+    rest = rest_axes(rig)
+    local = axes.theta_to_local(np.asarray(theta, np.float64), rest)
+    for joint, bone in enumerate(pose_bones(rig)):
+        if joints is not None and joint not in joints:
+            continue
+        set_rotation(bone, axes.rotvec_to_quat(local[joint]))
+    if translation is not None:
+        pose_bones(rig)[0].location = rest[0].T @ np.asarray(translation, np.float64)
+
+
+def set_rotation(bone, quat):
+    """Rotate a pose bone in whatever rotation mode the artist has chosen."""
+    from mathutils import Quaternion
+
+    rotation = Quaternion(quat)
+    if bone.rotation_mode == "QUATERNION":
+        # the sign nearest to the last key keeps interpolation on the short arc
+        if rotation.dot(bone.rotation_quaternion) < 0:
+            rotation.negate()
+        bone.rotation_quaternion = rotation
+    elif bone.rotation_mode == "AXIS_ANGLE":
+        axis, angle = rotation.to_axis_angle()
+        bone.rotation_axis_angle = (angle, *axis)
+    else:
+        bone.rotation_euler = rotation.to_euler(bone.rotation_mode, bone.rotation_euler)
+
+
+def get_theta(rig):
+    """θ (16, 3) of the keyed bone rotations, without sliders, limits and IK."""
+    local = np.array(
+        [axes.quat_to_rotvec(np.array(b.matrix_basis.to_quaternion())) for b in pose_bones(rig)]
+    )
+    return axes.local_to_theta(local, rest_axes(rig))
+
+
+def get_evaluated_theta(rig):
+    """θ (16, 3) of the pose that is seen: sliders, limits and IK included."""
+    rest = rest_axes(rig)
+    posed = np.array(
+        [np.array(b.matrix.to_quaternion().to_matrix(), np.float64) for b in pose_bones(rig)]
+    )
+    # what the joint did in the hand's axes: pose times inverse rest, relative to its parent
+    turned = posed @ np.swapaxes(rest, 1, 2)
+    local = turned.copy()
+    for joint, parent in enumerate(axes.PARENTS):
+        if parent >= 0:
+            local[joint] = turned[parent].T @ turned[joint]
+    return axes.matrix_to_rotvec(local)
+
+
+def get_translation(rig):
+    """Wrist position (3,) in the rig's axes, metres, that is seen."""
+    return np.array(pose_bones(rig)[0].head, np.float64)
+
+
+def insert_keys(rig, frame, joints=None, location=True):
+    """Key the rotations (and the wrist's place) at ``frame``."""
+    for joint, bone in enumerate(pose_bones(rig)):
+        if joints is not None and joint not in joints:
+            continue
+        path = {
+            "QUATERNION": "rotation_quaternion",
+            "AXIS_ANGLE": "rotation_axis_angle",
+        }.get(bone.rotation_mode, "rotation_euler")
+        bone.keyframe_insert(path, frame=frame, group=bone.name)
+        if joint == 0 and location:
+            bone.keyframe_insert("location", frame=frame, group=bone.name)
+
+
+def key_motion(rig, theta, translation, start, fps, scene_fps):
+    """Key a whole motion, several thousand frames in a moment.
+
+    Args:
+        rig: the armature.
+        theta: (T, 16, 3).
+        translation: (T, 3) or None.
+        start: first frame.
+        fps: of the motion.
+        scene_fps: of the scene; keys land between whole frames where the rates differ.
+
+    Returns:
+        The last frame.
+    """
+    rest = rest_axes(rig)
+    frames = start + np.arange(len(theta)) * (scene_fps / fps)
+    quats = axes.rotvec_to_quat(axes.theta_to_local(theta, rest))
+    for t in range(1, len(quats)):  # neighbours on one hemisphere, or keys take the long way
+        flip = np.sum(quats[t] * quats[t - 1], axis=-1) < 0
+        quats[t][flip] *= -1
+    set_theta(rig, theta[0], None if translation is None else translation[0])
+    # One key each through Blender's own API makes the action, its slot and its layers in every
+    # version; the rest of the keys is filled in bulk.
+    for bone in pose_bones(rig):
+        bone.rotation_mode = "QUATERNION"
+    insert_keys(rig, float(frames[0]), location=translation is not None)
+    curves = {(c.data_path, c.array_index): c for c in action_curves(rig)}
+    for joint, bone in enumerate(pose_bones(rig)):
+        path = bone.path_from_id("rotation_quaternion")
+        for k in range(4):
+            _fill(curves[path, k], frames, quats[:, joint, k])
+    if translation is not None:
+        where = np.asarray(translation) @ rest[0]
+        path = pose_bones(rig)[0].path_from_id("location")
+        for k in range(3):
+            _fill(curves[path, k], frames, where[:, k])
+    return float(frames[-1])
+
+
+def action_curves(rig):
+    """The F-curves of the rig's action, in layered actions too."""
+    animation = rig.animation_data
+    if animation is None or animation.action is None:
+        return []
+    action = animation.action
+    if hasattr(action, "layers"):
+        slot = animation.action_slot
+        return [
+            curve
+            for layer in action.layers
+            for strip in layer.strips
+            for bag in [strip.channelbag(slot)]
+            if bag is not None
+            for curve in bag.fcurves
+        ]
+    return list(action.fcurves)
+
+
+def _fill(curve, frames, values):
+    """Replace the keys within the span of ``frames``; keys outside stay."""
+    points = curve.keyframe_points
+    old = np.empty(2 * len(points), np.float32)
+    points.foreach_get("co", old)
+    old = old.reshape(-1, 2)
+    keep = old[(old[:, 0] < frames[0] - 1e-4) | (old[:, 0] > frames[-1] + 1e-4)]
+    new = np.column_stack([frames, values]).astype(np.float32)
+    table = np.concatenate([keep, new])
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    points.clear()
+    points.add(len(table))
+    points.foreach_set("co", table.ravel())
+    linear = bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items["LINEAR"].value
+    points.foreach_set("interpolation", np.full(len(table), linear, np.int32))
+    curve.update()
+
+
+def mirror_to(source, target):
+    """Give ``target`` (the other hand) the mirrored pose of ``source``."""
+    theta = axes.mirror_theta(get_evaluated_theta(source))
+    place = get_translation(source) * np.array([-1.0, 1.0, 1.0])
+    set_theta(target, theta, place)
+
+
+def other_rig(rig):
+    """The other hand of the same avatar, or None."""
+    root = scene_data.root_of(rig)
+    others = [r for r in scene_data.rigs_of(root) if r != rig] if root else []
+    return others[0] if others else None
+
+
+def take_over(before, after):
+    """Give the rig ``after`` the place, pose, action and sliders of ``before``.
+
+    Bone axes differ a little between avatars, so keys are rewritten through θ.
+    """
+    after.matrix_basis = before.matrix_basis.copy()
+    for name in before.keys():  # noqa: SIM118 (ID properties are not iterable as a dict)
+        if name in after and name.endswith(("_curl", "_spread")):
+            after[name] = before[name]
+    set_theta(after, get_theta(before))
+    pose_bones(after)[0].location = pose_bones(before)[0].location
+    animation = before.animation_data
+    if animation is None or animation.action is None:
+        return
+    made = after.animation_data_create()
+    made.action = animation.action.copy()
+    if hasattr(made, "action_slot") and made.action_slot is None:
+        made.action_slot = next(iter(made.action_suitable_slots), None)
+    _rewrite_keys(before, after)
+
+
+def _rewrite_keys(before, after):
+    """Turn quaternion keys about the old bones' axes into the same θ about the new ones'."""
+    old, new = rest_axes(before), rest_axes(after)
+    curves = {(c.data_path, c.array_index): c for c in action_curves(after)}
+    for joint, bone in enumerate(pose_bones(after)):
+        path = bone.path_from_id("rotation_quaternion")
+        parts = [curves.get((path, k)) for k in range(4)]
+        if any(c is None for c in parts) or len({len(c.keyframe_points) for c in parts}) != 1:
+            continue
+        co = [np.empty(2 * len(c.keyframe_points), np.float32) for c in parts]
+        for curve, values in zip(parts, co):
+            curve.keyframe_points.foreach_get("co", values)
+        quats = np.stack([values[1::2] for values in co], axis=-1).astype(np.float64)
+        # a change of axes turns only the vector part, so signs and lengths stay as keyed
+        quats[:, 1:] = quats[:, 1:] @ (new[joint].T @ old[joint]).T
+        for k, (curve, values) in enumerate(zip(parts, co)):
+            values[1::2] = quats[:, k]
+            curve.keyframe_points.foreach_set("co", values)
+            curve.update()

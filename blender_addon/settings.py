@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings of a scene: how our engine renders it."""
+
+from __future__ import annotations
+
+import bpy
+
+
+class HandToolkitScene(bpy.types.PropertyGroup):
+    """Render settings, saved with the scene."""
+
+    light: bpy.props.EnumProperty(
+        name="Light",
+        description="What lights the hands",
+        items=(
+            ("PHOTO", "As photographed", "The colours of the photo, whatever the scene's lamps do"),
+            ("SCENE", "From this scene", "The skin without the photo's light, lit by this scene's "
+             "world and lamps"),
+        ),
+        default="PHOTO",
+    )
+    light_scene: bpy.props.PointerProperty(
+        name="Light scene",
+        description="Take the lamps and the world from this scene; empty is the scene itself",
+        type=bpy.types.Scene,
+    )
+    blur_samples: bpy.props.IntProperty(
+        name="Motion blur samples",
+        description="Moments within the shutter that are averaged, where motion blur is on",
+        default=8,
+        min=2,
+        max=64,
+    )
+    viewport_scale: bpy.props.EnumProperty(
+        name="Viewport",
+        description="Resolution of the rendered viewport",
+        items=(("1", "Full", "Every pixel"), ("2", "Half", "Faster"), ("4", "Quarter", "Fastest")),
+        default="1",
+    )
+    export_format: bpy.props.StringProperty(name="Format", default="glb")
+
+
+CLASSES = (HandToolkitScene,)

@@ -1,0 +1,117 @@
+"""Compiled loops of the worker: numpy takes 150 ms for what these do to a 1080p frame in 10."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def encode(  # type: ignore[no-untyped-def]
+    color, alpha, depth_in, transparent, table, far, shown, pixels, depth
+):
+    """Fill ``pixels`` (H, W, 4) and ``depth`` (H, W), bottom row first, from top-row-first input.
+
+    Args:
+        color: (H, W, 3) sRGB with the background blended in (black where ``transparent``).
+        alpha, depth_in: (H, W).
+        transparent: divide by alpha before decoding and multiply after.
+        table: (N + 1,) sRGB decoding of 0 to 1.
+        far: depth of pixels below ``shown`` alpha.
+        shown: see ``far``.
+        pixels, depth: outputs.
+    """
+    height, width = alpha.shape
+    steps = np.float32(len(table) - 1)
+    for y in range(height):
+        row = height - 1 - y
+        for x in range(width):
+            a = alpha[y, x]
+            depth[row, x] = depth_in[y, x] if a >= shown else far
+            if transparent and a < np.float32(1e-4):
+                pixels[row, x, 0] = 0.0
+                pixels[row, x, 1] = 0.0
+                pixels[row, x, 2] = 0.0
+                pixels[row, x, 3] = 0.0
+                continue
+            keep = a if transparent else np.float32(1.0)
+            inverse = np.float32(1.0) / keep
+            for c in range(3):
+                value = min(max(color[y, x, c] * inverse, np.float32(0.0)), np.float32(1.0)) * steps
+                index = min(int(value), len(table) - 2)
+                part = value - np.float32(index)
+                linear = table[index] + part * (table[index + 1] - table[index])
+                pixels[row, x, c] = linear * keep
+            pixels[row, x, 3] = keep
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def place_splats(  # type: ignore[no-untyped-def]
+    vertices, faces, rest_area, triangle, barycentric, offset, quat, scale
+):
+    """:func:`hand_toolkit.avatar.place` in one float32 pass over the splats.
+
+    Returns:
+        Means (N, 3), wxyz quaternions (N, 4), scales (N, 3).
+    """
+    count = len(triangle)
+    means = np.empty((count, 3), np.float32)
+    quats = np.empty((count, 4), np.float32)
+    scales = np.empty((count, 3), np.float32)
+    for i in range(count):
+        face = triangle[i]
+        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+        ux = vertices[b, 0] - vertices[a, 0]
+        uy = vertices[b, 1] - vertices[a, 1]
+        uz = vertices[b, 2] - vertices[a, 2]
+        vx = vertices[c, 0] - vertices[a, 0]
+        vy = vertices[c, 1] - vertices[a, 1]
+        vz = vertices[c, 2] - vertices[a, 2]
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        double_area = np.sqrt(nx * nx + ny * ny + nz * nz)
+        length = np.sqrt(ux * ux + uy * uy + uz * uz)
+        if double_area > 1e-14 and length > 1e-10:
+            ux, uy, uz = ux / length, uy / length, uz / length
+            nx, ny, nz = nx / double_area, ny / double_area, nz / double_area
+            wx, wy, wz = ny * uz - nz * uy, nz * ux - nx * uz, nx * uy - ny * ux
+        else:
+            ux, uy, uz = np.float32(1), np.float32(0), np.float32(0)
+            wx, wy, wz = np.float32(0), np.float32(1), np.float32(0)
+            nx, ny, nz = np.float32(0), np.float32(0), np.float32(1)
+        growth = np.float32(np.sqrt(0.5 * double_area / max(rest_area[face], 1e-14)))
+        ox, oy, oz = offset[i, 0] * growth, offset[i, 1] * growth, offset[i, 2] * growth
+        p, q, r = barycentric[i, 0], barycentric[i, 1], barycentric[i, 2]
+        means[i, 0] = (
+            p * vertices[a, 0] + q * vertices[b, 0] + r * vertices[c, 0]
+            + ux * ox + wx * oy + nx * oz
+        )
+        means[i, 1] = (
+            p * vertices[a, 1] + q * vertices[b, 1] + r * vertices[c, 1]
+            + uy * ox + wy * oy + ny * oz
+        )
+        means[i, 2] = (
+            p * vertices[a, 2] + q * vertices[b, 2] + r * vertices[c, 2]
+            + uz * ox + wz * oy + nz * oz
+        )
+        # quaternion of the frame with columns u, w, n, by its largest component
+        trace = ux + wy + nz
+        if trace > 0:
+            s = np.sqrt(trace + 1) * 2
+            fw, fx, fy, fz = s / 4, (wz - ny) / s, (nx - uz) / s, (uy - wx) / s
+        elif ux > wy and ux > nz:
+            s = np.sqrt(1 + ux - wy - nz) * 2
+            fw, fx, fy, fz = (wz - ny) / s, s / 4, (wx + uy) / s, (nx + uz) / s
+        elif wy > nz:
+            s = np.sqrt(1 + wy - ux - nz) * 2
+            fw, fx, fy, fz = (nx - uz) / s, (wx + uy) / s, s / 4, (ny + wz) / s
+        else:
+            s = np.sqrt(1 + nz - ux - wy) * 2
+            fw, fx, fy, fz = (uy - wx) / s, (nx + uz) / s, (ny + wz) / s, s / 4
+        gw, gx, gy, gz = quat[i, 0], quat[i, 1], quat[i, 2], quat[i, 3]
+        quats[i, 0] = fw * gw - fx * gx - fy * gy - fz * gz
+        quats[i, 1] = fw * gx + fx * gw + fy * gz - fz * gy
+        quats[i, 2] = fw * gy - fx * gz + fy * gw + fz * gx
+        quats[i, 3] = fw * gz + fx * gy - fy * gx + fz * gw
+        for k in range(3):
+            scales[i, k] = scale[i, k] * growth
+    return means, quats, scales

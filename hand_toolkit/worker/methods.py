@@ -1,0 +1,308 @@
+"""What a host may ask for: one function per method of the protocol."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..avatar import Avatar
+from ..conventions import MANO_JOINTS, MANO_PARENTS, SIDES, mirror_theta
+from ..errors import InputError
+from .frames import DrawnHand, FrameBlocks, FrameRenderer
+from .surfaces import describe_hand, reshape_hand
+
+if TYPE_CHECKING:
+    from .server import Job
+
+Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
+
+
+class Session:
+    """What one connection keeps between requests."""
+
+    def __init__(self) -> None:
+        self.avatars: dict[str, Avatar] = {}
+        self._drawn: dict[tuple[str, str], DrawnHand] = {}
+        self.blocks = FrameBlocks()
+        self.renderer = FrameRenderer()
+        self._quick: dict[str, Callable[[Job], Answer]] = {
+            "open_avatar": self.open_avatar,
+            "reshape": self.reshape,
+            "render": self.render,
+            "ping": lambda job: ({"python": sys.version.split()[0]}, {}),
+        }
+        self._long: dict[str, Callable[[Job], Answer]] = {
+            "capabilities": capabilities,
+            "fit": fit,
+            "pose": pose,
+            "motion": motion,
+            "texture": self.texture,
+            "export": self.export,
+        }
+
+    def is_long(self, method: str) -> bool:
+        """Whether ``method`` may run for seconds."""
+        return method not in self._quick
+
+    def call(self, job: Job) -> Answer:
+        """Run one request.
+
+        Raises:
+            InputError: an unknown method or a missing parameter.
+        """
+        function = self._quick.get(job.method) or self._long.get(job.method)
+        if function is None:
+            known = ", ".join(sorted((*self._quick, *self._long)))
+            raise InputError(f"the worker has no method {job.method!r}; it has: {known}")
+        try:
+            return function(job)
+        except KeyError as error:
+            if error.args and error.args[0] in job.params:
+                raise
+            raise InputError(f"method {job.method!r} needs the parameter {error}") from error
+
+    def close(self) -> None:
+        """Let go of the host's memory blocks."""
+        self.blocks.close()
+
+    def avatar(self, key: str) -> Avatar:
+        """An avatar that was opened.
+
+        Raises:
+            InputError: the worker does not have it, e.g. because it was restarted since.
+        """
+        if key not in self.avatars:
+            raise InputError(f"the avatar {key[:12]} is not open in this worker; open it first")
+        return self.avatars[key]
+
+    def drawn(self, key: str, side: str) -> DrawnHand:
+        """A hand of an open avatar, prepared for drawing."""
+        if (key, side) not in self._drawn:
+            self._drawn[key, side] = DrawnHand(self.avatar(key), side)
+        return self._drawn[key, side]
+
+    def open_avatar(self, job: Job) -> Answer:
+        """``path`` or the array ``file`` (bytes of a ``.hand``); ``describe`` asks for all arrays."""
+        data = job.arrays.get("file")
+        if data is not None:
+            blob = data.tobytes()
+            with tempfile.TemporaryDirectory(prefix="hand_toolkit_") as folder:
+                path = Path(folder) / "packed.hand"
+                path.write_bytes(blob)
+                avatar = Avatar.load(path)
+        else:
+            path = Path(str(job.params["path"]))
+            avatar = Avatar.load(path)
+            blob = path.read_bytes()
+        key = hashlib.sha256(blob).hexdigest()
+        self.avatars[key] = avatar
+        value: dict[str, Any] = {
+            "key": key,
+            "hand_model": avatar.hand_model,
+            "level": int(avatar.level),
+            "sides": list(avatar.sides),
+            "splats": {h.side: len(h) for h in avatar.hands},
+            "observed": {h.side: bool(h.observed) for h in avatar.hands},
+            "provenance": dict(avatar.provenance),
+            "joints": list(MANO_JOINTS),
+            "parents": MANO_PARENTS.tolist(),
+            "camera": {
+                **{
+                    k: float(getattr(avatar.camera, k))
+                    for k in ("fx", "fy", "cx", "cy", "width", "height")
+                },
+                "world_to_camera": avatar.camera.world_to_camera.tolist(),
+            },
+        }
+        arrays: dict[str, np.ndarray] = {}
+        if job.params.get("describe", True):
+            value["hands"] = {}
+            for side in avatar.sides:
+                value["hands"][side], parts = describe_hand(avatar, side)
+                arrays.update({f"{side}.{name}": part for name, part in parts.items()})
+            arrays["light"] = avatar.light
+            if avatar.preview:
+                arrays["preview"] = np.frombuffer(avatar.preview, np.uint8)
+        return value, arrays
+
+    def reshape(self, job: Job) -> Answer:
+        """Rest surface and joints of ``key``'s hand ``side`` with the array ``shape`` (S,)."""
+        avatar = self.avatar(str(job.params["key"]))
+        return {}, reshape_hand(avatar, str(job.params["side"]), job.arrays["shape"])
+
+    def render(self, job: Job) -> Answer:
+        """One frame into the host's memory block; see :class:`FrameRenderer`."""
+        hands = [
+            (self.drawn(str(h["key"]), str(h["side"])), h, job.arrays[f"vertices{i}"])
+            for i, h in enumerate(job.params["hands"])
+        ]
+        camera = job.params["camera"]
+        pixels, depth = self.blocks.frame(job.params, int(camera["width"]), int(camera["height"]))
+        timings = self.renderer.draw(
+            hands, camera, job.params, job.arrays.get("light"), pixels, depth
+        )
+        if pixels.base is None:
+            return {"ms": timings}, {"pixels": pixels, "depth": depth}
+        return {"ms": timings}, {}
+
+    def texture(self, job: Job) -> Answer:
+        """Base colour of hand ``side`` baked to ``size`` squared, (H, W, 4) uint8, top row first."""
+        from .surfaces import bake
+
+        avatar = self.avatar(str(job.params["key"]))
+        job.progress(0.1, "baking the skin texture")
+        texture = bake(avatar, str(job.params["side"]), int(job.params.get("size", 1024)))
+        return {}, {"texture": texture}
+
+    def export(self, job: Job) -> Answer:
+        """Write ``key`` as ``format`` to ``path``, with the arrays of a motion if given."""
+        from ..export import export_avatar
+
+        avatar = self.avatar(str(job.params["key"]))
+        moving = None
+        if "theta" in job.arrays:
+            from ..animate import Motion
+
+            moving = Motion(
+                job.arrays["theta"],
+                job.arrays["translation"],
+                job.arrays["present"],
+                float(job.params.get("fps", 24.0)),
+                "Blender",
+            )
+        target = Path(str(job.params["path"]))
+        written = export_avatar(
+            avatar,
+            target,
+            format=str(job.params["format"]),
+            motion=moving,
+            pose=_pose_of(job.arrays),
+            what=str(job.params.get("what") or "both"),
+            sides=job.params.get("sides"),
+            options=job.params.get("options") or {},
+            progress=lambda fraction, text: job.progress(fraction, f"{target.name}: {text}"),
+        )
+        return {"paths": [str(p) for p in written]}, {}
+
+
+def _pose_of(arrays: Any) -> dict[str, np.ndarray] | None:
+    """Side -> θ of the arrays ``pose.right`` and ``pose.left``."""
+    return {s: arrays[f"pose.{s}"] for s in SIDES if f"pose.{s}" in arrays} or None
+
+
+def capabilities(job: Job) -> Answer:
+    """What is installed: pose sources, hand models, exporters, motions, devices, failures."""
+    from ..animate import MOTIONS, POSES
+    from ..registry import registry
+
+    table = registry()
+    return {
+        "pose_sources": table.names("pose_sources"),
+        "hand_models": table.names("hand_models"),
+        "segmenters": table.names("segmenters"),
+        "formats": _formats(),
+        "motions": list(MOTIONS),
+        "poses": list(POSES),
+        "plugins": [
+            {"name": p.name, "package": p.package, "error": p.error} for p in table.plugins
+        ],
+    }, {}
+
+
+def _formats() -> list[dict[str, Any]]:
+    from ..export import formats
+
+    return [
+        {
+            "name": info.name,
+            "description": info.description,
+            "suffixes": list(info.suffixes),
+            "contents": list(info.contents),
+            "animated": info.animated,
+            "options": [
+                {
+                    "name": o.name,
+                    "type": o.type.__name__,
+                    "default": o.default,
+                    "help": o.help,
+                    "choices": list(o.choices),
+                    "minimum": o.minimum,
+                    "maximum": o.maximum,
+                }
+                for o in info.options
+            ],
+        }
+        for info in formats()
+    ]
+
+
+def fit(job: Job) -> Answer:
+    """Fit ``photo`` and save the avatar as ``output``."""
+    from ..pipeline import fit as fit_photo
+
+    begin = time.perf_counter()
+    job.progress(0.0, "starting")
+    options = {
+        name: job.params[name]
+        for name in ("hands", "pose_source", "hand_model", "method", "quality", "seed", "device")
+        if job.params.get(name) not in (None, "")
+    }
+    avatar = fit_photo(str(job.params["photo"]), progress=job.progress, **options)
+    job.progress(0.99, "saving the avatar")
+    path = avatar.save(Path(str(job.params["output"])))
+    return {
+        "path": str(path),
+        "sides": list(avatar.sides),
+        "splats": len(avatar),
+        "seconds": time.perf_counter() - begin,
+    }, {}
+
+
+def pose(job: Job) -> Answer:
+    """θ of every frame of the picture, video or folder ``path``."""
+    from ..pipeline import estimate_motion
+
+    options = {
+        name: job.params[name]
+        for name in ("pose_source", "hand_model")
+        if job.params.get(name) not in (None, "")
+    }
+    result = estimate_motion(Path(str(job.params["path"])), progress=job.progress, **options)
+    return _motion_answer(result)
+
+
+def motion(job: Job) -> Answer:
+    """A built-in motion or pose by ``name``, or a motion file ``path``; ``fps`` resamples it."""
+    from ..animate import MOTIONS, POSES, builtin_motion, finger_pose, load_motion, resample
+
+    name, fps = job.params.get("name"), job.params.get("fps")
+    if name in POSES:
+        theta = finger_pose(str(name))
+        return {"name": name, "fps": 1.0}, {
+            "theta": np.stack([theta, mirror_theta(theta)])[None],
+            "translation": np.zeros((1, 2, 3)),
+            "present": np.ones((1, 2), bool),
+        }
+    if name is not None and name not in MOTIONS:
+        raise InputError(
+            f"unknown motion {name!r}; there are: {', '.join((*MOTIONS, *POSES))}, and files"
+        )
+    result = builtin_motion(str(name)) if name else load_motion(Path(str(job.params["path"])))
+    if fps:
+        result = resample(result, fps=float(fps))
+    return _motion_answer(result)
+
+
+def _motion_answer(result: Any) -> Answer:
+    return {"name": str(getattr(result, "name", "motion")), "fps": float(result.fps)}, {
+        "theta": np.asarray(result.theta),
+        "translation": np.asarray(result.translation),
+        "present": np.asarray(result.present),
+    }

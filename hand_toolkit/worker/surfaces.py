@@ -1,0 +1,126 @@
+"""What a host needs to build a hand of its own: rest surface, skeleton, binding, colours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..avatar import Avatar, surface
+from ..conventions import KEYPOINT_TO_MANO, SH_C0, SIDES
+from ..errors import InputError
+from ..hand_model import HandModel, rest_hand
+from ..hand_model.limits import HIGHEST, LOWEST, joint_frames
+
+
+def describe_hand(avatar: Avatar, side: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """All arrays of one hand.
+
+    Returns:
+        Facts (shape parameter names, licence) and arrays: ``vertices`` (V, 3) rest surface of
+        the avatar's shape, ``faces`` (F, 3), ``uvs`` (F, 3, 2) per corner, ``weights`` (V, 16),
+        ``joints`` (16, 3), ``keypoints`` (21, 3), ``shape`` (S,), ``shape_sigmas`` (S,),
+        ``triangle`` (N,), ``barycentric`` (N, 3), ``offset`` (N, 3), ``quat`` (N, 4),
+        ``scale`` (N, 3), ``opacity`` (N,), ``color`` (N, 3) sRGB, ``albedo`` (N, 3) sRGB,
+        ``evidence`` (N,), ``source_theta`` (16, 3), ``source_translation`` (3,),
+        ``limits`` (16, 3, 2) rad (:func:`joint_limits`), ``axes`` (16, 3, 3)
+        (:func:`bone_axes`), and ``pose_dirs`` (135, V, 3) where the model has them.
+    """
+    hand = avatar.hand(side)
+    model = surface(avatar.hand_model, side, avatar.level)
+    arrays = reshape_hand(avatar, side, hand.shape)
+    binding = hand.binding
+    arrays |= {
+        "faces": model.faces.astype(np.int32),
+        "uvs": model.uvs[model.uv_faces].astype(np.float32),
+        "weights": model.weights.astype(np.float32),
+        "shape": hand.shape,
+        "shape_sigmas": model.shape_sigmas,
+        "triangle": binding.triangle,
+        "barycentric": binding.barycentric,
+        "offset": binding.offset,
+        "quat": binding.quat,
+        "scale": binding.scale,
+        "opacity": hand.opacity,
+        "color": base_color(hand.color),
+        "albedo": hand.albedo,
+        "evidence": hand.evidence,
+        "source_theta": hand.source_theta,
+        "source_translation": hand.source_translation,
+        "limits": joint_limits(),
+        "axes": bone_axes(side, arrays["keypoints"]),
+    }
+    if model.pose_dirs is not None:
+        arrays["pose_dirs"] = model.pose_dirs.astype(np.float32)
+    return {"shape_names": list(model.shape_names), "licence": model.licence}, arrays
+
+
+def reshape_hand(avatar: Avatar, side: str, shape: np.ndarray) -> dict[str, np.ndarray]:
+    """``vertices``, ``joints`` and ``keypoints`` of the flat hand of another shape.
+
+    Raises:
+        InputError: ``shape`` has another length than the hand model's.
+    """
+    if side not in SIDES:
+        raise InputError(f"unknown side {side!r}; give 'right' or 'left'")
+    model: HandModel = surface(avatar.hand_model, side, avatar.level)
+    vertices, joints, keypoints = rest_hand(model, shape)
+    return {
+        "vertices": vertices.astype(np.float32),
+        "joints": np.asarray(joints, np.float64),
+        "keypoints": np.asarray(keypoints, np.float64),
+    }
+
+
+def base_color(color: np.ndarray) -> np.ndarray:
+    """(N, 3) sRGB in [0, 1] of plain colours or of the first spherical harmonic."""
+    if color.ndim == 2:
+        return color
+    return np.clip(0.5 + SH_C0 * color[:, 0], 0.0, 1.0).astype(np.float32)
+
+
+def bone_axes(side: str, keypoints: np.ndarray) -> np.ndarray:
+    """(16, 3, 3) right-handed axes of each joint's bone in the hand's rest axes, in columns.
+
+    x is the axis of flexion (positive bends to the palm), y points along the bone to the next
+    keypoint, z is their cross product. On the right hand abduction is -z and twist y; on the
+    left hand, whose axes are the mirror image, abduction is z and twist -y. The wrist's y
+    points along the fingers.
+    """
+    mirror = np.array([-1.0, 1.0, 1.0])
+    axes = np.zeros((16, 3, 3))
+    points = keypoints if side == "right" else keypoints * mirror
+    axes[0] = np.stack([[0, 0, 1.0], [-1.0, 0, 0], [0, -1.0, 0]], axis=1)
+    joint_keypoint = {int(j): k for k, j in enumerate(KEYPOINT_TO_MANO) if j >= 0}
+    for joint in range(1, 16):
+        at = joint_keypoint[joint]
+        along = points[at + 1] - points[at]
+        along = along / np.linalg.norm(along)
+        flexion = joint_frames()[joint - 1, 0]
+        flexion = flexion - along * (along @ flexion)
+        flexion = flexion / np.linalg.norm(flexion)
+        axes[joint] = np.stack([flexion, along, np.cross(flexion, along)], axis=1)
+    if side == "left":
+        # Mirrored rotations turn about (x, -y, -z); the bone itself mirrors to (-x, y, z).
+        x, y = -mirror * axes[:, :, 0], mirror * axes[:, :, 1]
+        axes = np.stack([x, y, np.cross(x, y)], axis=2)
+    return axes
+
+
+def joint_limits() -> np.ndarray:
+    """(16, 3, 2) lowest and highest flexion, abduction and twist, radians; the wrist is free."""
+    limits = np.zeros((16, 3, 2))
+    limits[0] = [-np.pi, np.pi]
+    limits[1:] = np.stack([LOWEST, HIGHEST], axis=-1)
+    return limits
+
+
+def bake(avatar: Avatar, side: str, size: int) -> np.ndarray:
+    """Reflectance of ``side`` baked into the model's UVs, (size, size, 4) uint8 sRGB."""
+    from ..export.bake import bake_textures
+    from ..export.scene import build_scene
+
+    scene = build_scene(avatar, sides=(side,))
+    hand = next(h for h in scene.hands if h.side == side)
+    color = bake_textures(avatar, hand, size).color
+    return np.concatenate([color, np.full((*color.shape[:2], 1), 255, np.uint8)], axis=2)
