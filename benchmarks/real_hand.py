@@ -1,0 +1,209 @@
+"""Pose error on real photos of one hand, against given joints and masks.
+
+Usage: python benchmarks/real_hand.py pose [--photos ../shared/photos] [--json FILE]
+
+``one_subject`` holds frames of one person's hand with 21 joints in camera space and, for
+most, a mask that ends just below the wrist; overlap is compared above the wrist.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hand_toolkit.errors import HandToolkitError
+from hand_toolkit.files import atomic_write
+from hand_toolkit.image import load_mask, load_photo, rasterize_mesh, wrist_half_plane
+from hand_toolkit.metrics import keypoint_error_px, pa_mpjpe_mm, silhouette_iou
+from hand_toolkit.pose import estimate_pose, posed_mesh
+from hand_toolkit.types import Photo, PoseEstimate
+
+DEFAULT_PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "photos"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One photo with what is known about it.
+
+    Attributes:
+        name: file name without folder and ending.
+        photo: the picture.
+        side: of the hand.
+        keypoints_2d: (21, 2) pixels.
+        joints_m: (21, 3) camera axes.
+        mask: (H, W) in [0, 1] or None.
+        focal_px: of the camera that took it.
+    """
+
+    name: str
+    photo: Photo
+    side: str
+    keypoints_2d: np.ndarray
+    joints_m: np.ndarray
+    mask: np.ndarray | None
+    focal_px: float
+
+
+def one_subject(photos: Path) -> Iterator[Frame]:
+    """The frames of ``photos/one_subject`` in order."""
+    notes = json.loads((photos / "annotations.json").read_text())
+    for key in sorted(k for k in notes if k.startswith("one_subject/")):
+        note = notes[key]
+        hand = note["hands"][0]
+        photo = load_photo(photos / key)
+        mask = load_mask(photos / note["mask"], photo.size) if note.get("mask") else None
+        yield Frame(
+            name=Path(key).stem,
+            photo=photo,
+            side=hand["side"],
+            keypoints_2d=np.array(hand["keypoints_2d"])[:, :2],
+            joints_m=np.array(hand["joints_3d_camera_mm"]) / 1000,
+            mask=mask,
+            focal_px=float(note["camera"]["fx"]),
+        )
+
+
+def raw_mediapipe(photo: Photo) -> tuple[np.ndarray, np.ndarray]:
+    """World landmarks (21, 3) and keypoints (21, 2) of one plain MediaPipe call."""
+    from hand_toolkit_plugins.mediapipe_models import make_detector
+
+    global _detector
+    if _detector is None:
+        _detector = make_detector()
+    found = _detector.find(np.ascontiguousarray(photo.pixels), 1)
+    if not found:
+        raise LookupError
+    return found[0].world, found[0].keypoints
+
+
+_detector: Any = None
+
+
+def silhouette_of(estimate: PoseEstimate) -> np.ndarray:
+    """(H, W) bool, of all hands."""
+    rasters = [rasterize_mesh(*posed_mesh(h), estimate.camera) for h in estimate.hands]
+    return np.any([r.silhouette for r in rasters], axis=0)
+
+
+def pose_section(photos: Path) -> dict[str, Any]:
+    """Every frame with and without its mask and camera; means over the frames."""
+    variants: dict[str, dict[str, Any]] = {
+        "keypoints only": {"refine": False},
+        "default": {},
+        "default, given focal length": {"focal": True},
+        "given mask": {"mask": True},
+    }
+    rows: dict[str, list[dict[str, float]]] = {"raw mediapipe": [], **{v: [] for v in variants}}
+    for frame in one_subject(photos):
+        try:
+            world, keypoints = raw_mediapipe(frame.photo)
+            rows["raw mediapipe"].append(
+                {
+                    "pa_mpjpe_mm": float(pa_mpjpe_mm(world, frame.joints_m)),
+                    "keypoint_error_px": float(keypoint_error_px(keypoints, frame.keypoints_2d)),
+                }
+            )
+        except LookupError:
+            print(f"  {frame.name}: plain mediapipe finds no hand")
+        for variant, options in variants.items():
+            if options.get("mask") and frame.mask is None:
+                continue
+            rows[variant].append(_pose_row(frame, options))
+    return {
+        "variants": {name: _summary(values) for name, values in rows.items() if values},
+        "frames": {
+            name: {r["frame"]: r for r in values}
+            for name, values in rows.items()
+            if name == "default"
+        },
+    }
+
+
+def _pose_row(frame: Frame, options: dict[str, Any]) -> dict[str, Any]:
+    start = time.perf_counter()
+    try:
+        estimate = estimate_pose(
+            frame.photo,
+            refine=options.get("refine", True),
+            focal_px=frame.focal_px if options.get("focal") else None,
+            mask=frame.mask if options.get("mask") else None,
+        )
+    except HandToolkitError as error:
+        print(f"  {frame.name}: {error}")
+        return {"frame": frame.name, "failed": 1.0}
+    hand = estimate.hand(frame.side)
+    if hand is None:
+        print(f"  {frame.name}: the {frame.side} hand was taken for the other one")
+        return {"frame": frame.name, "failed": 1.0}
+    row: dict[str, Any] = {
+        "frame": frame.name,
+        "failed": 0.0,
+        "pa_mpjpe_mm": float(pa_mpjpe_mm(hand.joints_cam_m, frame.joints_m)),
+        "keypoint_error_px": float(keypoint_error_px(hand.keypoints_2d, frame.keypoints_2d)),
+        "seconds": time.perf_counter() - start,
+    }
+    if frame.mask is not None:
+        above = wrist_half_plane(frame.keypoints_2d, frame.photo.size)
+        row["silhouette_iou"] = silhouette_iou(silhouette_of(estimate), frame.mask, above)
+    return row
+
+
+_COLUMNS = ("pa_mpjpe_mm", "keypoint_error_px", "silhouette_iou")
+
+
+def _summary(rows: list[dict[str, Any]]) -> dict[str, float]:
+    result: dict[str, float] = {
+        "frames": len(rows),
+        "failed": int(sum(r.get("failed", 0) for r in rows)),
+    }
+    for column in _COLUMNS:
+        values = [r[column] for r in rows if column in r]
+        if values:
+            result[column] = float(np.mean(values))
+            result[f"{column}_median"] = float(np.median(values))
+            worst = np.min if column == "silhouette_iou" else np.max
+            result[f"{column}_worst"] = float(worst(values))
+    return result
+
+
+def print_pose(section: dict[str, Any]) -> None:
+    """The pose table."""
+    print(
+        f"{'':30}{'PA-MPJPE mm: mean, median, worst':>36}"
+        f"{'2D px: mean, worst':>22}{'IoU: mean, worst':>20}  failed"
+    )
+    for name, s in section["variants"].items():
+        pa = " ".join(f"{s['pa_mpjpe_mm' + k]:7.2f}" for k in ("", "_median", "_worst"))
+        px = " ".join(f"{s['keypoint_error_px' + k]:7.2f}" for k in ("", "_worst"))
+        iou = ""
+        if "silhouette_iou" in s:
+            iou = " ".join(f"{s['silhouette_iou' + k]:6.3f}" for k in ("", "_worst"))
+        print(f"{name:30}{pa:>36}{px:>22}{iou:>20}  {s['failed']} of {s['frames']}")
+
+
+def main() -> None:
+    """Run the sections that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("section", nargs="?", default="pose", choices=("pose",))
+    parser.add_argument("--photos", type=Path, default=DEFAULT_PHOTOS)
+    parser.add_argument("--json", type=Path, help="write the figures here, too")
+    arguments = parser.parse_args()
+    if not (arguments.photos / "annotations.json").is_file():
+        parser.error(f"{arguments.photos} has no annotations.json; give --photos FOLDER")
+    results: dict[str, Any] = {}
+    if arguments.section == "pose":
+        results["pose"] = pose_section(arguments.photos)
+        print_pose(results["pose"])
+    if arguments.json:
+        atomic_write(arguments.json, json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
