@@ -1,4 +1,4 @@
-"""``render``, ``info``, ``export``, ``formats``, ``import`` and ``view``: avatars and their files."""
+"""Commands on avatars and their files: ``render``, ``info``, ``export``, ``view`` and kin."""
 
 from __future__ import annotations
 

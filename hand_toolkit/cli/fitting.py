@@ -97,7 +97,6 @@ def fit(photo: Path, output: Path, report: Path | None, progress: str, **options
 @click.argument("source", type=_input, metavar="PHOTO|VIDEO|FOLDER")
 @click.option("-o", "--output", type=_input, required=True, help="The motion, an .npz file.")
 @_pose_options
-@click.option("--avatar", type=_input, help="Keep the hand shape of this .hand file.")
 @click.option(
     "--smooth/--no-smooth", default=True, show_default=True, help="One-Euro filter; video only."
 )

@@ -58,7 +58,7 @@ def lay_splats(vertices: np.ndarray, faces: np.ndarray, per_face: int) -> Surfac
     )
 
 
-COVER = 1.45
+COVER = 1.9
 """Standard deviations per root second moment at which neighbouring splats close the surface."""
 
 

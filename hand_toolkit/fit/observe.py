@@ -77,7 +77,7 @@ def observe(
     pixels: np.ndarray,
     masks: list[np.ndarray],
     camera: Camera,
-) -> list[Observation]:
+) -> tuple[list[Observation], np.ndarray]:
     """Sample the photo at every splat.
 
     Args:
@@ -86,11 +86,15 @@ def observe(
         pixels: (H, W, 3) sRGB in [0, 1].
         masks: per hand (H, W) in [0, 1], the pixels that show it.
         camera: the photo's.
+
+    Returns:
+        One observation per hand, and the (H, W) rim of :func:`_rim`.
     """
     vertices = np.concatenate([s.vertices for s in surfaces])
     starts = np.cumsum([0] + [len(s.vertices) for s in surfaces])
     faces = np.concatenate([s.faces + k for s, k in zip(surfaces, starts)])
     depth = rasterize_mesh(vertices, faces, camera).depth
+    rim = _rim(depth)
     openness = _openness(vertices, np.concatenate([s.normals for s in surfaces]), faces)
     result = []
     for index, (posed, binding, mask) in enumerate(zip(surfaces, bindings, masks)):
@@ -120,7 +124,36 @@ def observe(
                 np.einsum("nk,nk->n", binding.barycentric, openness[corners]),
             )
         )
-    return result
+    return result, rim
+
+
+def _rim(depth: np.ndarray) -> np.ndarray:
+    """(H, W) 1 at and outside the meshes' outlines, falling to 0 a few pixels inside.
+
+    There a small error of the pose puts a splat on the background or on another finger.
+    """
+    from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
+
+    filled = np.where(np.isfinite(depth), depth, 10.0)
+    jump = maximum_filter(filled, 3) - minimum_filter(filled, 3) > 0.008
+    width = max(3.0, 0.012 * max(depth.shape))
+    distance = distance_transform_edt(~jump & np.isfinite(depth))
+    return np.exp(-0.5 * (distance / width) ** 2)
+
+
+def foreign(pixels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """(..., ) 0 where the photo agrees with predicted skin ... 1 where it shows something else.
+
+    Lightness may differ by half, chromaticity by a few hundredths: creases, shadows and
+    highlights pass, cloth and walls do not.
+    """
+    light = np.abs(np.log((pixels.sum(-1) + 0.05) / (predicted.sum(-1) + 0.05)))
+    chroma = np.abs(_chromaticity(pixels) - _chromaticity(predicted)).sum(-1)
+    return smoothstep(np.maximum(light / 0.5, chroma / 0.09), 0.7, 1.3)
+
+
+def _chromaticity(color: np.ndarray) -> np.ndarray:
+    return color[..., :2] / (color.sum(-1, keepdims=True) + 0.05)
 
 
 def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:

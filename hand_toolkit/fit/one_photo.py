@@ -8,13 +8,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..avatar import Avatar, AvatarHand, SurfaceBinding, surface
+from ..avatar import Avatar, AvatarHand, SurfaceBinding, place, surface, triangle_frames
 from ..avatar.lighting import linear_to_srgb, shade, srgb_to_linear
 from ..hand_model import rest_hand
-from ..types import Camera, HandPose, Photo, PoseEstimate
+from ..render import render
+from ..types import Camera, HandPose, Photo, PoseEstimate, Splats
 from .layout import lay_splats
 from .light import LUMINANCE, estimate_light, visibility
-from .observe import Observation, observe, pose_surfaces, smoothstep
+from .observe import (
+    Observation,
+    PosedSurface,
+    foreign,
+    observe,
+    pose_surfaces,
+    sample,
+    smoothstep,
+)
 from .optimize import OptimizeConfig, Refined, optimize
 from .texture import complete_log_albedo, template_log_albedo
 
@@ -88,14 +97,11 @@ def fit_texture(
     bindings = [_lay(hand, per_face) for hand in hands]
     masks = [crop.mask * (crop.labels == k) for k in range(len(hands))]
     progress(0.08, "finding visible skin")
-    seen = observe(surfaces, bindings, crop.pixels, masks, crop.camera)
+    seen, rim = observe(surfaces, bindings, crop.pixels, masks, crop.camera)
     progress(0.2, "separating light from skin")
-    skin = _Skin.of(hands, bindings, seen)
-    complete = skin.complete()
-    colors = [
-        o.evidence[:, None] * o.color + (1 - o.evidence[:, None]) * c
-        for o, c in zip(seen, complete.baked)
-    ]
+    seen, trust, at_rim = _drop_background(crop, hands, surfaces, bindings, seen, rim)
+    complete = _Skin.of(hands, bindings, seen).complete()
+    colors = [_blend(o, c) for o, c in zip(seen, complete.baked)]
     refined = optimize(
         surfaces,
         bindings,
@@ -103,16 +109,20 @@ def fit_texture(
         [o.evidence for o in seen],
         crop.pixels,
         crop.mask,
+        trust,
         crop.camera,
         config.optimize,
         device,
         lambda fraction, message: progress(0.25 + 0.65 * fraction, message),
     )
     progress(0.92, "completing hidden skin")
-    seen = [dataclasses.replace(o, color=r.color) for o, r in zip(seen, refined)]
+    seen = [
+        dataclasses.replace(o, color=r.color, evidence=o.evidence * (1 - at * foreign(r.color, c)))
+        for o, r, at, c in zip(seen, refined, at_rim, complete.baked)
+    ]
     complete = _Skin.of(hands, bindings, seen).complete()
     parts = [
-        _assemble(hand, r, o, albedo, baked)
+        _assemble(hand, r, o, albedo, _blend(o, baked))
         for hand, r, o, albedo, baked in zip(hands, refined, seen, complete.albedo, complete.baked)
     ]
     if len(parts) == 1:
@@ -127,9 +137,57 @@ def fit_texture(
     )
 
 
+def _blend(seen: Observation, completed: np.ndarray) -> np.ndarray:
+    """Observed colour where there is evidence, completed elsewhere, (N, 3) sRGB."""
+    weight = smoothstep(seen.evidence, 0.05, 0.6)[:, None]
+    return weight * seen.color + (1 - weight) * completed
+
+
+def _drop_background(
+    crop: Crop,
+    hands: tuple[HandPose, ...],
+    surfaces: list[PosedSurface],
+    bindings: list[SurfaceBinding],
+    seen: list[Observation],
+    rim: np.ndarray,
+) -> tuple[list[Observation], np.ndarray, list[np.ndarray]]:
+    """Take evidence from splats and pixels near outlines that do not look like this skin.
+
+    What skin should look like there is completed from the skin away from outlines.
+
+    Returns:
+        The observations with less evidence; (H, W) trust: the mask less what was dropped; and
+        (N,) per hand how near the outlines each splat is.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    at_rim = [sample(rim[..., None], o.pixel)[:, 0] for o in seen]
+    core = [dataclasses.replace(o, evidence=o.evidence * (1 - r)) for o, r in zip(seen, at_rim)]
+    expected = _Skin.of(hands, bindings, core).complete().baked
+    kept = [
+        dataclasses.replace(o, evidence=o.evidence * (1 - r * foreign(o.color, e)))
+        for o, r, e in zip(seen, at_rim, expected)
+    ]
+    parts = []
+    for posed, binding, color in zip(surfaces, bindings, expected):
+        _, area = triangle_frames(posed.vertices, posed.faces)
+        means, quats, scales = place(binding, posed.vertices, posed.faces, area)
+        parts.append((means, quats, scales, np.full(len(means), 0.98), color))
+    drawn = render(
+        Splats(*(np.concatenate(p).astype(np.float32) for p in zip(*parts))), crop.camera
+    )
+    covered = drawn.alpha > 0.5
+    shown = drawn.color / np.maximum(drawn.alpha, 1e-3)[..., None]
+    if not covered.any():
+        return kept, crop.mask, at_rim
+    rows, columns = distance_transform_edt(~covered, return_distances=False, return_indices=True)
+    trust = crop.mask * (1 - rim * foreign(crop.pixels, shown[rows, columns]))
+    return kept, trust, at_rim
+
+
 @dataclass(frozen=True)
 class _Complete:
-    """Per hand linear albedo and baked sRGB (N, 3) of every splat, and the light."""
+    """Per hand linear albedo and expected sRGB (N, 3) of every splat, and the light."""
 
     albedo: list[np.ndarray]
     baked: list[np.ndarray]
@@ -196,8 +254,7 @@ class _Skin:
             # unseen sides get the photo's mean shading, not the darkness extrapolated there
             lit = _gentle(shade(self.light, o.normals), self.light)
             full = linear * lit
-            own = smoothstep(o.evidence, 0.05, 0.6)[:, None]
-            baked.append(own * o.color + (1 - own) * linear_to_srgb(full))
+            baked.append(linear_to_srgb(full))
         return _Complete(albedo, baked, self.light)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..avatar import SurfaceBinding, place, triangle_frames
 from ..types import Camera, Splats
-from .observe import PosedSurface
+from .observe import PosedSurface, smoothstep
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +24,7 @@ class OptimizeConfig:
         steps: Adam steps; 0 leaves the splats as they were sampled.
         color_rate, opacity_rate, scale_rate, offset_rate: step sizes; offsets in parts of the
             splat's size.
-        ssim: weight of (1 - SSIM) against L1.
+        edges: weight of the L1 of neighbouring pixels' differences, which sharpens.
         alpha: weight of the silhouette's L1.
         stay: weight of the pull toward the initial size and place.
     """
@@ -34,7 +34,7 @@ class OptimizeConfig:
     opacity_rate: float = 0.03
     scale_rate: float = 0.012
     offset_rate: float = 0.04
-    ssim: float = 0.2
+    edges: float = 0.5
     alpha: float = 0.5
     stay: float = 0.02
 
@@ -55,6 +55,7 @@ def optimize(
     evidence: list[np.ndarray],
     pixels: np.ndarray,
     mask: np.ndarray,
+    trust: np.ndarray,
     camera: Camera,
     config: OptimizeConfig,
     device: str,
@@ -68,6 +69,7 @@ def optimize(
         surfaces, bindings, colors, evidence: per hand, as in the photo; colours sRGB.
         pixels: (H, W, 3) sRGB in [0, 1].
         mask: (H, W) in [0, 1] of all hands.
+        trust: (H, W) in [0, 1], how surely a pixel shows a hand; see :func:`observe`.
         camera: the photo's.
         config: rates and weights.
         device: torch device of the renderer.
@@ -86,7 +88,8 @@ def optimize(
         placed.append(place(binding, posed.vertices, posed.faces, area))
     means, quats, scales = (tensor(np.concatenate(p)) for p in zip(*placed))
     start_color = tensor(np.concatenate(colors))
-    gate = tensor(np.concatenate(evidence))
+    # what is barely seen keeps its place: grazing splats would be stretched into feathers
+    gate = tensor(smoothstep(np.concatenate(evidence), 0.15, 0.7))
     frame = _rotation(quats)
     size = scales[:, :2].mean(1, keepdim=True)
     color = torch.zeros_like(start_color, requires_grad=True)
@@ -94,9 +97,11 @@ def optimize(
     scale = torch.zeros_like(scales, requires_grad=True)
     offset = torch.zeros_like(scales, requires_grad=True)
     target_alpha = tensor(mask)
-    target = tensor(pixels) * target_alpha[..., None]
+    target = tensor(pixels)
+    inside = (tensor(trust)[..., None] > 0.5).float()
+    outside = target * (1 - inside)
     # sure silhouettes only: pixels of half coverage would teach translucent skin
-    sure = ((target_alpha < 0.02) | (target_alpha > 0.98)).float()
+    sure = ((target_alpha < 0.02) | (tensor(trust) > 0.9)).float()
     optimizer = torch.optim.Adam(
         [
             {"params": [color], "lr": config.color_rate},
@@ -121,8 +126,9 @@ def optimize(
     for step in range(config.steps):
         where, how_large, how_opaque, shown = current()
         picture = render(Splats(where, quats, how_large, how_opaque, shown), camera)
-        loss = (picture.color - target).abs().mean() * (1 - config.ssim)
-        loss = loss + config.ssim * (1 - ssim(picture.color, target))
+        # over the photo itself: a pixel that no splat covers must not brighten its neighbours
+        seen = (picture.color + (1 - picture.alpha[..., None]) * target) * inside + outside
+        loss = (seen - target).abs().mean() + config.edges * edge_difference(seen, target)
         loss = loss + config.alpha * ((picture.alpha - target_alpha).abs() * sure).mean()
         loss = loss + config.stay * (scale.square().mean() + offset.square().mean())
         optimizer.zero_grad(set_to_none=True)
@@ -157,29 +163,14 @@ def optimize(
     return result
 
 
-START_LOGIT = 3.0
-"""Opacity of a fresh splat before the sigmoid: 0.95."""
+START_LOGIT = 4.0
+"""Opacity of a fresh splat before the sigmoid: 0.98."""
 
 
-def ssim(a: torch.Tensor, b: torch.Tensor, window: int = 11) -> torch.Tensor:
-    """Mean SSIM of (H, W, 3) images in [0, 1] with a Gaussian window (Wang et al. 2004)."""
-    import torch
-    from torch.nn.functional import conv2d
-
-    x = torch.arange(window, dtype=a.dtype, device=a.device) - window // 2
-    row = torch.exp(-0.5 * (x / 1.5) ** 2)
-    row = row / row.sum()
-
-    stack = (
-        torch.stack([a, b, a * a, b * b, a * b]).permute(0, 3, 1, 2).reshape(-1, 1, *a.shape[:2])
-    )
-    stack = conv2d(stack, row[None, None, None], padding=(0, window // 2))
-    stack = conv2d(stack, row[None, None, :, None], padding=(window // 2, 0))
-    ma, mb, aa, bb, ab = stack.reshape(5, 3, *a.shape[:2])
-    va, vb, cov = aa - ma * ma, bb - mb * mb, ab - ma * mb
-    c1, c2 = 0.01**2, 0.03**2
-    value = ((2 * ma * mb + c1) * (2 * cov + c2)) / ((ma * ma + mb * mb + c1) * (va + vb + c2))
-    return value.mean()
+def edge_difference(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference of the horizontal and vertical steps of (H, W, 3) images."""
+    d = a - b
+    return d.diff(dim=0).abs().mean() + d.diff(dim=1).abs().mean()
 
 
 def _rotation(quats: torch.Tensor) -> torch.Tensor:
