@@ -188,17 +188,9 @@ def _open(path: str | os.PathLike[str]) -> PilImage:
     from PIL import Image, UnidentifiedImageError
 
     target, name = Path(path), _display_name(path)
-    try:
-        if target.is_dir():
-            raise InputError(f"'{name}' is a folder; give a picture file")
-        if target.stat().st_size == 0:
-            raise FileFormatError(f"'{name}' is empty (0 bytes); give a picture file")
-        with target.open("rb") as stream:
-            head = stream.read(32)
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file '{target}'; check the path") from error
-    except (PermissionError, ValueError, OSError) as error:
-        raise InputError(f"cannot read '{target}': {error}; check the path") from error
+    head = _read_head(target, name)
+    if not head:
+        raise FileFormatError(f"'{name}' is empty (0 bytes); give a picture file")
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
         raise FileFormatError(
             f"'{name}' is a HEIC picture, which is not read; export it as JPEG or PNG first"
@@ -219,6 +211,20 @@ def _open(path: str | os.PathLike[str]) -> PilImage:
         ) from error
     finally:
         Image.MAX_IMAGE_PIXELS = pixel_guard
+
+
+def _read_head(target: Path, name: str) -> bytes:
+    try:
+        if target.is_dir():  # Windows calls opening a folder a lack of permission
+            raise IsADirectoryError
+        with target.open("rb") as stream:
+            return stream.read(32)
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file '{target}'; check the path") from error
+    except IsADirectoryError as error:
+        raise InputError(f"'{name}' is a folder; give a picture file") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read '{target!s}': {error}; check the path") from error
 
 
 def _limit_decoding(picture: PilImage, name: str, max_pixels: int) -> None:

@@ -128,7 +128,8 @@ def _fill(points: np.ndarray, faces: np.ndarray, triangle: np.ndarray, depth: np
                 u = ((b[0] - x) * (c[1] - y) - (b[1] - y) * (c[0] - x)) / area
                 v = ((c[0] - x) * (a[1] - y) - (c[1] - y) * (a[0] - x)) / area
                 w = 1.0 - u - v
-                if u >= 0 and v >= 0 and w >= 0:
+                # A hair of tolerance, or a centre on a shared edge could miss both triangles.
+                if u >= -1e-9 and v >= -1e-9 and w >= -1e-9:
                     # Depth is linear in 1/z over the picture (perspective).
                     z = 1.0 / (u / a[2] + v / b[2] + w / c[2])
                     if z < depth[row, column]:
