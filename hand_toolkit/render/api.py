@@ -100,13 +100,13 @@ def render(
     if chosen == "cpu":
         result = _render_cpu(splats, views, options, is_torch)
     elif chosen == "reference":
-        from . import reference
+        from .reference import render_views as render_reference
 
-        result = _in_torch(splats, views, options, is_torch, reference.render_views, None)
+        result = _in_torch(splats, views, options, is_torch, render_reference, None)
     else:
-        from . import cuda
+        from .cuda import render_views as render_cuda
 
-        result = _in_torch(splats, views, options, is_torch, cuda.render_views, "cuda")
+        result = _in_torch(splats, views, options, is_torch, render_cuda, "cuda")
     if not single:
         return result
     return Rendering(
@@ -209,9 +209,9 @@ def _choose(backend: str, splats: Splats, is_torch: bool) -> str:
         return backend
     if backend == "auto" and not on_cuda:
         return "cpu"
-    from . import cuda
+    from .cuda import why_unavailable
 
-    problem = cuda.why_unavailable()
+    problem = why_unavailable()
     if problem is None:
         return "cuda"
     log.warning("%s Rendering on the CPU instead.", problem)
@@ -227,16 +227,16 @@ def _render_cpu(
             ".astype(np.float32) / .float(), or use backend='reference'"
         )
     if not is_torch:
-        from . import cpu
+        from .cpu import render_views as render_numpy
 
-        return cpu.render_views(splats, views, options)
-    from . import cpu_autograd
+        return render_numpy(splats, views, options)
+    from .cpu_autograd import render_views as render_torch
 
     if splats.means.device.type == "cpu":
-        return cpu_autograd.render_views(splats, views, options)
+        return render_torch(splats, views, options)
     device = splats.means.device
     moved = Splats(**{n: getattr(splats, n).cpu() for n in SPLAT_FIELDS})
-    result = cpu_autograd.render_views(moved, views, options)
+    result = render_torch(moved, views, options)
     return _map(result, lambda a: a.to(device))
 
 

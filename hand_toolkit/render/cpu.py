@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from ..types import Camera, Rendering, Splats
 from .api import RenderOptions, View
+from .binning import BUCKETS, SLOTS
 from .cpu_kernels import backward_frame, blend_frame, prepare_frame
 from .parallel import Frame, get_threads
 from .project import RECORD, SPLATS_PER_CHUNK, TILE_HEIGHT, TILE_WIDTH, camera_array
@@ -18,21 +21,28 @@ from .tiles_backward import ROW
 from .tiles_forward import PLANES
 
 _RANGES_PER_THREAD = 8
+_PARTS_PER_THREAD = 2
+_SLOTS_PER_WINDOW = 1 << 24
+"""Past so many splat-tile pairs (0.3 GB, with gradients 1.4 GB) a frame is cut in windows."""
+
+_STREAM_BYTES = 1 << 24
+"""Pictures above 16 MB are written past the caches, which they would only flush."""
 
 
-def aligned_empty(count: int, dtype: Any = np.float32, zero: bool = False) -> np.ndarray:
-    """A flat array on a 64-byte boundary, as the aligned vector loads need."""
-    item = np.dtype(dtype).itemsize
-    raw = (np.zeros if zero else np.empty)(count * item + 64, np.uint8)
+def aligned_zeros(count: int, dtype: Any = np.float32) -> np.ndarray:
+    """A flat array of zeros on a 64-byte boundary, as the aligned vector loads need."""
+    size = count * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, np.uint8)
     offset = -raw.ctypes.data % 64
-    return raw[offset : offset + count * item].view(dtype)
+    return raw[offset : offset + size].view(dtype)
 
 
 @dataclass
 class Gradients:
-    """Gradients of one frame, flat float32 arrays shaped as the splats' attributes.
+    """Gradients of a picture with respect to N splats and the camera pose.
 
     Attributes:
+        means, quats, scales, opacities, colors: float32, shaped as the splats' attributes.
         world_to_camera: (4, 4) float64; the last row is zero.
     """
 
@@ -43,33 +53,104 @@ class Gradients:
     colors: np.ndarray
     world_to_camera: np.ndarray
 
+    def _add(self, other: Gradients) -> None:
+        for field in dataclasses.fields(self):
+            getattr(self, field.name)[...] += getattr(other, field.name)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A rectangle of the picture, in pixels, rendered at a time."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def stride(self) -> int:
+        """Width in whole tiles, pixels."""
+        return -(-self.width // TILE_WIDTH) * TILE_WIDTH
+
+    @property
+    def columns(self) -> int:
+        return self.stride // TILE_WIDTH
+
+    @property
+    def tiles(self) -> int:
+        return self.columns * -(-self.height // TILE_HEIGHT)
+
+    def halves(self) -> tuple[_Window, _Window]:
+        """Two windows along a tile border near the middle, across the longer side."""
+        if self.columns * TILE_WIDTH > -(-self.height // TILE_HEIGHT) * TILE_HEIGHT:
+            cut = self.columns // 2 * TILE_WIDTH
+            return (
+                _Window(self.left, self.top, cut, self.height),
+                _Window(self.left + cut, self.top, self.width - cut, self.height),
+            )
+        cut = -(-self.height // TILE_HEIGHT) // 2 * TILE_HEIGHT
+        return (
+            _Window(self.left, self.top, self.width, cut),
+            _Window(self.left, self.top + cut, self.width, self.height - cut),
+        )
+
+
+@dataclass
+class _Inputs:
+    """One frame as the kernels take it."""
+
+    count: int
+    flat: tuple[np.ndarray, ...]
+    coefficients: int
+    camera: Camera
+    pose: np.ndarray
+    background: np.ndarray
+    options: RenderOptions
+    keep: bool
+
+
+@dataclass
+class _Drawn:
+    """Where the last window's lists and planes are, for ``backward``."""
+
+    window: _Window
+    view: np.ndarray
+    slots: int
+    planes: np.ndarray
+    bounds: np.ndarray
+
 
 class CpuRasterizer:
-    """Renders frames of any size and keeps its buffers; one frame at a time per instance.
+    """Renders frames of any size and keeps its buffers between them.
 
-    ``forward`` returns views of a buffer that the next ``forward`` of the same size
-    overwrites. ``backward`` gives the gradients of the last ``forward``. An instance may be
-    used from several threads: calls wait for each other.
+    ``forward`` returns read-only views of a buffer that the next ``forward`` overwrites,
+    unless it is given a buffer to render into. ``backward`` gives the gradients of the last
+    ``forward``. Calls from several threads wait for each other.
     """
 
     def __init__(self, threads: int | None = None) -> None:
+        """threads: how many to use; None follows ``set_threads``."""
         self._threads = threads
         self._lock = threading.RLock()
         self._frame = Frame()
         self._buffers: dict[str, np.ndarray] = {}
-        self._totals = np.zeros(2, np.int64)
-        self._histogram = np.zeros(1 << 12, np.int32)
-        self._no_median = np.zeros(0, np.float32)
-        self._no_ids = np.zeros(0, np.int32)
-        self._last: dict[str, Any] = {}
+        self._totals = np.zeros(4, np.int64)
+        self._inputs: _Inputs | None = None
+        self._drawn: list[_Drawn] = []
+        self._own: dict[str, Any] = {}
 
     def _room(self, name: str, count: int, dtype: Any = np.float32) -> np.ndarray:
         """The buffer ``name`` with at least ``count`` items; grows by a quarter more."""
         buffer = self._buffers.get(name)
         if buffer is None or len(buffer) < count:
-            buffer = aligned_empty(count + count // 4 + 16, dtype, zero=True)
+            buffer = aligned_zeros(count + count // 4 + 64, dtype)
             self._buffers[name] = buffer
         return buffer
+
+    def image_buffer(self, camera: Camera) -> np.ndarray:
+        """A fresh buffer of zeros for ``forward(..., image=)``: five planes, padded rows."""
+        window = _Window(0, 0, camera.width, camera.height)
+        return aligned_zeros(PLANES * camera.height * window.stride)
 
     def forward(
         self,
@@ -78,174 +159,283 @@ class CpuRasterizer:
         world_to_camera: Any = None,
         background: Any = (0.0, 0.0, 0.0),
         options: RenderOptions | None = None,
+        *,
         image: np.ndarray | None = None,
+        gradients: bool = True,
     ) -> Rendering:
-        """Render numpy splats (float32, C-contiguous).
+        """Render numpy splats (float32).
 
         Args:
-            image: a flat aligned buffer from ``image_buffer`` to render into.
+            splats: N splats.
+            camera: the pinhole.
+            world_to_camera: (4, 4) pose instead of the camera's.
+            background: (3,) colour.
+            options: antialiasing and extra outputs.
+            image: a buffer fresh from ``image_buffer``, to own the result.
+            gradients: whether ``backward`` may follow.
         """
-        options = options or RenderOptions()
+        names = ("means", "quats", "scales", "opacities", "colors")
+        inputs = _Inputs(
+            count=len(splats),
+            flat=tuple(
+                np.ascontiguousarray(getattr(splats, n), np.float32).reshape(-1) for n in names
+            ),
+            coefficients=splats.colors.shape[1] if splats.colors.ndim == 3 else 0,
+            camera=camera,
+            pose=np.asarray(
+                camera.world_to_camera if world_to_camera is None else world_to_camera, np.float64
+            ),
+            background=np.ascontiguousarray(background, np.float32),
+            options=options or RenderOptions(),
+            keep=gradients,
+        )
         with self._lock:
-            return self._forward(splats, camera, world_to_camera, background, options, image)
+            return self._forward(inputs, image)
 
-    def image_buffer(self, camera: Camera) -> np.ndarray:
-        """A fresh buffer for ``forward(..., image=)``."""
-        return aligned_empty(PLANES * camera.height * _stride(camera.width))
-
-    def _forward(
-        self,
-        splats: Splats,
-        camera: Camera,
-        world_to_camera: Any,
-        background: Any,
-        options: RenderOptions,
-        image: np.ndarray | None,
-    ) -> Rendering:
-        threads = self._threads or get_threads()
-        count = len(splats)
-        width, height = camera.width, camera.height
-        stride = _stride(width)
-        columns = stride // TILE_WIDTH
-        tile_count = columns * ((height + TILE_HEIGHT - 1) // TILE_HEIGHT)
-        flat = [
-            np.ascontiguousarray(a, np.float32).reshape(-1)
-            for a in (splats.means, splats.quats, splats.scales, splats.opacities, splats.colors)
-        ]
-        coefficients = splats.colors.shape[1] if splats.colors.ndim == 3 else 0
-        if world_to_camera is None:
-            world_to_camera = camera.world_to_camera
-        view = camera_array(camera, world_to_camera, options.antialiased)
-        records = self._room("records", count * RECORD)
-        tiles = self._room("tiles", count, np.int32)
-        order = self._room("order", count, np.int32)
-        slot_start = self._room("slot_start", count, np.int64)
-        self._frame.run(
-            prepare_frame,
-            (
-                *(count, *flat, coefficients, view, width, height, records),
-                *(self._room("keys", count, np.uint32), tiles, order),
-                *(self._room("spare", count, np.int32), self._histogram, slot_start, self._totals),
-            ),
-            threads,
-        )
-        visible, slots = (int(t) for t in self._totals)
+    def _forward(self, inputs: _Inputs, image: np.ndarray | None) -> Rendering:
+        camera, options = inputs.camera, inputs.options
+        whole = _Window(0, 0, camera.width, camera.height)
+        size = PLANES * camera.height * whole.stride
         if image is None:
-            image = self._room("image", PLANES * height * stride)
-        ranges = _RANGES_PER_THREAD * threads
-        chunks = 2 * threads
+            buffer = self._room("image", size)[:size]
+            clean = self._clean_tiles(whole, inputs.background)
+        else:
+            buffer = image
+            # A fresh buffer of zeros is a black picture already.
+            clean = np.full(whole.tiles, not inputs.background.any(), np.uint8)
+        planes = buffer.reshape(PLANES, camera.height, whole.stride)
         trace = options.with_ids or options.with_median_depth
-        pixels = height * stride
-        median = np.empty(pixels, np.float32) if trace else self._no_median
-        ids = np.empty(pixels, np.int32) if trace else self._no_ids
-        lists = {
-            "slot_tile": self._room("slot_tile", slots, np.int32),
-            "slot_entry": self._room("slot_entry", slots, np.int32),
-            "tile_start": self._room("tile_start", tile_count + 1, np.int64),
-            "tile_needed": self._room("tile_needed", tile_count, np.int64),
-            "entry_splat": self._room("entry_splat", slots, np.int32),
-            "entry_rows": self._room("entry_rows", slots, np.int32),
-            "bounds": self._room("bounds", ranges + 1, np.int64)[: ranges + 1],
-            "scratch": self._scratch(threads),
-        }
-        counts = self._room("counts", chunks * tile_count, np.int64)
-        self._frame.run(
-            blend_frame,
-            (
-                *(visible, order, tiles, slot_start, records, width, height, stride, columns),
-                *(tile_count, lists["slot_tile"], self._room("slot_rows", slots, np.int32)),
-                counts[: chunks * tile_count].reshape(chunks, tile_count),
-                *(lists["tile_start"], lists["entry_splat"], lists["entry_rows"]),
-                *(lists["slot_entry"], lists["bounds"], lists["tile_needed"], lists["scratch"]),
-                *(image, np.ascontiguousarray(background, np.float32), trace, median, ids),
-            ),
-            threads,
-        )
-        self._last = {
-            "count": count,
-            "flat": flat,
-            "coefficients": coefficients,
-            "view": view,
-            "height": height,
-            "stride": stride,
-            "columns": columns,
-            "records": records,
-            "tiles": tiles,
-            "slot_start": slot_start,
-            "slots": slots,
-            "image": image,
-            "pose": np.asarray(world_to_camera, np.float64),
-            **lists,
-        }
-        planes = image[: PLANES * pixels].reshape(PLANES, height, stride)[:, :, :width]
+        shape = (camera.height, whole.stride) if trace else (0, 0)
+        median, ids = np.zeros(shape, np.float32), np.full(shape, -1, np.int32)
+        self._inputs = inputs
+        self._drawn = []
+        self._draw(whole, planes, clean, median, ids)
+        width = camera.width
+        planes = planes[:, :, :width]
+        if image is None:
+            planes = planes.view()
+            planes.flags.writeable = False
         return Rendering(
             color=planes[:3].transpose(1, 2, 0),
             alpha=planes[4],
             depth=planes[3],
-            median_depth=(
-                median.reshape(height, stride)[:, :width] if options.with_median_depth else None
-            ),
-            ids=ids.reshape(height, stride)[:, :width] if options.with_ids else None,
+            median_depth=median[:, :width] if options.with_median_depth else None,
+            ids=ids[:, :width] if options.with_ids else None,
         )
 
-    def _scratch(self, threads: int) -> np.ndarray:
-        """(threads, floats) accumulators of one tile each, on 64-byte boundaries."""
-        size = TILE_HEIGHT * ROW
-        return self._room("scratch", threads * size)[: threads * size].reshape(threads, size)
+    def _clean_tiles(self, window: _Window, background: np.ndarray) -> np.ndarray:
+        """Flags of the tiles of the own buffer that still show nothing but this background."""
+        key = (window, background.tobytes(), self._buffers["image"].ctypes.data)
+        if self._own.get("key") != key:
+            self._own = {"key": key, "clean": np.zeros(window.tiles, np.uint8)}
+        return self._own["clean"]
 
-    def gradient_buffer(self) -> np.ndarray:
-        """(5, H, padded W) planes red, green, blue, depth, alpha to fill before ``backward``.
+    def _draw(
+        self,
+        window: _Window,
+        planes: np.ndarray,
+        clean: np.ndarray,
+        median: np.ndarray,
+        ids: np.ndarray,
+    ) -> None:
+        """Render one window into ``planes``; in halves if its lists would grow too large."""
+        view = self._prepare(window)
+        if self._totals[SLOTS] > _SLOTS_PER_WINDOW and window.tiles > 1:
+            for half in window.halves():
+                right, bottom = half.left + half.stride, half.top + half.height
+                part = np.zeros((PLANES, half.height, half.stride), np.float32)
+                flat = aligned_zeros(part.size)
+                part = flat.reshape(part.shape)
+                trace_shape = part.shape[1:] if median.size else (0, 0)
+                part_median = np.zeros(trace_shape, np.float32)
+                part_ids = np.full(trace_shape, -1, np.int32)
+                self._draw(half, part, np.zeros(half.tiles, np.uint8), part_median, part_ids)
+                area = (
+                    slice(half.top - window.top, bottom - window.top),
+                    slice(half.left - window.left, right - window.left),
+                )
+                planes[(slice(None), *area)] = part
+                if median.size:
+                    median[area] = part_median
+                    ids[area] = part_ids
+            return
+        self._blend(window, view, planes, clean, median, ids)
 
-        Columns past the picture's width must stay zero.
-        """
-        height, stride = self._last["height"], self._last["stride"]
-        size = PLANES * height * stride
-        return self._room("image_grad", size)[:size].reshape(PLANES, height, stride)
-
-    def backward(self, out: Gradients | None = None) -> Gradients:
-        """Gradients of the last ``forward`` for the picture's gradient in ``gradient_buffer``.
-
-        Args:
-            out: arrays to fill; fresh ones by default.
-        """
-        with self._lock:
-            return self._backward(out)
-
-    def _backward(self, out: Gradients | None) -> Gradients:
-        last = self._last
-        threads = self._threads or get_threads()
-        count, coefficients = last["count"], last["coefficients"]
-        if out is None:
-            out = Gradients(
-                np.empty(3 * count, np.float32),
-                np.empty(4 * count, np.float32),
-                np.empty(3 * count, np.float32),
-                np.empty(count, np.float32),
-                np.empty(3 * count * max(1, coefficients), np.float32),
-                np.zeros((4, 4)),
-            )
-        chunks = (count + SPLATS_PER_CHUNK - 1) // SPLATS_PER_CHUNK
-        pose_sums = np.zeros((max(chunks, 1), POSE_SUMS))
-        names = ("tiles", "slot_start", "slot_tile", "slot_entry", "tile_start", "entry_splat")
+    def _prepare(self, window: _Window) -> np.ndarray:
+        """Project the splats for a window; leaves the counts in ``_totals``."""
+        inputs = self._inputs
+        if inputs is None:
+            raise RuntimeError("_prepare before forward")
+        camera = dataclasses.replace(
+            inputs.camera, cx=inputs.camera.cx - window.left, cy=inputs.camera.cy - window.top
+        )
+        view = camera_array(inputs.camera, inputs.pose, inputs.options.antialiased)
+        # Windows look through the whole picture's camera: only the pixel grid moves.
+        view[14:16] = camera.cx, camera.cy
+        count = inputs.count
+        chunks = -(-count // SPLATS_PER_CHUNK)
         self._frame.run(
-            backward_frame,
+            prepare_frame,
             (
-                *(count, *last["flat"], coefficients, last["view"], last["height"]),
-                *(last["stride"], last["columns"], last["records"]),
-                *(last[n] for n in names),
-                *(last["entry_rows"], last["bounds"], last["tile_needed"]),
-                *(self._scratch(threads), last["image"], self.gradient_buffer().reshape(-1)),
-                self._room("entry_grads", last["slots"] * RECORD),
-                *(out.means, out.quats, out.scales, out.opacities, out.colors, pose_sums),
+                *(count, *inputs.flat, inputs.coefficients, view, window.width, window.height),
+                *(self._room("records", count * RECORD + 16 * RECORD),),
+                *(self._room("keys", count + 16, np.uint32),),
+                *(self._room("tiles", count + 16, np.int32),),
+                *(self._statistics(chunks), self._totals),
+            ),
+            self._thread_count(),
+        )
+        return view
+
+    def _statistics(self, chunks: int) -> np.ndarray:
+        return self._room("statistics", 4 * chunks + 4, np.int64)[: 4 * chunks].reshape(chunks, 4)
+
+    def _thread_count(self) -> int:
+        return self._threads or get_threads()
+
+    def _blend(
+        self,
+        window: _Window,
+        view: np.ndarray,
+        planes: np.ndarray,
+        clean: np.ndarray,
+        median: np.ndarray,
+        ids: np.ndarray,
+    ) -> None:
+        inputs = self._inputs
+        if inputs is None:
+            raise RuntimeError("_blend before forward")
+        threads = self._thread_count()
+        count, slots = inputs.count, int(self._totals[SLOTS])
+        tiles = window.tiles
+        parts = 1 if threads == 1 else _PARTS_PER_THREAD * threads
+        ranges = _RANGES_PER_THREAD * threads
+        bounds = self._room("bounds", ranges + 1, np.int64)[: ranges + 1]
+        chunks = -(-count // SPLATS_PER_CHUNK)
+        self._frame.run(
+            blend_frame,
+            (
+                *(count, self._room("records", 0), self._room("keys", 0, np.uint32)),
+                *(self._room("tiles", 0), self._statistics(chunks), self._totals),
+                *(window.width, window.height, window.stride, window.columns, tiles),
+                *(self._room("slot_start", count + 1, np.int32), self._slots(slots)),
+                *(self._room("pairs", count, np.uint64), self._room("spare", count, np.uint64)),
+                self._table("digit_counts", parts, BUCKETS),
+                self._table("tile_counts", parts, tiles),
+                self._room("tile_start", tiles + 1, np.int32),
+                self._entries(slots),
+                self._room("slot_entry", slots if inputs.keep else 0, np.int32),
+                *(inputs.keep, bounds, self._room("tile_needed", tiles, np.int32)),
+                *(self._scratch(threads), planes.reshape(-1), inputs.background, clean),
+                *(planes.nbytes > _STREAM_BYTES, median.size > 0),
+                *(median.reshape(-1), ids.reshape(-1)),
             ),
             threads,
         )
-        out.world_to_camera[:] = _pose_gradient(pose_sums.sum(0), last["pose"])
-        return out
+        self._drawn.append(_Drawn(window, view, slots, planes, bounds))
+
+    def _slots(self, count: int) -> np.ndarray:
+        return _rows(self._room("slots", 2 * count, np.int32))
+
+    def _entries(self, count: int) -> np.ndarray:
+        return _rows(self._room("entries", 2 * count, np.int32))
+
+    def _table(self, name: str, rows: int, columns: int) -> np.ndarray:
+        # Rows start on lines of their own, so that threads do not share one.
+        padded = -(-columns // 16) * 16
+        return self._room(name, rows * padded, np.int32)[: rows * padded].reshape(rows, padded)
+
+    def _scratch(self, threads: int) -> np.ndarray:
+        """(threads, floats) accumulators of one tile each, on 64-byte boundaries."""
+        return (
+            self._room("scratch", threads * TILE_HEIGHT * ROW)
+            .reshape(-1)[: threads * TILE_HEIGHT * ROW]
+            .reshape(threads, -1)
+        )
+
+    def backward(self, fill: Callable[[np.ndarray], None]) -> Gradients:
+        """Gradients of the last ``forward``.
+
+        Args:
+            fill: writes the picture's gradient into the (5, H, W) planes that it is given,
+                red, green, blue, depth, alpha.
+        """
+        with self._lock:
+            return self._backward(fill)
+
+    def _backward(self, fill: Callable[[np.ndarray], None]) -> Gradients:
+        inputs = self._inputs
+        if inputs is None or not inputs.keep:
+            raise RuntimeError("backward needs a forward with gradients=True before it")
+        camera = inputs.camera
+        whole = _Window(0, 0, camera.width, camera.height)
+        size = PLANES * camera.height * whole.stride
+        grad = self._room("image_grad", size)[:size].reshape(PLANES, camera.height, whole.stride)
+        grad[:, :, camera.width :] = 0
+        fill(grad[:, :, : camera.width])
+        drawn = self._drawn
+        if len(drawn) == 1:
+            return self._project_back(drawn[0], grad)
+        total: Gradients | None = None
+        for part in drawn:
+            # The lists hold the last window only; make this window's again.
+            w = part.window
+            view = self._prepare(w)
+            clean = np.zeros(w.tiles, np.uint8)
+            nothing = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int32)
+            self._blend(w, view, part.planes, clean, *nothing)
+            again = self._drawn.pop()
+            piece = aligned_zeros(part.planes.size).reshape(part.planes.shape)
+            piece[:, :, : w.width] = grad[:, w.top : w.top + w.height, w.left : w.left + w.width]
+            gradients = self._project_back(again, piece)
+            if total is None:
+                total = gradients
+            else:
+                total._add(gradients)
+        if total is None:
+            raise RuntimeError("no window was drawn")
+        return total
+
+    def _project_back(self, drawn: _Drawn, grad: np.ndarray) -> Gradients:
+        inputs = self._inputs
+        if inputs is None:
+            raise RuntimeError("_project_back before forward")
+        threads = self._thread_count()
+        count, per_splat = inputs.count, max(1, inputs.coefficients)
+        # Whole groups of sixteen are written; the views returned end with the last splat.
+        padded = -(-count // 16) * 16
+        flat = [np.empty(padded * k, np.float32) for k in (3, 4, 3, 1, 3 * per_splat)]
+        chunks = -(-count // SPLATS_PER_CHUNK)
+        pose_sums = np.zeros((max(chunks, 1), POSE_SUMS))
+        window = drawn.window
+        self._frame.run(
+            backward_frame,
+            (
+                *(count, *inputs.flat, inputs.coefficients, drawn.view, window.height),
+                *(window.stride, window.columns, self._room("records", 0)),
+                *(self._room("tiles", 0), self._room("slot_start", 0), self._slots(0)),
+                *(self._room("slot_entry", 0), self._room("tile_start", 0), self._entries(0)),
+                *(drawn.bounds, self._room("tile_needed", 0), self._scratch(threads)),
+                *(drawn.planes.reshape(-1), grad.reshape(-1)),
+                *(self._room("entry_grads", drawn.slots * RECORD), *flat, pose_sums),
+            ),
+            threads,
+        )
+        means, quats, scales, opacities, colors = flat
+        shape = (count, 3) if inputs.coefficients == 0 else (count, per_splat, 3)
+        return Gradients(
+            means[: 3 * count].reshape(count, 3),
+            quats[: 4 * count].reshape(count, 4),
+            scales[: 3 * count].reshape(count, 3),
+            opacities[:count],
+            colors[: 3 * per_splat * count].reshape(shape),
+            _pose_gradient(pose_sums.sum(0), inputs.pose),
+        )
 
 
-def _stride(width: int) -> int:
-    return (width + TILE_WIDTH - 1) // TILE_WIDTH * TILE_WIDTH
+def _rows(buffer: np.ndarray) -> np.ndarray:
+    """A flat buffer as pairs of numbers."""
+    return buffer[: len(buffer) // 2 * 2].reshape(-1, 2)
 
 
 def _pose_gradient(sums: np.ndarray, pose: np.ndarray) -> np.ndarray:
@@ -283,19 +473,22 @@ def render_views(splats: Splats, views: list[View], options: RenderOptions) -> R
     """Render numpy splats; arrays (C, H, W, ...)."""
     rasterizer = borrow()
     try:
-        each = []
-        for view in views:
-            image = rasterizer.image_buffer(view.camera)
-            each.append(
-                rasterizer.forward(
-                    splats, view.camera, view.world_to_camera, view.background, options, image
-                )
+        each = [
+            rasterizer.forward(
+                splats,
+                view.camera,
+                view.world_to_camera,
+                view.background,
+                options,
+                image=rasterizer.image_buffer(view.camera),
+                gradients=False,
             )
+            for view in views
+        ]
     finally:
         give_back(rasterizer)
     if len(each) == 1:
-        only = each[0]
-        return Rendering(*(None if a is None else a[None] for a in _fields(only)))
+        return Rendering(*(None if a is None else a[None] for a in _fields(each[0])))
     return Rendering(
         *(None if a[0] is None else np.stack(a) for a in zip(*(_fields(e) for e in each)))
     )

@@ -30,13 +30,15 @@ class _RenderView(torch.autograd.Function):
         arrays = [a.detach().contiguous().numpy() for a in attributes]
         loan = _Loan()
         rasterizer = loan.rasterizer
+        needed = any(ctx.needs_input_grad)
         rendering = rasterizer.forward(
             Splats(*arrays),
             view.camera,
             pose.detach().double().numpy(),
             background.detach().float().numpy(),
             options,
-            rasterizer.image_buffer(view.camera),
+            image=rasterizer.image_buffer(view.camera),
+            gradients=needed,
         )
         median, ids = rendering.median_depth, rendering.ids
         color, alpha, depth = (
@@ -47,9 +49,8 @@ class _RenderView(torch.autograd.Function):
             for a in (median, ids)
         ]
         ctx.mark_non_differentiable(*extras)
-        if any(t.requires_grad for t in tensors):
+        if needed:
             ctx.loan = loan
-            ctx.shapes = [a.shape for a in attributes]
             ctx.pose_like = pose
             # All three, so that torch refuses a backward after one was changed in place.
             ctx.save_for_backward(color, alpha, depth)
@@ -60,16 +61,16 @@ class _RenderView(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         color_grad, alpha_grad, depth_grad = grads[:3]
         _, alpha, _ = ctx.saved_tensors
-        rasterizer = ctx.loan.rasterizer
-        planes = torch.from_numpy(rasterizer.gradient_buffer())
-        width = alpha.shape[1]
-        planes[:, :, width:] = 0
-        planes[:3, :, :width] = color_grad.permute(2, 0, 1)
-        planes[3, :, :width] = depth_grad
-        planes[4, :, :width] = alpha_grad
-        out = rasterizer.backward()
-        flat = (out.means, out.quats, out.scales, out.opacities, out.colors)
-        splat_grads = [torch.from_numpy(g).view(s) for g, s in zip(flat, ctx.shapes)]
+
+        def fill(planes: np.ndarray) -> None:
+            target = torch.from_numpy(planes)
+            target[:3] = color_grad.permute(2, 0, 1)
+            target[3] = depth_grad
+            target[4] = alpha_grad
+
+        out = ctx.loan.rasterizer.backward(fill)
+        arrays = (out.means, out.quats, out.scales, out.opacities, out.colors)
+        splat_grads = [torch.from_numpy(a) for a in arrays]
         pose_grad = torch.from_numpy(out.world_to_camera).to(ctx.pose_like.dtype)
         background_grad = None
         if ctx.needs_input_grad[8]:

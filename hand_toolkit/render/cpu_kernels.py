@@ -1,31 +1,61 @@
-"""The CPU renderer's entry points: the stages of a frame, walked through by every thread."""
+"""The CPU renderer's entry points: the stages of a frame, walked through by every thread.
+
+::
+
+    prepare_frame   project chunks of splats ─> sums per chunk
+    blend_frame     slots and depth keys ─> radix sort ─> tile lists ─> blend tiles
+    backward_frame  gradients of tiles' entries ─> gather and project back, chunks of splats
+
+An arrow is a point where all threads have finished the stage (see ``parallel``).
+"""
 
 # mypy: disable-error-code="call-arg,var-annotated,assignment,no-untyped-def"
 # numba types the kernels: mypy cannot see through its intrinsics.
 
 from __future__ import annotations
 
-from .binning import expand_chunk, place_lists, scatter_chunk, sort_by_depth, split_tiles
-from .jit import kernel
+import numpy as np
+
+from .binning import (
+    DIGIT,
+    KEY_MAX,
+    KEY_MIN,
+    SLOTS,
+    VISIBLE,
+    chunk_statistics,
+    count_digits,
+    count_tiles,
+    expand_chunk,
+    move_pairs,
+    place_digits,
+    place_lists,
+    scatter_chunk,
+    split_tiles,
+    sum_statistics,
+)
+from .jit import inline, kernel
 from .parallel import await_stage, claim, enter, finish, leave
 from .project import SPLATS_PER_CHUNK, project_chunk_plain, project_chunk_vector
-from .project_backward import project_backward_chunk
+from .project_backward import project_backward_chunk_plain, project_backward_chunk_vector
 from .tiles_backward import tile_gradients
 from .tiles_forward import blend_tile, trace_tile
 from .tiles_plain import blend_tile_plain, tile_gradients_plain, trace_tile_plain
 from .vector import VECTOR
 
+_WORKERS = 0
+"""A stage that is never waited for: its claims number the threads."""
+
 
 @kernel
 def prepare_frame(
     control, generation, leader, count, means, quats, scales, opacities, colors, coefficients,
-    camera, width, height, records, keys, tiles, order, spare, histogram, slot_start, totals,
+    camera, width, height, records, keys, tiles, statistics, totals,
 ):  # fmt: skip
-    """Project all splats, then sort and reserve slots; ``totals`` gets visible and slots."""
+    """Project all splats; ``totals`` gets the visible splats, the slots and the key range."""
     if not enter(control, generation):
         return
     chunks = (count + SPLATS_PER_CHUNK - 1) // SPLATS_PER_CHUNK
-    c = claim(control, 0)
+    c = claim(control, 1)
     while c < chunks:
         start = c * SPLATS_PER_CHUNK
         stop = min(count, start + SPLATS_PER_CHUNK)
@@ -39,98 +69,150 @@ def prepare_frame(
                 start, stop, means, quats, scales, opacities, colors, coefficients,
                 camera, width, height, records, keys, tiles,
             )  # fmt: skip
-        finish(control, 0)
-        c = claim(control, 0)
+        chunk_statistics(start, stop, keys, tiles, statistics[c])
+        finish(control, 1)
+        c = claim(control, 1)
     if leader:
-        await_stage(control, 0, chunks)
-        totals[0], totals[1] = sort_by_depth(
-            count, keys, tiles, order, spare, histogram, slot_start
-        )
+        await_stage(control, 1, chunks)
+        sum_statistics(chunks, statistics, totals)
     leave(control, leader)
+
+
+@inline
+def _sort_pairs(control, stage, shift, visible, size, source, target, counts):
+    """One pass of the radix sort by all threads: stages ``stage`` to ``stage + 2``."""
+    chunks = counts.shape[0]
+    c = claim(control, stage)
+    while c < chunks:
+        count_digits(
+            min(visible, c * size), min(visible, c * size + size), source, shift, counts[c]
+        )
+        finish(control, stage)
+        c = claim(control, stage)
+    await_stage(control, stage, chunks)
+    if claim(control, stage + 1) == 0:
+        place_digits(chunks, counts)
+        finish(control, stage + 1)
+    await_stage(control, stage + 1, 1)
+    c = claim(control, stage + 2)
+    while c < chunks:
+        move_pairs(
+            min(visible, c * size), min(visible, c * size + size), source, target, shift, counts[c]
+        )
+        finish(control, stage + 2)
+        c = claim(control, stage + 2)
+    await_stage(control, stage + 2, chunks)
 
 
 @kernel
 def blend_frame(
-    control, generation, leader, visible, order, tiles, slot_start, records, width, height,
-    stride, columns, tile_count, slot_tile, slot_rows, counts, tile_start, entry_splat,
-    entry_rows, slot_entry, bounds, tile_needed, scratch, image, background, trace, median, ids,
+    control, generation, leader, count, records, keys, tiles, statistics, totals, width, height,
+    stride, columns, tile_count, slot_start, slots, pairs, spare, digit_counts, tile_counts,
+    tile_start, entries, slot_entry, keep, bounds, tile_needed, scratch, image, background,
+    clean, stream, trace, median, ids,
 ):  # fmt: skip
     """Make the tiles' lists and blend them; with ``trace`` also median depth and ids."""
     if not enter(control, generation):
         return
-    worker = claim(control, 4)
-    chunks = counts.shape[0]
-    size = (visible + chunks - 1) // chunks
-    c = claim(control, 0)
+    worker = claim(control, _WORKERS)
+    visible = totals[VISIBLE]
+    chunks = (count + SPLATS_PER_CHUNK - 1) // SPLATS_PER_CHUNK
+    c = claim(control, 1)
     while c < chunks:
+        start = c * SPLATS_PER_CHUNK
         expand_chunk(
-            min(visible, c * size), min(visible, c * size + size), visible, order, slot_start,
-            records, width, height, columns, slot_tile, slot_rows, counts[c], tiles,
+            start, min(count, start + SPLATS_PER_CHUNK), statistics[c], records, keys, tiles,
+            totals[KEY_MIN], width, height, columns, slot_start, slots, pairs,
         )  # fmt: skip
-        finish(control, 0)
-        c = claim(control, 0)
-    await_stage(control, 0, chunks)
-    if claim(control, 1) == 0:
-        place_lists(tile_count, counts, tile_start)
-        split_tiles(tile_count, tile_start, len(bounds) - 1, bounds)
         finish(control, 1)
-    await_stage(control, 1, 1)
-    c = claim(control, 2)
-    while c < chunks:
-        scatter_chunk(
-            min(visible, c * size), min(visible, c * size + size), order, slot_start, tiles,
-            slot_tile, slot_rows, counts[c], entry_splat, entry_rows, slot_entry,
+        c = claim(control, 1)
+    slot_start[count] = totals[SLOTS]
+    await_stage(control, 1, chunks)
+
+    parts = tile_counts.shape[0]
+    size = (visible + parts - 1) // parts
+    key_range = totals[KEY_MAX] - totals[KEY_MIN]
+    source, target = pairs, spare
+    digits = 0
+    # Every thread swaps its own two names after each pass.
+    while (key_range >> (digits * DIGIT)) > 0:
+        _sort_pairs(
+            control, 2 + 3 * digits, np.uint64(32 + digits * DIGIT), visible, size, source,
+            target, digit_counts,
         )  # fmt: skip
-        finish(control, 2)
-        c = claim(control, 2)
-    await_stage(control, 2, chunks)
+        source, target = target, source
+        digits += 1
+
+    c = claim(control, 11)
+    while c < parts:
+        count_tiles(
+            min(visible, c * size), min(visible, c * size + size), source, slot_start, slots,
+            tile_counts[c],
+        )  # fmt: skip
+        finish(control, 11)
+        c = claim(control, 11)
+    await_stage(control, 11, parts)
+    if claim(control, 12) == 0:
+        place_lists(tile_count, tile_counts, tile_start)
+        split_tiles(tile_count, tile_start, len(bounds) - 1, bounds)
+        finish(control, 12)
+    await_stage(control, 12, 1)
+    c = claim(control, 13)
+    while c < parts:
+        scatter_chunk(
+            min(visible, c * size), min(visible, c * size + size), source, slot_start, slots,
+            tile_counts[c], entries, slot_entry, keep,
+        )  # fmt: skip
+        finish(control, 13)
+        c = claim(control, 13)
+    await_stage(control, 13, parts)
+
     rooms = scratch[worker]
     ranges = len(bounds) - 1
-    c = claim(control, 3)
+    c = claim(control, 14)
     while c < ranges:
         for tile in range(bounds[c], bounds[c + 1]):
             first = tile_start[tile]
             last = tile_start[tile + 1]
             if VECTOR:
                 tile_needed[tile] = blend_tile(
-                    tile, first, last, columns, height, stride, entry_splat, entry_rows,
-                    records, rooms, image, background,
+                    tile, first, last, columns, height, stride, entries, records, rooms,
+                    image, background, clean, stream,
                 )  # fmt: skip
                 if trace:
                     trace_tile(
                         tile, first, tile_needed[tile], columns, width, height, stride,
-                        entry_splat, entry_rows, records, rooms, median, ids,
+                        entries, records, rooms, median, ids,
                     )  # fmt: skip
             else:
                 tile_needed[tile] = blend_tile_plain(
-                    tile, first, last, columns, height, stride, entry_splat, entry_rows,
-                    records, rooms, image, background,
+                    tile, first, last, columns, height, stride, entries, records, rooms,
+                    image, background, clean,
                 )  # fmt: skip
                 if trace:
                     trace_tile_plain(
                         tile, first, tile_needed[tile], columns, width, height, stride,
-                        entry_splat, entry_rows, records, rooms, median, ids,
+                        entries, records, rooms, median, ids,
                     )  # fmt: skip
-        finish(control, 3)
-        c = claim(control, 3)
-    await_stage(control, 3, ranges)
+        finish(control, 14)
+        c = claim(control, 14)
+    await_stage(control, 14, ranges)
     leave(control, leader)
 
 
 @kernel
 def backward_frame(
     control, generation, leader, count, means, quats, scales, opacities, colors, coefficients,
-    camera, height, stride, columns, records, tiles, slot_start, slot_tile, slot_entry,
-    tile_start, entry_splat, entry_rows, bounds, tile_needed, scratch, image, image_grad,
-    entry_grads, mean_grads, quat_grads, scale_grads, opacity_grads, color_grads, pose_sums,
+    camera, height, stride, columns, records, tiles, slot_start, slots, slot_entry, tile_start,
+    entries, bounds, tile_needed, scratch, image, image_grad, entry_grads, mean_grads,
+    quat_grads, scale_grads, opacity_grads, color_grads, pose_sums,
 ):  # fmt: skip
     """Gradients of the frame that ``prepare_frame`` and ``blend_frame`` left behind."""
     if not enter(control, generation):
         return
-    worker = claim(control, 4)
-    rooms = scratch[worker]
+    rooms = scratch[claim(control, _WORKERS)]
     ranges = len(bounds) - 1
-    c = claim(control, 0)
+    c = claim(control, 1)
     while c < ranges:
         for tile in range(bounds[c], bounds[c + 1]):
             first = tile_start[tile]
@@ -138,28 +220,35 @@ def backward_frame(
             if last > first:
                 if VECTOR:
                     tile_gradients(
-                        tile, first, last, columns, height, stride, entry_splat, entry_rows,
-                        records, rooms, image, image_grad, entry_grads,
+                        tile, first, last, columns, height, stride, entries, records, rooms,
+                        image, image_grad, entry_grads,
                     )  # fmt: skip
                 else:
                     tile_gradients_plain(
-                        tile, first, last, columns, height, stride, entry_splat, entry_rows,
-                        records, rooms, image, image_grad, entry_grads,
+                        tile, first, last, columns, height, stride, entries, records, rooms,
+                        image, image_grad, entry_grads,
                     )  # fmt: skip
-        finish(control, 0)
-        c = claim(control, 0)
-    await_stage(control, 0, ranges)
-    chunks = (count + SPLATS_PER_CHUNK - 1) // SPLATS_PER_CHUNK
-    c = claim(control, 1)
-    while c < chunks:
-        start = c * SPLATS_PER_CHUNK
-        project_backward_chunk(
-            start, min(count, start + SPLATS_PER_CHUNK), means, quats, scales, opacities, colors,
-            coefficients, camera, records, slot_start, tiles, slot_tile, slot_entry,
-            tile_needed, entry_grads, mean_grads, quat_grads, scale_grads, opacity_grads,
-            color_grads, pose_sums[c],
-        )  # fmt: skip
         finish(control, 1)
         c = claim(control, 1)
-    await_stage(control, 1, chunks)
+    await_stage(control, 1, ranges)
+    chunks = (count + SPLATS_PER_CHUNK - 1) // SPLATS_PER_CHUNK
+    c = claim(control, 2)
+    while c < chunks:
+        start = c * SPLATS_PER_CHUNK
+        stop = min(count, start + SPLATS_PER_CHUNK)
+        if VECTOR:
+            project_backward_chunk_vector(
+                start, stop, means, quats, scales, opacities, colors, coefficients, camera,
+                records, slot_start, tiles, slots, slot_entry, tile_needed, entry_grads,
+                mean_grads, quat_grads, scale_grads, opacity_grads, color_grads, pose_sums[c],
+            )  # fmt: skip
+        else:
+            project_backward_chunk_plain(
+                start, stop, means, quats, scales, opacities, colors, coefficients, camera,
+                records, slot_start, tiles, slots, slot_entry, tile_needed, entry_grads,
+                mean_grads, quat_grads, scale_grads, opacity_grads, color_grads, pose_sums[c],
+            )  # fmt: skip
+        finish(control, 2)
+        c = claim(control, 2)
+    await_stage(control, 2, chunks)
     leave(control, leader)

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core import caching
+from numba.core import caching, config
+
+_config: Any = config
 
 log = logging.getLogger("hand_toolkit.render")
 
@@ -30,8 +32,8 @@ MATH_FLAGS = {"contract", "reassoc", "nsz", "arcp"}
 
 def cache_directory() -> Path:
     """Where compiled kernels live: ``NUMBA_CACHE_DIR`` or the user's cache directory."""
-    if numba.config.CACHE_DIR:
-        return Path(numba.config.CACHE_DIR) / "hand_toolkit"
+    if _config.CACHE_DIR:
+        return Path(_config.CACHE_DIR) / "hand_toolkit"
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     elif sys.platform == "darwin":
@@ -44,7 +46,7 @@ def cache_directory() -> Path:
 @functools.cache
 def source_stamp() -> str:
     """A hash of the package's own kernel sources and of what compiles them."""
-    digest = hashlib.sha256(f"{numba.__version__} {numba.config.BOUNDSCHECK} {PLAIN}".encode())
+    digest = hashlib.sha256(f"{numba.__version__} {_config.BOUNDSCHECK} {PLAIN}".encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
@@ -83,7 +85,7 @@ class _Locator(caching._CacheLocator):
 
 
 class _CacheImpl(caching.CompileResultCacheImpl):
-    _locator_classes = [_Locator]
+    _locator_classes: list[Any] = [_Locator]
 
 
 class _KernelCache(caching.FunctionCache):
@@ -113,7 +115,7 @@ def inline(function: Callable[..., Any]) -> Any:
 
 def kernel(function: Callable[..., Any]) -> Any:
     """An entry point: compiled without the GIL and kept on disk."""
-    dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=MATH_FLAGS)(function)
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", fastmath=MATH_FLAGS)(function)
     try:
         dispatcher._cache = _AnnouncingCache(dispatcher.py_func)
     except RuntimeError:

@@ -25,7 +25,25 @@ import numpy as np
 from .constants import ALPHA_MIN, BLUR, FRUSTUM_MARGIN
 from .jit import inline
 from .sh_kernels import sh_color
-from .vector import float_bits, fma, like, load_rows3, load_rows4, maximum, minimum, sqrt, store
+from .vector import (
+    float_bits,
+    floor,
+    fma,
+    like,
+    load,
+    load_rows3,
+    load_rows4,
+    log,
+    max_lanes,
+    maximum,
+    minimum,
+    select_le,
+    sqrt,
+    store_aligned,
+    store_bits,
+    store_integers,
+    transpose16,
+)
 
 RECORD = 16
 """Floats in a record."""
@@ -42,6 +60,7 @@ TILE_HEIGHT = 64
 _BLUR = np.float32(BLUR)
 _LOG_255 = np.float32(math.log(1.0 / ALPHA_MIN))
 _HUGE = np.float32(1e18)
+_HALF = np.float32(0.5)
 _EDGE = np.float32(1e-3)
 """Pixels added around each ellipse, so that rounding never loses an edge pixel."""
 
@@ -137,72 +156,76 @@ def footprint(camera, x, y, z, qw, qx, qy, qz, s0, s1, s2):
 
 
 @inline
-def _bounds(center, radius, size):
-    """First and last pixel whose centre is within radius of center, clipped to the picture."""
-    first = max(math.ceil(center - radius - np.float32(0.5)), np.float32(0.0))
-    last = min(math.floor(center + radius - np.float32(0.5)), np.float32(size - 1))
-    if first > last:
-        return 0, -1
-    return int(first), int(last)
+def footprint_record(
+    camera, width, height, x, y, z, qw, qx, qy, qz, s0, s1, s2, opacity, red, green, blue
+):
+    """The sixteen record fields of one splat or of sixteen, and how many tiles they touch.
 
-
-@inline
-def _finish(g, f, opacity, camera, width, height, records, keys, tiles):
-    """Write splat g's record, depth key and number of tiles in its bounding box (0: dropped).
-
-    f: the eight floats of ``footprint`` at stride 16 in a flat array.
+    The number of tiles is that of the ellipse's bounding box, 0 for a splat that is dropped.
+    A condition written ``select_le(a, b, tiles, zero)`` also drops NaN.
     """
-    mx, my, depth = f[0], f[16], f[32]
-    xx, xy, yy, determinant, sharp = f[48], f[64], f[80], f[96], f[112]
-    tiles[g] = 0
-    keys[g] = 0
-    if not (depth > camera[NEAR] and depth < camera[FAR]):
-        return
-    # NaN fails every comparison, so one chain of <= drops it together with overflow.
-    if not (abs(mx) <= _HUGE and abs(my) <= _HUGE and determinant <= _HUGE * _HUGE):
-        return
-    if not (xx <= _HUGE and yy <= _HUGE and determinant > np.float32(0.0)):
-        return
-    if camera[ANTIALIASED] != 0.0:
-        opacity = opacity * math.sqrt(max(sharp / determinant, np.float32(1e-12)))
-    if not (opacity >= np.float32(ALPHA_MIN) and opacity <= _HUGE):
-        return
-    log_opacity = np.float32(math.log(opacity))
-    reach = max(np.float32(2.0) * (log_opacity + _LOG_255), np.float32(0.0))
-    rx = np.float32(math.sqrt(reach * xx)) * np.float32(1.00001) + _EDGE
-    ry = np.float32(math.sqrt(reach * yy)) * np.float32(1.00001) + _EDGE
-    first_x, last_x = _bounds(mx, rx, width)
-    first_y, last_y = _bounds(my, ry, height)
-    if first_x > last_x or first_y > last_y:
-        return
-    q = g * RECORD
-    scale = np.float32(1.0) / determinant
-    records[q] = mx
-    records[q + 1] = my
-    records[q + 2] = yy * scale * np.float32(0.0625)
-    records[q + 3] = -xy * scale * np.float32(0.125)
-    records[q + 4] = xx * scale * np.float32(0.0625)
-    records[q + 5] = -log_opacity * np.float32(0.125)
-    records[q + 9] = depth
-    records[q + 10] = rx
-    records[q + 11] = ry
-    records[q + 12] = xy / xx
-    records[q + 13] = np.float32(math.sqrt(determinant)) / xx
-    records[q + 14] = xy / yy * ry
-    records[q + 15] = opacity
-    keys[g] = float_bits(depth)
-    columns = last_x // TILE_WIDTH - first_x // TILE_WIDTH + 1
-    tiles[g] = columns * (last_y // TILE_HEIGHT - first_y // TILE_HEIGHT + 1)
+    mx, my, depth, xx, xy, yy, determinant, sharp = footprint(
+        camera, x, y, z, qw, qx, qy, qz, s0, s1, s2
+    )
+    zero = like(x, np.float32(0.0))
+    one = like(x, np.float32(1.0))
+    inverse = one / determinant
+    if camera[ANTIALIASED] != np.float32(0.0):
+        opacity = opacity * sqrt(maximum(sharp * inverse, np.float32(1e-12)))
+    log_opacity = log(opacity)
+    reach = maximum(np.float32(2.0) * log_opacity + np.float32(2.0) * _LOG_255, zero)
+    rx = sqrt(reach * xx) * np.float32(1.00001) + _EDGE
+    ry = sqrt(reach * yy) * np.float32(1.00001) + _EDGE
+    # First and last pixel whose centre lies inside, clipped to the picture.
+    first_x = maximum(zero - floor(rx - mx + _HALF), zero)
+    last_x = minimum(floor(mx + rx - _HALF), np.float32(width - 1))
+    first_y = maximum(zero - floor(ry - my + _HALF), zero)
+    last_y = minimum(floor(my + ry - _HALF), np.float32(height - 1))
+    across, down = np.float32(1.0 / TILE_WIDTH), np.float32(1.0 / TILE_HEIGHT)
+    columns = floor(last_x * across) - floor(first_x * across) + one
+    tiles = columns * (floor(last_y * down) - floor(first_y * down) + one)
+    tiles = select_le(first_x, last_x, tiles, zero)
+    tiles = select_le(first_y, last_y, tiles, zero)
+    tiles = select_le(depth, camera[NEAR], zero, tiles)
+    tiles = select_le(camera[FAR], depth, zero, tiles)
+    tiles = select_le(maximum(mx, zero - mx), _HUGE, tiles, zero)
+    tiles = select_le(maximum(my, zero - my), _HUGE, tiles, zero)
+    tiles = select_le(xx, _HUGE, tiles, zero)
+    tiles = select_le(yy, _HUGE, tiles, zero)
+    tiles = select_le(determinant, _HUGE * _HUGE, tiles, zero)
+    tiles = select_le(determinant, zero, zero, tiles)
+    tiles = select_le(np.float32(ALPHA_MIN), opacity, tiles, zero)
+    tiles = select_le(opacity, _HUGE, tiles, zero)
+    tiles = select_le(maximum(red, zero - red), _HUGE, tiles, zero)
+    tiles = select_le(maximum(green, zero - green), _HUGE, tiles, zero)
+    tiles = select_le(maximum(blue, zero - blue), _HUGE, tiles, zero)
+    return (
+        mx,
+        my,
+        yy * inverse * np.float32(0.0625),
+        zero - xy * inverse * np.float32(0.125),
+        xx * inverse * np.float32(0.0625),
+        zero - log_opacity * np.float32(0.125),
+        red,
+        green,
+        blue,
+        depth,
+        rx,
+        ry,
+        xy / xx,
+        sqrt(determinant) / xx,
+        xy / yy * ry,
+        opacity,
+        tiles,
+    )
 
 
 @inline
-def _color(g, means, colors, coefficients, camera, basis, records, tiles):
-    """Fill the record's colour; a splat of NaN colour is dropped."""
-    q = g * RECORD
-    if coefficients == 0:
-        r, gr, b = colors[3 * g], colors[3 * g + 1], colors[3 * g + 2]
-    else:
-        r, gr, b = sh_color(
+def _sh_colors(start, count, means, colors, coefficients, camera, basis, out):
+    """SH colours of splats start..start+count to a flat (count, 3) array."""
+    for lane in range(count):
+        g = start + lane
+        out[3 * lane], out[3 * lane + 1], out[3 * lane + 2] = sh_color(
             colors,
             3 * g * coefficients,
             coefficients,
@@ -211,11 +234,6 @@ def _color(g, means, colors, coefficients, camera, basis, records, tiles):
             means[3 * g + 2] - camera[EYE + 2],
             basis,
         )
-    records[q + 6] = r
-    records[q + 7] = gr
-    records[q + 8] = b
-    if not (abs(r) <= _HUGE and abs(gr) <= _HUGE and abs(b) <= _HUGE):
-        tiles[g] = 0
 
 
 @inline
@@ -223,40 +241,66 @@ def project_chunk_vector(
     start, stop, means, quats, scales, opacities, colors, coefficients,
     camera, width, height, records, keys, tiles,
 ):  # fmt: skip
-    """Project splats start..stop with sixteen lanes; start is a multiple of 16."""
-    out = np.empty(8 * 16, np.float32)
+    """Project splats start..stop with sixteen lanes; start is a multiple of 16.
+
+    ``records``, ``keys`` and ``tiles`` have room for whole groups of sixteen.
+    """
     basis = np.empty(16, np.float32)
-    tail = np.zeros(48 + 64 + 48, np.float32)
+    shaded = np.zeros(48, np.float32)
+    tail = np.zeros(48 + 64 + 48 + 16, np.float32)
     for i in range(start, stop, 16):
         count = min(16, stop - i)
+        if coefficients > 0:
+            _sh_colors(i, count, means, colors, coefficients, camera, basis, shaded)
+        elif count < 16:
+            shaded[: 3 * count] = colors[3 * i : 3 * (i + count)]
         if count == 16:
             x, y, z = load_rows3(means, 3 * i)
             qw, qx, qy, qz = load_rows4(quats, 4 * i)
             s0, s1, s2 = load_rows3(scales, 3 * i)
+            opacity = load(opacities, i)
         else:
-            # The last lanes would read past the arrays: work on a padded copy.
-            for k in range(3 * count):
-                tail[k] = means[3 * i + k]
-                tail[112 + k] = scales[3 * i + k]
-            for k in range(4 * count):
-                tail[48 + k] = quats[4 * i + k]
+            # The last lanes would read past the arrays. Copied to a padded place, they have
+            # opacity 0, which drops them.
+            tail[: 3 * count] = means[3 * i : 3 * (i + count)]
+            tail[48 : 48 + 4 * count] = quats[4 * i : 4 * (i + count)]
+            tail[112 : 112 + 3 * count] = scales[3 * i : 3 * (i + count)]
+            tail[160 : 160 + count] = opacities[i : i + count]
             x, y, z = load_rows3(tail, 0)
             qw, qx, qy, qz = load_rows4(tail, 48)
             s0, s1, s2 = load_rows3(tail, 112)
-        f = footprint(camera, x, y, z, qw, qx, qy, qz, s0, s1, s2)
-        store(out, 0, f[0])
-        store(out, 16, f[1])
-        store(out, 32, f[2])
-        store(out, 48, f[3])
-        store(out, 64, f[4])
-        store(out, 80, f[5])
-        store(out, 96, f[6])
-        store(out, 112, f[7])
-        for lane in range(count):
-            g = i + lane
-            _finish(g, out[lane:], opacities[g], camera, width, height, records, keys, tiles)
-            if tiles[g]:
-                _color(g, means, colors, coefficients, camera, basis, records, tiles)
+            opacity = load(tail, 160)
+        if coefficients > 0 or count < 16:
+            red, green, blue = load_rows3(shaded, 0)
+        else:
+            red, green, blue = load_rows3(colors, 3 * i)
+        f = footprint_record(
+            camera, width, height, x, y, z, qw, qx, qy, qz, s0, s1, s2, opacity, red, green, blue
+        )
+        store_integers(tiles, i, f[16])
+        store_bits(keys, i, f[9])
+        if max_lanes(f[16]) > np.float32(0.0):
+            t = transpose16(
+                f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7],
+                f[8], f[9], f[10], f[11], f[12], f[13], f[14], f[15],
+            )  # fmt: skip
+            q = i * RECORD
+            store_aligned(records, q, t[0])
+            store_aligned(records, q + 16, t[1])
+            store_aligned(records, q + 32, t[2])
+            store_aligned(records, q + 48, t[3])
+            store_aligned(records, q + 64, t[4])
+            store_aligned(records, q + 80, t[5])
+            store_aligned(records, q + 96, t[6])
+            store_aligned(records, q + 112, t[7])
+            store_aligned(records, q + 128, t[8])
+            store_aligned(records, q + 144, t[9])
+            store_aligned(records, q + 160, t[10])
+            store_aligned(records, q + 176, t[11])
+            store_aligned(records, q + 192, t[12])
+            store_aligned(records, q + 208, t[13])
+            store_aligned(records, q + 224, t[14])
+            store_aligned(records, q + 240, t[15])
 
 
 @inline
@@ -265,19 +309,24 @@ def project_chunk_plain(
     camera, width, height, records, keys, tiles,
 ):  # fmt: skip
     """The same without the vector type, for machines where it does not compile."""
-    out = np.empty(8 * 16, np.float32)
     basis = np.empty(16, np.float32)
+    shaded = np.zeros(3, np.float32)
     for g in range(start, stop):
-        f = footprint(
-            camera, means[3 * g], means[3 * g + 1], means[3 * g + 2],
+        if coefficients > 0:
+            _sh_colors(g, 1, means, colors, coefficients, camera, basis, shaded)
+        else:
+            shaded[:] = colors[3 * g : 3 * g + 3]
+        f = footprint_record(
+            camera, width, height, means[3 * g], means[3 * g + 1], means[3 * g + 2],
             quats[4 * g], quats[4 * g + 1], quats[4 * g + 2], quats[4 * g + 3],
-            scales[3 * g], scales[3 * g + 1], scales[3 * g + 2],
+            scales[3 * g], scales[3 * g + 1], scales[3 * g + 2], opacities[g],
+            shaded[0], shaded[1], shaded[2],
         )  # fmt: skip
-        for k in range(8):
-            out[16 * k] = f[k]
-        _finish(g, out, opacities[g], camera, width, height, records, keys, tiles)
-        if tiles[g]:
-            _color(g, means, colors, coefficients, camera, basis, records, tiles)
+        tiles[g] = int(f[16])
+        keys[g] = float_bits(np.float32(f[9]))
+        if tiles[g] > 0:
+            for k in range(RECORD):
+                records[g * RECORD + k] = f[k]
 
 
 def camera_array(camera, world_to_camera, antialiased):

@@ -16,7 +16,7 @@ from .jit import inline
 from .project import ANTIALIASED, EYE, FOCAL, RECORD, SLOPE, rotate, rotation, to_camera
 from .sh_kernels import sh_color_backward
 from .vector import (
-    VECTOR,
+    broadcast,
     fma,
     like,
     load,
@@ -29,7 +29,10 @@ from .vector import (
     sqrt,
     store,
     store_aligned,
+    store_rows3,
+    store_rows4,
     sum_lanes,
+    transpose16,
 )
 
 _BLUR = np.float32(BLUR)
@@ -37,9 +40,6 @@ _ONE = np.float32(1.0)
 _ZERO = np.float32(0.0)
 _HALF = np.float32(0.5)
 
-# Rows of a block's scratch: the gradients that reach the footprint, sixteen splats wide.
-_V_DEPTH, _V_OPACITY, _V_X, _V_Y, _V_XX, _V_XY, _V_YY, _VISIBLE = range(8)
-_MEAN, _QUAT, _SCALE, _OPACITY = 8, 11, 15, 18
 POSE_SUMS = 15
 """Nine of the rotation, three of the translation, three of the camera's position (SH)."""
 
@@ -203,57 +203,71 @@ def footprint_backward(
 
 
 @inline
-def _gather_sums(g, slot_start, tiles, slot_tile, slot_entry, tile_needed, entry_grads, sums):
-    """Add up the entry gradients of splat g; sixteen numbers at once."""
-    total = load_aligned(sums, 16)
-    first = slot_start[g]
-    for slot in range(first, first + tiles[g]):
-        e = slot_entry[slot]
-        if e >= 0 and e < tile_needed[slot_tile[slot]]:
-            total = total + load_aligned(entry_grads, e * RECORD)
-    store_aligned(sums, 0, total)
+def _gather_sums(g, slot_start, slots, slot_entry, tile_needed, entry_grads, sums, place):
+    """Add up the entry gradients of splat g, sixteen numbers at once, to ``sums[place:]``."""
+    total = broadcast(_ZERO)
+    for slot in range(slot_start[g], slot_start[g + 1]):
+        tile = slots[slot, 0]
+        if tile >= 0:
+            e = slot_entry[slot]
+            if e < tile_needed[tile]:
+                total = total + load_aligned(entry_grads, e * RECORD)
+    store_aligned(sums, place, total)
 
 
 @inline
-def _gather_sums_plain(g, slot_start, tiles, slot_tile, slot_entry, tile_needed, entry_grads, sums):
-    sums[:10] = 0.0
-    first = slot_start[g]
-    for slot in range(first, first + tiles[g]):
-        e = slot_entry[slot]
-        if e >= 0 and e < tile_needed[slot_tile[slot]]:
-            for k in range(10):
-                sums[k] += entry_grads[e * RECORD + k]
+def _gather_sums_plain(g, slot_start, slots, slot_entry, tile_needed, entry_grads, sums):
+    sums[:10] = _ZERO
+    for slot in range(slot_start[g], slot_start[g + 1]):
+        tile = slots[slot, 0]
+        if tile >= 0:
+            e = slot_entry[slot]
+            if e < tile_needed[tile]:
+                for k in range(10):
+                    sums[k] += entry_grads[e * RECORD + k]
 
 
 @inline
-def _sums_to_footprint(sums, q, lane, records, block):
-    """Ten sums to the gradients of depth, opacity, centre and conic, in column ``lane``."""
-    xx, xy, yy = records[q + 2] * 16.0, records[q + 3] * 8.0, records[q + 4] * 16.0
-    block[16 * _V_DEPTH + lane] = sums[3]
-    block[16 * _V_OPACITY + lane] = sums[4] / records[q + 15]
-    block[16 * _V_X + lane] = xx * sums[5] + xy * sums[7]
-    block[16 * _V_Y + lane] = xy * sums[5] + yy * sums[7]
-    block[16 * _V_XX + lane] = -0.5 * sums[6]
-    block[16 * _V_XY + lane] = -sums[8]
-    block[16 * _V_YY + lane] = -0.5 * sums[9]
-    block[16 * _VISIBLE + lane] = 1.0
+def _load_transposed(array, index):
+    """Sixteen records of sixteen floats as sixteen vectors, one per field."""
+    return transpose16(
+        load_aligned(array, index), load_aligned(array, index + 16),
+        load_aligned(array, index + 32), load_aligned(array, index + 48),
+        load_aligned(array, index + 64), load_aligned(array, index + 80),
+        load_aligned(array, index + 96), load_aligned(array, index + 112),
+        load_aligned(array, index + 128), load_aligned(array, index + 144),
+        load_aligned(array, index + 160), load_aligned(array, index + 176),
+        load_aligned(array, index + 192), load_aligned(array, index + 208),
+        load_aligned(array, index + 224), load_aligned(array, index + 240),
+    )  # fmt: skip
 
 
 @inline
-def _color_backward(
-    g, q, sums, means, colors, coefficients, camera, records, basis, color_grads, eye
-):
-    """Gradient of the colour or SH coefficients; that of the view direction goes to ``eye``."""
-    if coefficients == 0:
-        color_grads[3 * g] = sums[0]
-        color_grads[3 * g + 1] = sums[1]
-        color_grads[3 * g + 2] = sums[2]
-        return
+def _footprint_gradients(record_xx, record_xy, record_yy, opacity, s3, s4, s5, s6, s7, s8, s9):
+    """The ten sums of a splat to the gradients of depth, opacity, centre and conic."""
+    xx = record_xx * np.float32(16.0)
+    xy = record_xy * np.float32(8.0)
+    yy = record_yy * np.float32(16.0)
+    zero = like(xx, _ZERO)
+    return (
+        s3,
+        s4 / opacity,
+        fma(xx, s5, xy * s7),
+        fma(xy, s5, yy * s7),
+        zero - s6 * _HALF,
+        zero - s8,
+        zero - s9 * _HALF,
+    )
+
+
+@inline
+def _sh_backward(
+    g, red, green, blue, v_red, v_green, v_blue, means, colors, coefficients, camera, basis,
+    color_grads,
+):  # fmt: skip
+    """Gradients of one splat's SH coefficients; returns that of its view direction."""
     # A channel cut at black passes nothing.
-    vr = sums[0] if records[q + 6] > 0.0 else _ZERO
-    vg = sums[1] if records[q + 7] > 0.0 else _ZERO
-    vb = sums[2] if records[q + 8] > 0.0 else _ZERO
-    eye[0], eye[1], eye[2] = sh_color_backward(
+    return sh_color_backward(
         colors,
         3 * g * coefficients,
         coefficients,
@@ -261,119 +275,201 @@ def _color_backward(
         means[3 * g + 1] - camera[EYE + 1],
         means[3 * g + 2] - camera[EYE + 2],
         basis,
-        vr,
-        vg,
-        vb,
+        v_red if red > _ZERO else _ZERO,
+        v_green if green > _ZERO else _ZERO,
+        v_blue if blue > _ZERO else _ZERO,
         color_grads,
     )
 
 
 @inline
-def project_backward_chunk(
+def _shown(visible, value):
+    """``value`` where ``visible`` is positive, else 0, also for NaN."""
+    return select_le(visible, _ZERO, _ZERO, value)
+
+
+@inline
+def project_backward_chunk_vector(
     start, stop, means, quats, scales, opacities, colors, coefficients, camera, records,
-    slot_start, tiles, slot_tile, slot_entry, tile_needed, entry_grads,
+    slot_start, tiles, slots, slot_entry, tile_needed, entry_grads,
     mean_grads, quat_grads, scale_grads, opacity_grads, color_grads, pose_sums,
 ):  # fmt: skip
-    """Gradients of splats start..stop; their part of the pose's goes to ``pose_sums``."""
-    block = np.zeros(19 * 16, np.float32)
-    inputs = np.zeros(48 + 64 + 48 + 16, np.float32)
-    aligned = np.zeros(64, np.float32)
-    offset = ((64 - aligned.ctypes.data % 64) % 64) // 4
-    sums = aligned[offset:]
+    """Gradients of splats start..stop; their part of the pose's goes to ``pose_sums``.
+
+    The gradient arrays have room for whole groups of sixteen, except ``color_grads`` of SH
+    coefficients. Splats that touch no tile get zeros.
+    """
+    raw = np.zeros(256 + 16 * 4 + 16, np.float32)
+    offset = ((64 - raw.ctypes.data % 64) % 64) // 4
+    sums = raw[offset : offset + 256]
+    flags = raw[offset + 256 : offset + 272]
+    eye = np.zeros(48, np.float32)
+    tail = np.zeros(48 + 64 + 48 + 16, np.float32)
     basis = np.empty(16, np.float32)
-    eye = np.zeros(3, np.float32)
     pose = np.zeros(POSE_SUMS, np.float64)
-    per_splat = max(1, coefficients)
+    zero = broadcast(_ZERO)
+    w00 = w01 = w02 = w10 = w11 = w12 = w20 = w21 = w22 = t0 = t1 = t2 = zero
     for i in range(start, stop, 16):
         count = min(16, stop - i)
-        block[: 8 * 16] = 0.0
         some = False
-        for lane in range(count):
-            g = i + lane
-            if tiles[g] == 0:
-                color_grads[3 * per_splat * g : 3 * per_splat * (g + 1)] = 0.0
-                continue
-            some = True
-            if VECTOR:
-                _gather_sums(
-                    g, slot_start, tiles, slot_tile, slot_entry, tile_needed, entry_grads, sums
-                )
-            else:
-                _gather_sums_plain(
-                    g, slot_start, tiles, slot_tile, slot_entry, tile_needed, entry_grads, sums
-                )
-            q = g * RECORD
-            _sums_to_footprint(sums, q, lane, records, block)
-            _color_backward(
-                g, q, sums, means, colors, coefficients, camera, records, basis, color_grads, eye
-            )
-            for k in range(3):
-                block[16 * (_MEAN + k) + lane] = eye[k]
-                pose[12 + k] -= eye[k]
-        if not some:
-            mean_grads[3 * i : 3 * (i + count)] = 0.0
-            quat_grads[4 * i : 4 * (i + count)] = 0.0
-            scale_grads[3 * i : 3 * (i + count)] = 0.0
-            opacity_grads[i : i + count] = 0.0
-            continue
-        # Dropped splats may hold NaN: their lanes compute on harmless numbers.
         for lane in range(16):
-            ok = block[16 * _VISIBLE + lane] > 0.0
-            g = i + lane
-            for k in range(3):
-                inputs[3 * lane + k] = means[3 * g + k] if ok else _ONE
-                inputs[112 + 3 * lane + k] = scales[3 * g + k] if ok else _ONE
-            for k in range(4):
-                inputs[48 + 4 * lane + k] = quats[4 * g + k] if ok else _ONE
-            inputs[160 + lane] = opacities[g] if ok else _ZERO
-        if VECTOR:
-            x, y, z = load_rows3(inputs, 0)
-            qw, qx, qy, qz = load_rows4(inputs, 48)
-            s0, s1, s2 = load_rows3(inputs, 112)
-            r = footprint_backward(
-                camera, x, y, z, qw, qx, qy, qz, s0, s1, s2, load(inputs, 160),
-                load(block, 16 * _V_DEPTH), load(block, 16 * _V_OPACITY),
-                load(block, 16 * _V_X), load(block, 16 * _V_Y),
-                load(block, 16 * _V_XX), load(block, 16 * _V_XY), load(block, 16 * _V_YY),
-            )  # fmt: skip
-            visible = load(block, 16 * _VISIBLE)
-            store(block, 16 * 8, load(block, 16 * 8) + select_le(visible, _ZERO, _ZERO, r[0]))
-            store(block, 16 * 9, load(block, 16 * 9) + select_le(visible, _ZERO, _ZERO, r[1]))
-            store(block, 16 * 10, load(block, 16 * 10) + select_le(visible, _ZERO, _ZERO, r[2]))
-            for k in range(3, 11):
-                store(block, 16 * (8 + k), select_le(visible, _ZERO, _ZERO, r[k]))
-            for k in range(12):
-                pose[k] += sum_lanes(select_le(visible, _ZERO, _ZERO, r[11 + k]))
+            if lane < count and tiles[i + lane] > 0:
+                some = True
+                flags[lane] = _ONE
+                _gather_sums(
+                    i + lane, slot_start, slots, slot_entry, tile_needed, entry_grads,
+                    sums, 16 * lane,
+                )  # fmt: skip
+            else:
+                flags[lane] = _ZERO
+                store_aligned(sums, 16 * lane, zero)
+        if not some:
+            store_rows3(mean_grads, 3 * i, zero, zero, zero)
+            store_rows4(quat_grads, 4 * i, zero, zero, zero, zero)
+            store_rows3(scale_grads, 3 * i, zero, zero, zero)
+            store(opacity_grads, i, zero)
+            if coefficients == 0:
+                store_rows3(color_grads, 3 * i, zero, zero, zero)
+            else:
+                color_grads[3 * coefficients * i : 3 * coefficients * (i + count)] = _ZERO
+            continue
+        if count == 16:
+            x, y, z = load_rows3(means, 3 * i)
+            qw, qx, qy, qz = load_rows4(quats, 4 * i)
+            s0, s1, s2 = load_rows3(scales, 3 * i)
+            opacity = load(opacities, i)
         else:
+            tail[: 3 * count] = means[3 * i : 3 * (i + count)]
+            tail[48 : 48 + 4 * count] = quats[4 * i : 4 * (i + count)]
+            tail[112 : 112 + 3 * count] = scales[3 * i : 3 * (i + count)]
+            tail[160 : 160 + count] = opacities[i : i + count]
+            x, y, z = load_rows3(tail, 0)
+            qw, qx, qy, qz = load_rows4(tail, 48)
+            s0, s1, s2 = load_rows3(tail, 112)
+            opacity = load(tail, 160)
+        visible = load(flags, 0)
+        s = _load_transposed(sums, 0)
+        record = _load_transposed(records, i * RECORD)
+        f = _footprint_gradients(
+            record[2], record[3], record[4], record[15], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
+        )
+        r = footprint_backward(
+            camera, x, y, z, qw, qx, qy, qz, s0, s1, s2, opacity,
+            f[0], f[1], f[2], f[3], f[4], f[5], f[6],
+        )  # fmt: skip
+        gx, gy, gz = r[0], r[1], r[2]
+        if coefficients == 0:
+            store_rows3(
+                color_grads, 3 * i,
+                _shown(visible, s[0]), _shown(visible, s[1]), _shown(visible, s[2]),
+            )  # fmt: skip
+        else:
+            eye[:] = _ZERO
             for lane in range(count):
-                if block[16 * _VISIBLE + lane] > 0.0:
-                    n, m, s = 3 * lane, 48 + 4 * lane, 112 + 3 * lane
-                    p = footprint_backward(
-                        camera, inputs[n], inputs[n + 1], inputs[n + 2],
-                        inputs[m], inputs[m + 1], inputs[m + 2], inputs[m + 3],
-                        inputs[s], inputs[s + 1], inputs[s + 2], inputs[160 + lane],
-                        block[16 * _V_DEPTH + lane], block[16 * _V_OPACITY + lane],
-                        block[16 * _V_X + lane], block[16 * _V_Y + lane],
-                        block[16 * _V_XX + lane], block[16 * _V_XY + lane],
-                        block[16 * _V_YY + lane],
+                g = i + lane
+                if flags[lane] > _ZERO:
+                    q = g * RECORD
+                    ex, ey, ez = _sh_backward(
+                        g, records[q + 6], records[q + 7], records[q + 8],
+                        sums[16 * lane], sums[16 * lane + 1], sums[16 * lane + 2],
+                        means, colors, coefficients, camera, basis, color_grads,
                     )  # fmt: skip
-                    for k in range(3):
-                        block[16 * (8 + k) + lane] += p[k]
-                    for k in range(3, 11):
-                        block[16 * (8 + k) + lane] = p[k]
-                    for k in range(12):
-                        pose[k] += p[11 + k]
+                    eye[3 * lane] = ex
+                    eye[3 * lane + 1] = ey
+                    eye[3 * lane + 2] = ez
+                    pose[12] -= ex
+                    pose[13] -= ey
+                    pose[14] -= ez
                 else:
-                    for k in range(3, 11):
-                        block[16 * (8 + k) + lane] = 0.0
-        for lane in range(count):
-            g = i + lane
-            hidden = block[16 * _VISIBLE + lane] == 0.0
-            for k in range(3):
-                value = block[16 * (_MEAN + k) + lane]
-                mean_grads[3 * g + k] = _ZERO if hidden else value
-                scale_grads[3 * g + k] = block[16 * (_SCALE + k) + lane]
-            for k in range(4):
-                quat_grads[4 * g + k] = block[16 * (_QUAT + k) + lane]
-            opacity_grads[g] = block[16 * _OPACITY + lane]
+                    color_grads[3 * coefficients * g : 3 * coefficients * (g + 1)] = _ZERO
+            ex_v, ey_v, ez_v = load_rows3(eye, 0)
+            gx = gx + ex_v
+            gy = gy + ey_v
+            gz = gz + ez_v
+        store_rows3(
+            mean_grads, 3 * i, _shown(visible, gx), _shown(visible, gy), _shown(visible, gz)
+        )
+        store_rows4(
+            quat_grads, 4 * i, _shown(visible, r[3]), _shown(visible, r[4]),
+            _shown(visible, r[5]), _shown(visible, r[6]),
+        )  # fmt: skip
+        store_rows3(
+            scale_grads, 3 * i, _shown(visible, r[7]), _shown(visible, r[8]), _shown(visible, r[9])
+        )
+        store(opacity_grads, i, _shown(visible, r[10]))
+        w00 = w00 + _shown(visible, r[11])
+        w01 = w01 + _shown(visible, r[12])
+        w02 = w02 + _shown(visible, r[13])
+        w10 = w10 + _shown(visible, r[14])
+        w11 = w11 + _shown(visible, r[15])
+        w12 = w12 + _shown(visible, r[16])
+        w20 = w20 + _shown(visible, r[17])
+        w21 = w21 + _shown(visible, r[18])
+        w22 = w22 + _shown(visible, r[19])
+        t0 = t0 + _shown(visible, r[20])
+        t1 = t1 + _shown(visible, r[21])
+        t2 = t2 + _shown(visible, r[22])
+    pose[0] = sum_lanes(w00)
+    pose[1] = sum_lanes(w01)
+    pose[2] = sum_lanes(w02)
+    pose[3] = sum_lanes(w10)
+    pose[4] = sum_lanes(w11)
+    pose[5] = sum_lanes(w12)
+    pose[6] = sum_lanes(w20)
+    pose[7] = sum_lanes(w21)
+    pose[8] = sum_lanes(w22)
+    pose[9] = sum_lanes(t0)
+    pose[10] = sum_lanes(t1)
+    pose[11] = sum_lanes(t2)
     pose_sums[:] = pose
+
+
+@inline
+def project_backward_chunk_plain(
+    start, stop, means, quats, scales, opacities, colors, coefficients, camera, records,
+    slot_start, tiles, slots, slot_entry, tile_needed, entry_grads,
+    mean_grads, quat_grads, scale_grads, opacity_grads, color_grads, pose_sums,
+):  # fmt: skip
+    """The same without the vector type."""
+    sums = np.zeros(10, np.float32)
+    basis = np.empty(16, np.float32)
+    pose_sums[:] = 0.0
+    per_splat = 3 * max(1, coefficients)
+    for g in range(start, stop):
+        if tiles[g] <= 0:
+            mean_grads[3 * g : 3 * g + 3] = _ZERO
+            quat_grads[4 * g : 4 * g + 4] = _ZERO
+            scale_grads[3 * g : 3 * g + 3] = _ZERO
+            opacity_grads[g] = _ZERO
+            color_grads[per_splat * g : per_splat * (g + 1)] = _ZERO
+            continue
+        _gather_sums_plain(g, slot_start, slots, slot_entry, tile_needed, entry_grads, sums)
+        q = g * RECORD
+        f = _footprint_gradients(
+            records[q + 2], records[q + 3], records[q + 4], records[q + 15],
+            sums[3], sums[4], sums[5], sums[6], sums[7], sums[8], sums[9],
+        )  # fmt: skip
+        r = footprint_backward(
+            camera, means[3 * g], means[3 * g + 1], means[3 * g + 2],
+            quats[4 * g], quats[4 * g + 1], quats[4 * g + 2], quats[4 * g + 3],
+            scales[3 * g], scales[3 * g + 1], scales[3 * g + 2], opacities[g],
+            f[0], f[1], f[2], f[3], f[4], f[5], f[6],
+        )  # fmt: skip
+        for k in range(3):
+            mean_grads[3 * g + k] = r[k]
+            scale_grads[3 * g + k] = r[7 + k]
+        for k in range(4):
+            quat_grads[4 * g + k] = r[3 + k]
+        opacity_grads[g] = r[10]
+        for k in range(12):
+            pose_sums[k] += r[11 + k]
+        if coefficients == 0:
+            color_grads[3 * g : 3 * g + 3] = sums[:3]
+        else:
+            eye = _sh_backward(
+                g, records[q + 6], records[q + 7], records[q + 8], sums[0], sums[1], sums[2],
+                means, colors, coefficients, camera, basis, color_grads,
+            )  # fmt: skip
+            for k in range(3):
+                mean_grads[3 * g + k] += eye[k]
+                pose_sums[12 + k] -= eye[k]

@@ -49,7 +49,7 @@ _ZERO = np.float32(0.0)
 
 @inline
 def tile_gradients(
-    tile, first, last, columns, height, stride, entry_splat, entry_rows, records,
+    tile, first, last, columns, height, stride, entries, records,
     scratch, image, image_grad, entry_grads,
 ):  # fmt: skip
     """Write the ten sums of entries first..last of one tile."""
@@ -86,9 +86,9 @@ def tile_gradients(
     pixel_x = lane_index() + (np.float32(x0) + _HALF)
     pixel_y = np.float32(y0) + _HALF
     for e in range(first, last):
-        prefetch(records, entry_splat[min(e + PREFETCH_AHEAD, last - 1)] * RECORD)
-        q = entry_splat[e] * RECORD
-        span = entry_rows[e]
+        prefetch(records, entries[min(e + PREFETCH_AHEAD, last - 1), 0] * RECORD)
+        q = entries[e, 0] * RECORD
+        span = entries[e, 1]
         top = span & 255
         bottom = span >> 8
         dx = pixel_x - records[q]

@@ -32,6 +32,7 @@ from .vector import (
     prefetch,
     select_le,
     store_aligned,
+    store_streaming,
 )
 
 PLANES = 5
@@ -70,11 +71,30 @@ def alpha_of(x):
 
 
 @inline
+def _store_pixels(image, p, plane, red, green, blue, depth, alpha, stream):
+    """Write sixteen pixels of all planes; ``stream``: past the caches, for large pictures."""
+    if stream:
+        store_streaming(image, p, red)
+        store_streaming(image, p + plane, green)
+        store_streaming(image, p + 2 * plane, blue)
+        store_streaming(image, p + 3 * plane, depth)
+        store_streaming(image, p + 4 * plane, alpha)
+    else:
+        store_aligned(image, p, red)
+        store_aligned(image, p + plane, green)
+        store_aligned(image, p + 2 * plane, blue)
+        store_aligned(image, p + 3 * plane, depth)
+        store_aligned(image, p + 4 * plane, alpha)
+
+
+@inline
 def blend_tile(
-    tile, first, last, columns, height, stride, entry_splat, entry_rows, records,
-    scratch, image, background,
+    tile, first, last, columns, height, stride, entries, records, scratch, image, background,
+    clean, stream,
 ):  # fmt: skip
     """Blend entries first..last of one tile into the planar image.
+
+    clean: one flag per tile; set where the image already shows the bare background there.
 
     Returns:
         The end of the entries that were needed: the rest lies behind opaque pixels.
@@ -86,19 +106,16 @@ def blend_tile(
     one = broadcast(_ONE)
     plane = height * stride
     if first == last:
-        red, green, blue = (
-            broadcast(background[0]),
-            broadcast(background[1]),
-            broadcast(background[2]),
-        )
+        if clean[tile]:
+            return last
+        clean[tile] = 1
+        red, green = broadcast(background[0]), broadcast(background[1])
+        blue = broadcast(background[2])
         for y in range(rows):
             p = (y0 + y) * stride + x0
-            store_aligned(image, p, red)
-            store_aligned(image, p + plane, green)
-            store_aligned(image, p + 2 * plane, blue)
-            store_aligned(image, p + 3 * plane, zero)
-            store_aligned(image, p + 4 * plane, zero)
+            _store_pixels(image, p, plane, red, green, blue, zero, zero, stream)
         return last
+    clean[tile] = 0
     for y in range(rows):
         b = y * ROW
         store_aligned(scratch, b, one)
@@ -111,9 +128,9 @@ def blend_tile(
     alpha_max = broadcast(_ALPHA_MAX)
     needed = last
     for e in range(first, last):
-        prefetch(records, entry_splat[min(e + PREFETCH_AHEAD, last - 1)] * RECORD)
-        q = entry_splat[e] * RECORD
-        span = entry_rows[e]
+        prefetch(records, entries[min(e + PREFETCH_AHEAD, last - 1), 0] * RECORD)
+        q = entries[e, 0] * RECORD
+        span = entries[e, 1]
         top = span & 255
         bottom = span >> 8
         dx = pixel_x - records[q]
@@ -149,23 +166,26 @@ def blend_tile(
     )
     for y in range(rows):
         b = y * ROW
-        p = (y0 + y) * stride + x0
         transmittance = load_aligned(scratch, b)
         cover = one - transmittance
-        store_aligned(image, p, fma(transmittance, back0, load_aligned(scratch, b + 16)))
-        store_aligned(image, p + plane, fma(transmittance, back1, load_aligned(scratch, b + 32)))
-        store_aligned(
-            image, p + 2 * plane, fma(transmittance, back2, load_aligned(scratch, b + 48))
-        )
         depth = load_aligned(scratch, b + 64)
-        store_aligned(image, p + 3 * plane, select_le(cover, zero, zero, depth / cover))
-        store_aligned(image, p + 4 * plane, cover)
+        _store_pixels(
+            image,
+            (y0 + y) * stride + x0,
+            plane,
+            fma(transmittance, back0, load_aligned(scratch, b + 16)),
+            fma(transmittance, back1, load_aligned(scratch, b + 32)),
+            fma(transmittance, back2, load_aligned(scratch, b + 48)),
+            select_le(cover, zero, zero, depth / cover),
+            cover,
+            stream,
+        )
     return needed
 
 
 @inline
 def trace_tile(
-    tile, first, last, columns, width, height, stride, entry_splat, entry_rows, records,
+    tile, first, last, columns, width, height, stride, entries, records,
     scratch, median, ids,
 ):  # fmt: skip
     """Median depth and strongest splat of a tile's pixels, by a second walk over its list.
@@ -189,8 +209,8 @@ def trace_tile(
     pixel_y = np.float32(y0) + _HALF
     alpha_max = broadcast(_ALPHA_MAX)
     for e in range(first, last):
-        q = entry_splat[e] * RECORD
-        span = entry_rows[e]
+        q = entries[e, 0] * RECORD
+        span = entries[e, 1]
         top = span & 255
         bottom = span >> 8
         dx = pixel_x - records[q]
@@ -222,4 +242,4 @@ def trace_tile(
             p = (y0 + y) * stride + x0 + x
             median[p] = scratch[b + 48] if scratch[b] <= _HALF else _ZERO
             best_entry = int(scratch[b + 32])
-            ids[p] = entry_splat[first + best_entry] if best_entry >= 0 else -1
+            ids[p] = entries[first + best_entry, 0] if best_entry >= 0 else -1

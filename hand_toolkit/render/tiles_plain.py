@@ -36,21 +36,24 @@ def _alpha_at(records, q, x, y):
 
 @inline
 def blend_tile_plain(
-    tile, first, last, columns, height, stride, entry_splat, entry_rows, records,
-    scratch, image, background,
+    tile, first, last, columns, height, stride, entries, records, scratch, image, background,
+    clean,
 ):  # fmt: skip
     """As ``blend_tile``."""
     x0 = (tile % columns) * TILE_WIDTH
     y0 = (tile // columns) * TILE_HEIGHT
     rows = min(TILE_HEIGHT, height - y0)
     plane = height * stride
+    if first == last and clean[tile]:
+        return last
+    clean[tile] = first == last
     for y in range(rows):
         scratch[y * ROW : y * ROW + 16] = _ONE
         scratch[y * ROW + 16 : y * ROW + ROW] = _ZERO
     needed = last
     for e in range(first, last):
-        q = entry_splat[e] * RECORD
-        span = entry_rows[e]
+        q = entries[e, 0] * RECORD
+        span = entries[e, 1]
         for y in range(span & 255, (span >> 8) + 1):
             for x in range(TILE_WIDTH):
                 center_x = np.float32(x0 + x) + _HALF
@@ -84,7 +87,7 @@ def blend_tile_plain(
 
 @inline
 def trace_tile_plain(
-    tile, first, last, columns, width, height, stride, entry_splat, entry_rows, records,
+    tile, first, last, columns, width, height, stride, entries, records,
     scratch, median, ids,
 ):  # fmt: skip
     """As ``trace_tile``."""
@@ -99,10 +102,10 @@ def trace_tile_plain(
             best_splat = -1
             middle = _ZERO
             for e in range(first, last):
-                span = entry_rows[e]
+                span = entries[e, 1]
                 if y < (span & 255) or y > (span >> 8):
                     continue
-                q = entry_splat[e] * RECORD
+                q = entries[e, 0] * RECORD
                 alpha = min(_alpha_at(records, q, center_x, center_y), _ALPHA_MAX)
                 if alpha > _ZERO:
                     if transmittance > _HALF:
@@ -111,7 +114,7 @@ def trace_tile_plain(
                     transmittance -= weight
                     if weight > best:
                         best = weight
-                        best_splat = entry_splat[e]
+                        best_splat = entries[e, 0]
             p = (y0 + y) * stride + x0 + x
             median[p] = middle if transmittance <= _HALF else _ZERO
             ids[p] = best_splat
@@ -119,7 +122,7 @@ def trace_tile_plain(
 
 @inline
 def tile_gradients_plain(
-    tile, first, last, columns, height, stride, entry_splat, entry_rows, records,
+    tile, first, last, columns, height, stride, entries, records,
     scratch, image, image_grad, entry_grads,
 ):  # fmt: skip
     """As ``tile_gradients``."""
@@ -144,8 +147,8 @@ def tile_gradients_plain(
             for k in range(3):
                 scratch[b + 16 * (k + 2)] = image_grad[p + k * plane]
     for e in range(first, last):
-        q = entry_splat[e] * RECORD
-        span = entry_rows[e]
+        q = entries[e, 0] * RECORD
+        span = entries[e, 1]
         sums = entry_grads[e * RECORD : e * RECORD + RECORD]
         sums[:] = _ZERO
         for y in range(span & 255, (span >> 8) + 1):

@@ -35,6 +35,7 @@ _FLOAT = ir.FloatType()
 _INT32 = ir.IntType(32)
 _INT8 = ir.IntType(8)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
+_INTEGERS = ir.VectorType(_INT32, LANES)
 _UNDEFINED = ir.Constant(_VECTOR, ir.Undefined)
 
 
@@ -62,6 +63,9 @@ def _intrinsic_call(builder: Any, name: str, result: Any, arguments: list[Any]) 
 
 def _mask(lanes: list[int]) -> Any:
     return ir.Constant(ir.VectorType(_INT32, len(lanes)), lanes)
+
+
+njit_inline: Callable[[Any], Any] = numba.njit(inline="always")
 
 
 # ---------------------------------------------------------------- making vectors, memory
@@ -131,6 +135,45 @@ load_aligned = _make_load(4 * LANES)
 """load from a 64-byte boundary."""
 store_aligned = _make_store(4 * LANES)
 """store to a 64-byte boundary."""
+
+
+@intrinsic
+def store_streaming(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+    """Store to a 64-byte boundary past the caches: for results larger than those."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], _VECTOR)
+        instruction = builder.store(args[2], pointer)
+        instruction.align = 4 * LANES
+        hint = builder.module.add_metadata([ir.Constant(_INT32, 1)])
+        instruction.set_metadata("nontemporal", hint)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, float32x16), generate
+
+
+@intrinsic
+def store_integers(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+    """Round towards zero and store sixteen int32."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], _INTEGERS)
+        builder.store(builder.fptosi(args[2], _INTEGERS), pointer).align = 4
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, float32x16), generate
+
+
+@intrinsic
+def store_bits(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+    """Store the bits of sixteen floats to a uint32 array; positive floats keep their order."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], _INTEGERS)
+        builder.store(builder.bitcast(args[2], _INTEGERS), pointer).align = 4
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, float32x16), generate
 
 
 @intrinsic
@@ -218,6 +261,58 @@ def _sqrt_vector(typing_context: Any, x: Any) -> Any:
 
 
 @intrinsic
+def _floor_vector(typing_context: Any, x: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _intrinsic_call(builder, f"llvm.floor.v{LANES}f32", _VECTOR, list(args))
+
+    return float32x16(float32x16), generate
+
+
+@intrinsic
+def _exponent(typing_context: Any, x: Any) -> Any:
+    """Binary exponent of positive normal floats."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits = builder.bitcast(args[0], _INTEGERS)
+        biased = builder.lshr(bits, ir.Constant(_INTEGERS, [23] * LANES))
+        exponent = builder.sub(biased, ir.Constant(_INTEGERS, [127] * LANES))
+        return builder.sitofp(exponent, _VECTOR)
+
+    return float32x16(float32x16), generate
+
+
+@intrinsic
+def _mantissa(typing_context: Any, x: Any) -> Any:
+    """Mantissa in [1, 2)."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits = builder.bitcast(args[0], _INTEGERS)
+        fraction = builder.and_(bits, ir.Constant(_INTEGERS, [0x7FFFFF] * LANES))
+        one = builder.or_(fraction, ir.Constant(_INTEGERS, [0x3F800000] * LANES))
+        return builder.bitcast(one, _VECTOR)
+
+    return float32x16(float32x16), generate
+
+
+def _make_extremum(comparison: str) -> Any:
+    """``x < y ? x : y``, the form that CPUs have an instruction for, NaN included."""
+
+    @intrinsic
+    def extremum(typing_context: Any, x: Any, y: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            chosen = builder.fcmp_ordered(comparison, args[0], args[1])
+            return builder.select(chosen, args[0], args[1])
+
+        return float32x16(float32x16, float32x16), generate
+
+    return extremum
+
+
+_min_vector = _make_extremum("<")
+_max_vector = _make_extremum(">")
+
+
+@intrinsic
 def _select_le_vector(typing_context: Any, x: Any, y: Any, yes: Any, no: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.select(builder.fcmp_ordered("<=", args[0], args[1]), args[2], args[3])
@@ -298,12 +393,56 @@ def _select_le(x, y, yes, no):
 
 @overload(minimum)
 def _minimum(x, y):
-    return lambda x, y: select_le(x, y, x, y)
+    if isinstance(x, Float32x16) or isinstance(y, Float32x16):
+        return lambda x, y: _min_vector(_as_vector(x), _as_vector(y))
+    return lambda x, y: x if x < y else y
 
 
 @overload(maximum)
 def _maximum(x, y):
-    return lambda x, y: select_le(y, x, x, y)
+    if isinstance(x, Float32x16) or isinstance(y, Float32x16):
+        return lambda x, y: _max_vector(_as_vector(x), _as_vector(y))
+    return lambda x, y: x if x > y else y
+
+
+def floor(x: Any) -> Any:
+    """Largest whole number not above x, as a float."""
+    raise NotImplementedError("called inside numba kernels only")
+
+
+@overload(floor)
+def _floor(x):
+    if isinstance(x, Float32x16):
+        return lambda x: _floor_vector(x)
+    return lambda x: np.floor(x)
+
+
+def log(x: Any) -> Any:
+    """Natural logarithm of positive normal numbers, within 2 units in the last place of 1."""
+    raise NotImplementedError("called inside numba kernels only")
+
+
+@overload(log)
+def _log(x):
+    if isinstance(x, Float32x16):
+        return lambda x: _log_vector(x)
+    return lambda x: np.float32(math.log(x)) if x > 0 else np.float32(-math.inf)
+
+
+@njit_inline
+def _log_vector(x):
+    mantissa = _mantissa(x)
+    high = select_le(mantissa, np.float32(math.sqrt(2.0)), np.float32(0.0), np.float32(1.0))
+    mantissa = mantissa - high * mantissa * np.float32(0.5)
+    # log(m) = 2 atanh((m - 1) / (m + 1)), |argument| < 0.172.
+    t = (mantissa - np.float32(1.0)) / (mantissa + np.float32(1.0))
+    tt = t * t
+    series = fma(tt, np.float32(2 / 11), np.float32(2 / 9))
+    series = fma(series, tt, np.float32(2 / 7))
+    series = fma(series, tt, np.float32(2 / 5))
+    series = fma(series, tt, np.float32(2 / 3))
+    series = fma(series, tt, np.float32(2.0))
+    return fma(_exponent(x) + high, np.float32(math.log(2.0)), series * t)
 
 
 # ---------------------------------------------------------------- across lanes
@@ -340,9 +479,6 @@ def _make_shuffle(lanes: list[int]) -> Any:
     return shuffle
 
 
-_inline: Callable[[Any], Any] = numba.njit(inline="always")
-
-
 def _gathering_shuffles(stride: int, component: int) -> list[Any]:
     """Shuffles that collect every ``stride``-th float of ``stride`` loaded vectors."""
     wanted = [lane * stride + component for lane in range(LANES)]
@@ -369,7 +505,7 @@ _z4a, _z4b, _z4c = _gathering_shuffles(4, 2)
 _w4a, _w4b, _w4c = _gathering_shuffles(4, 3)
 
 
-@_inline
+@njit_inline
 def load_rows3(array: Any, index: int) -> Any:
     """Three vectors: the columns of sixteen rows of a flat (N, 3) array."""
     a = load(array, index)
@@ -378,7 +514,7 @@ def load_rows3(array: Any, index: int) -> Any:
     return _x3b(_x3a(a, b), c), _y3b(_y3a(a, b), c), _z3b(_z3a(a, b), c)
 
 
-@_inline
+@njit_inline
 def load_rows4(array: Any, index: int) -> Any:
     """Four vectors: the columns of sixteen rows of a flat (N, 4) array."""
     a = load(array, index)
@@ -391,6 +527,49 @@ def load_rows4(array: Any, index: int) -> Any:
         _z4c(_z4b(_z4a(a, b), c), d),
         _w4c(_w4b(_w4a(a, b), c), d),
     )
+
+
+def _spreading_shuffles(stride: int, part: int) -> list[Any]:
+    """Shuffles that build loaded vector ``part`` of ``stride`` from the columns, in turn."""
+    steps = []
+    for column in range(1, stride):
+        lanes = []
+        for lane in range(LANES):
+            row, source = divmod(part * LANES + lane, stride)
+            if source == column:
+                lanes.append(LANES + row)
+            elif column == 1 and source == 0:
+                lanes.append(row)
+            else:
+                lanes.append(lane)
+        steps.append(_make_shuffle(lanes))
+    return steps
+
+
+_a3y, _a3z = _spreading_shuffles(3, 0)
+_b3y, _b3z = _spreading_shuffles(3, 1)
+_c3y, _c3z = _spreading_shuffles(3, 2)
+_a4x, _a4y, _a4z = _spreading_shuffles(4, 0)
+_b4x, _b4y, _b4z = _spreading_shuffles(4, 1)
+_c4x, _c4y, _c4z = _spreading_shuffles(4, 2)
+_d4x, _d4y, _d4z = _spreading_shuffles(4, 3)
+
+
+@njit_inline
+def store_rows3(array: Any, index: int, x: Any, y: Any, z: Any) -> None:
+    """The reverse of ``load_rows3``."""
+    store(array, index, _a3z(_a3y(x, y), z))
+    store(array, index + 16, _b3z(_b3y(x, y), z))
+    store(array, index + 32, _c3z(_c3y(x, y), z))
+
+
+@njit_inline
+def store_rows4(array: Any, index: int, w: Any, x: Any, y: Any, z: Any) -> None:
+    """The reverse of ``load_rows4``."""
+    store(array, index, _a4z(_a4y(_a4x(w, x), y), z))
+    store(array, index + 16, _b4z(_b4y(_b4x(w, x), y), z))
+    store(array, index + 32, _c4z(_c4y(_c4x(w, x), y), z))
+    store(array, index + 48, _d4z(_d4y(_d4x(w, x), y), z))
 
 
 def _blocks(*numbers: int) -> list[int]:
@@ -407,17 +586,61 @@ _low4 = _make_shuffle(_blocks(0, 2, 4, 6))
 _high4 = _make_shuffle(_blocks(1, 3, 5, 7))
 
 
-@_inline
+@njit_inline
+def _transpose4(a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Each 4 x 4 block that four vectors form, transposed."""
+    ab, cd = _low1(a, b), _low1(c, d)
+    ab_high, cd_high = _high1(a, b), _high1(c, d)
+    return _low2(ab, cd), _high2(ab, cd), _low2(ab_high, cd_high), _high2(ab_high, cd_high)
+
+
+@njit_inline
+def _gather_blocks(a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Vectors of four blocks each, seen as a 4 x 4 matrix of blocks, transposed."""
+    ab, cd = _block_low(a, b), _block_low(c, d)
+    ab_high, cd_high = _block_high(a, b), _block_high(c, d)
+    return (
+        _block_even(ab, cd),
+        _block_odd(ab, cd),
+        _block_even(ab_high, cd_high),
+        _block_odd(ab_high, cd_high),
+    )
+
+
+_block_low = _make_shuffle(_blocks(0, 4, 1, 5))
+_block_high = _make_shuffle(_blocks(2, 6, 3, 7))
+_block_even = _make_shuffle(_blocks(0, 1, 4, 5))
+_block_odd = _make_shuffle(_blocks(2, 3, 6, 7))
+
+
+@njit_inline
+def transpose16(
+    a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any,
+    i: Any, j: Any, k: Any, m: Any, n: Any, o: Any, p: Any, q: Any,
+):  # fmt: skip
+    """Sixteen vectors as a 16 x 16 matrix, transposed: 64 shuffles, no memory."""
+    a, b, c, d = _transpose4(a, b, c, d)
+    e, f, g, h = _transpose4(e, f, g, h)
+    i, j, k, m = _transpose4(i, j, k, m)
+    n, o, p, q = _transpose4(n, o, p, q)
+    r0, r4, r8, r12 = _gather_blocks(a, e, i, n)
+    r1, r5, r9, r13 = _gather_blocks(b, f, j, o)
+    r2, r6, r10, r14 = _gather_blocks(c, g, k, p)
+    r3, r7, r11, r15 = _gather_blocks(d, h, m, q)
+    return r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12, r13, r14, r15
+
+
+@njit_inline
 def _add_pairs1(a: Any, b: Any) -> Any:
     return _low1(a, b) + _high1(a, b)
 
 
-@_inline
+@njit_inline
 def _add_pairs2(a: Any, b: Any) -> Any:
     return _low2(a, b) + _high2(a, b)
 
 
-@_inline
+@njit_inline
 def sum_lanes10(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any, i: Any, j: Any):
     """The ten vectors' lane sums in lanes 0 to 9: a transposition and an addition in one.
 
