@@ -141,6 +141,4 @@ def of_viewport(region, region_data, clip, scale):
     """View of a 3D viewport at 1/``scale`` of its resolution."""
     width = max(1, region.width // scale)
     height = max(1, region.height // scale)
-    return from_projection(
-        region_data.window_matrix, region_data.view_matrix, width, height, *clip
-    )
+    return from_projection(region_data.window_matrix, region_data.view_matrix, width, height, *clip)

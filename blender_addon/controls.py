@@ -67,7 +67,8 @@ def add_controls(rig, limits):
 def _add_slider(rig, bone, finger, k, side):
     constraint = bone.constraints.new("TRANSFORM")
     constraint.name = CURL
-    constraint.target = rig
+    # Any object but the rig itself is valid here; the avatar's root always exists.
+    constraint.target = rig.hand_toolkit.root
     constraint.owner_space = "LOCAL"
     constraint.target_space = "LOCAL"
     constraint.map_from = "LOCATION"

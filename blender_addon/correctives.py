@@ -8,8 +8,17 @@ import numpy as np
 from . import axes, rig
 
 # R - I in terms of a unit quaternion wxyz: rows of (a, b): coefficients of the products of pairs.
-_PRODUCTS = (("y", "y"), ("z", "z"), ("x", "x"), ("x", "y"), ("x", "z"), ("y", "z"),
-             ("w", "x"), ("w", "y"), ("w", "z"))
+_PRODUCTS = (
+    ("y", "y"),
+    ("z", "z"),
+    ("x", "x"),
+    ("x", "y"),
+    ("x", "z"),
+    ("y", "z"),
+    ("w", "x"),
+    ("w", "y"),
+    ("w", "z"),
+)
 _TERMS = {
     (0, 0): {"yy": -2, "zz": -2},
     (1, 1): {"xx": -2, "zz": -2},
@@ -40,7 +49,9 @@ def add(armature, surface, pose_dirs):
         for a in range(3):
             for b in range(3):
                 index = 9 * (joint - 1) + 3 * a + b
-                key = surface.shape_key_add(name=f"pose {axes.JOINTS[joint]} {a}{b}", from_mix=False)
+                key = surface.shape_key_add(
+                    name=f"pose {axes.JOINTS[joint]} {a}{b}", from_mix=False
+                )
                 key.slider_min, key.slider_max = -2.0, 2.0
                 moved = base + np.ascontiguousarray(pose_dirs[index], np.float32).ravel()
                 key.data.foreach_set("co", moved)

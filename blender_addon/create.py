@@ -31,12 +31,12 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
     title = "Creating the hand"
 
     filepath: bpy.props.StringProperty(
-        name="Picture", description="A photo of a hand", subtype="FILE_PATH",
+        name="Picture",
+        description="A photo of a hand",
+        subtype="FILE_PATH",
         options={"SKIP_SAVE"},
     )
-    filter_glob: bpy.props.StringProperty(
-        default=PICTURES, options={"HIDDEN"}
-    )
+    filter_glob: bpy.props.StringProperty(default=PICTURES, options={"HIDDEN"})
     output: bpy.props.StringProperty(
         name="Save avatar as",
         description="The .hand file to write; empty puts it beside the picture, or beside the "
@@ -115,7 +115,9 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
 
     def take(self, context, value, arrays):
         root = import_file(context, value["path"], pack=self.pack)
-        self.report({"INFO"}, f"{root.name}: {value['splats']:,} splats in {value['seconds']:.0f} s")
+        self.report(
+            {"INFO"}, f"{root.name}: {value['splats']:,} splats in {value['seconds']:.0f} s"
+        )
 
 
 def import_file(context, path, pack=False, name=None):
@@ -182,9 +184,7 @@ class HAND_TOOLKIT_OT_import_avatar(HandOperator, bpy.types.Operator):
     bl_label = "Import Avatar"
     bl_description = "Add an avatar from a .hand file to the scene"
 
-    filepath: bpy.props.StringProperty(
-        name="Avatar", subtype="FILE_PATH", options={"SKIP_SAVE"}
-    )
+    filepath: bpy.props.StringProperty(name="Avatar", subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: bpy.props.StringProperty(default="*.hand", options={"HIDDEN"})
     pack: bpy.props.BoolProperty(
         name="Pack", description="Keep the avatar inside the .blend file too", default=False
@@ -206,9 +206,7 @@ class HAND_TOOLKIT_OT_replace_avatar(NeedsHand, HandOperator, bpy.types.Operator
     bl_label = "Replace Avatar"
     bl_description = "Put another .hand file in the place of this avatar; its animation stays"
 
-    filepath: bpy.props.StringProperty(
-        name="Avatar", subtype="FILE_PATH", options={"SKIP_SAVE"}
-    )
+    filepath: bpy.props.StringProperty(name="Avatar", subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: bpy.props.StringProperty(default="*.hand", options={"HIDDEN"})
 
     def invoke(self, context, event):

@@ -67,9 +67,7 @@ class HAND_TOOLKIT_OT_export(NeedsHand, WorkerOperator, bpy.types.Operator):
     bl_options = {"REGISTER"}
     title = "Exporting"
 
-    filepath: bpy.props.StringProperty(
-        name="File", subtype="FILE_PATH", options={"SKIP_SAVE"}
-    )
+    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", options={"SKIP_SAVE"})
     format: bpy.props.EnumProperty(
         name="Format", description="File format", items=_format_items, update=_fill_options
     )
@@ -85,7 +83,8 @@ class HAND_TOOLKIT_OT_export(NeedsHand, WorkerOperator, bpy.types.Operator):
         name="Animation", description="The scene's frame range instead of this frame", default=True
     )
     options: bpy.props.StringProperty(
-        name="Options", description="The exporter's own settings as a JSON object (for scripts)",
+        name="Options",
+        description="The exporter's own settings as a JSON object (for scripts)",
         options={"SKIP_SAVE"},
     )
     chosen: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})

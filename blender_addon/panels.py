@@ -172,7 +172,8 @@ class HAND_TOOLKIT_PT_render(HandPanel, bpy.types.Panel):
         scene = context.scene
         column = layout.column(align=True)
         column.operator(
-            "hand_toolkit.use_engine", icon="SHADING_RENDERED",
+            "hand_toolkit.use_engine",
+            icon="SHADING_RENDERED",
             depress=scene.render.engine == ENGINE,
         )
         column.operator("hand_toolkit.composite", icon="NODE_COMPOSITING")

@@ -17,7 +17,11 @@ FINGER_ITEMS = tuple((f, f.capitalize(), f"The {f}") for f in axes.FINGERS)
 PLACES = (
     ("KEEP", "Keep", "Leave the hands where they are, take only rotations"),
     ("CENTER", "Around the avatar", "Move the hands relative to each other, around the avatar"),
-    ("CAMERA", "As seen", "Place the hands before the avatar's origin as they are before the camera"),
+    (
+        "CAMERA",
+        "As seen",
+        "Place the hands before the avatar's origin as they are before the camera",
+    ),
 )
 FINGER_JOINTS = tuple(range(1, 16))
 
@@ -201,7 +205,9 @@ class MotionOperator(NeedsHand, WorkerOperator):
         if not one_frame:
             context.scene.frame_end = max(context.scene.frame_end, int(np.ceil(last)))
             context.scene.frame_set(context.scene.frame_current)
-        self.report({"INFO"}, f"{value['name']}: {len(theta)} frames on the {' and '.join(used)} hand")
+        self.report(
+            {"INFO"}, f"{value['name']}: {len(theta)} frames on the {' and '.join(used)} hand"
+        )
 
 
 def _file_of(path, what):
@@ -222,7 +228,8 @@ class HAND_TOOLKIT_OT_load_motion(MotionOperator, bpy.types.Operator):
     )
     filter_glob: bpy.props.StringProperty(default="*.npz", options={"HIDDEN"})
     name: bpy.props.StringProperty(
-        name="Motion", description="A motion that comes with the toolkit, instead of a file",
+        name="Motion",
+        description="A motion that comes with the toolkit, instead of a file",
         options={"SKIP_SAVE"},
     )
     place: bpy.props.EnumProperty(name="Place", items=PLACES, default="KEEP")
@@ -269,9 +276,7 @@ class HAND_TOOLKIT_OT_pose_from_image(PoseFromFile, bpy.types.Operator):
     bl_description = "Take the pose of the hand in a picture"
     title = "Reading the pose"
 
-    filepath: bpy.props.StringProperty(
-        name="Picture", subtype="FILE_PATH", options={"SKIP_SAVE"}
-    )
+    filepath: bpy.props.StringProperty(name="Picture", subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: bpy.props.StringProperty(
         default="*.jpg;*.jpeg;*.png;*.webp;*.bmp;*.tif;*.tiff", options={"HIDDEN"}
     )
@@ -285,9 +290,7 @@ class HAND_TOOLKIT_OT_pose_from_video(PoseFromFile, bpy.types.Operator):
     title = "Reading the motion"
     still = False
 
-    filepath: bpy.props.StringProperty(
-        name="Video", subtype="FILE_PATH", options={"SKIP_SAVE"}
-    )
+    filepath: bpy.props.StringProperty(name="Video", subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: bpy.props.StringProperty(
         default="*.mp4;*.mov;*.avi;*.mkv;*.webm", options={"HIDDEN"}
     )

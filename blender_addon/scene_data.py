@@ -15,6 +15,9 @@ import bpy
 PACKED = "hand_toolkit_file"
 """Custom property of the root with the bytes of a packed avatar."""
 
+RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
+"""Newer versions want to be told that a path may begin with //."""
+
 KINDS = (
     ("NONE", "None", "Not a part of a hand"),
     ("ROOT", "Avatar", "The empty that carries an avatar"),
@@ -38,12 +41,17 @@ class HandToolkitObject(bpy.types.PropertyGroup):
         default="right",
     )
     root: bpy.props.PointerProperty(
-        name="Avatar", description="The avatar this belongs to", type=bpy.types.Object,
+        name="Avatar",
+        description="The avatar this belongs to",
+        type=bpy.types.Object,
         poll=_poll_root,
     )
     key: bpy.props.StringProperty(name="Key", description="SHA-256 of the avatar's file")
     path: bpy.props.StringProperty(
-        name="File", description="The .hand file of this avatar", subtype="FILE_PATH"
+        name="File",
+        description="The .hand file of this avatar",
+        subtype="FILE_PATH",
+        options=RELATIVE,
     )
     info: bpy.props.StringProperty(name="About", description="Where the avatar comes from")
 

@@ -14,8 +14,11 @@ class HandToolkitScene(bpy.types.PropertyGroup):
         description="What lights the hands",
         items=(
             ("PHOTO", "As photographed", "The colours of the photo, whatever the scene's lamps do"),
-            ("SCENE", "From this scene", "The skin without the photo's light, lit by this scene's "
-             "world and lamps"),
+            (
+                "SCENE",
+                "From this scene",
+                "The skin without the photo's light, lit by this scene's world and lamps",
+            ),
         ),
         default="PHOTO",
     )
