@@ -7,6 +7,7 @@ without moving them a fit to given joints loses 1.3 mm.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -185,23 +186,52 @@ def split_weights(
     for f in range(1, FINGERS):
         weights[:, MANO_FIRST[f]] = remaining * (1 - thumb) * share[:, f - 1] * ramp[:, f]
     weights[:, 0] = np.clip(1 - weights.sum(1), 0, 1)
-    weights = smooth_weights(weights, source.quads, rounds=4)
+    weights = soften_web(smooth_weights(weights, source.quads, rounds=4), source.quads)
     weights[HAND_VERTICES:] = np.eye(16)[0]
     return weights
 
 
 def smooth_weights(weights: np.ndarray, quads: np.ndarray, rounds: int) -> np.ndarray:
     """Average each vertex half with its neighbours, ``rounds`` times; rows sum to one."""
+    average = _neighbour_average(quads, len(weights))
+    for _ in range(rounds):
+        weights = 0.5 * weights + 0.5 * (average @ weights)
+    return weights / weights.sum(1, keepdims=True)
+
+
+def soften_web(weights: np.ndarray, quads: np.ndarray, rounds: int = 12) -> np.ndarray:
+    """Smooth the skin between thumb and index further, where a pinch would fold it over.
+
+    Only the split among wrist, thumb base and knuckles changes; the other fingers' knuckles
+    stay as sharp as they are.
+    """
+    average = _neighbour_average(quads, len(weights))
+    columns = np.array([0, *MANO_FIRST])
+    region = ((weights[:, 13] > 0.05) & (weights[:, 13] < 0.95)).astype(float)
+    for _ in range(4):
+        region = 0.5 * region + 0.5 * (average @ region)
+    region = _smoothstep(region / 0.5)[:, None]
+    total = weights[:, columns].sum(1, keepdims=True)
+    share = weights[:, columns] / np.maximum(total, 1e-9)
+    nearby = np.maximum(average @ total, 1e-9)
+    for _ in range(rounds):
+        smooth = 0.5 * share + 0.5 * (average @ (share * total)) / nearby
+        share = share + region * (smooth - share)
+        share /= np.maximum(share.sum(1, keepdims=True), 1e-12)
+    result = weights.copy()
+    result[:, columns] = np.where(total > 1e-6, share * total, weights[:, columns])
+    return result / result.sum(1, keepdims=True)
+
+
+def _neighbour_average(quads: np.ndarray, count: int) -> Any:
+    """(N, N) sparse mean over each vertex's neighbours."""
     import scipy.sparse as sparse
 
     a, b = quads.ravel(), np.roll(quads, -1, axis=1).ravel()
-    n = len(weights)
-    graph = sparse.coo_matrix((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a])), (n, n)).tocsr()
+    pairs = (np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a]))
+    graph = sparse.coo_matrix(pairs, (count, count)).tocsr()
     graph.data[:] = 1
-    graph = sparse.diags(1 / np.maximum(np.asarray(graph.sum(1)).ravel(), 1)) @ graph
-    for _ in range(rounds):
-        weights = 0.5 * weights + 0.5 * (graph @ weights)
-    return weights / weights.sum(1, keepdims=True)
+    return sparse.diags(1 / np.maximum(np.asarray(graph.sum(1)).ravel(), 1)) @ graph
 
 
 def _flattening_rotations(
