@@ -150,3 +150,25 @@ def load_weights(path: Path) -> tuple[Any, PriorConfig, dict[str, Any]]:
     except (KeyError, TypeError, RuntimeError, InputError) as error:
         raise FileFormatError(f"{path.name} holds no prior of this version: {error}") from error
     return network.eval().requires_grad_(False), config, dict(header.get("notes", {}))
+
+
+def load_model(path: Path) -> tuple[Any, dict[str, Any]]:
+    """The :class:`PriorModel` of a training checkpoint, for scoring and export, and its state.
+
+    Raises:
+        FileFormatError: the file is damaged or of another network.
+    """
+    from .config import TrainConfig
+    from .losses import gradient_loss
+    from .model import PriorModel
+
+    _, state = _read(path)
+    try:
+        config = from_mapping(PriorConfig, state["config"])
+        settings = from_mapping(TrainConfig, state["settings"])
+    except (KeyError, TypeError) as error:
+        raise FileFormatError(f"{path.name} is no training checkpoint: {error}") from error
+    model = PriorModel(config, settings, gradient_loss)
+    optimizer = torch.optim.Adam(model.parameters())
+    load_checkpoint(path, model, optimizer)
+    return model.eval().requires_grad_(False), state

@@ -1,20 +1,20 @@
-"""Reads folders of rendered hands (docs/synth.md) as scenes: one pose, several views."""
+"""Folders of rendered hands (docs/synth.md) as scenes: one pose of a subject, several views."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import logging
+import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from ..errors import FileFormatError, InputError
+from ..conventions import SIDES
+from ..errors import InputError
+from ..synth.dataset import HandDataset, HandSample, open_dataset, read_sample
 from ..types import Camera
 from .config import PriorConfig
 from .model import SceneBatch
@@ -22,39 +22,57 @@ from .points import pose_points
 from .rendering import normal_picture
 from .shading import solve_light, srgb_to_linear
 
-log = logging.getLogger(__name__)
-
 MAX_CACHED_VIEWS = 4000
+
+HOLD_OUT = 16
+"""One scene in this many of the training subjects is kept for scoring stage one."""
+
+MIDDLE_SKIN = (0.72, 0.54, 0.45)
+"""sRGB albedo supposed where a data set has none: the mean of the CC0 skins."""
+
+HAND_LABELS = (1, 2)
+"""Labels of the right and the left hand; forearms, 3 and 4, are not part of the avatar."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture of a scene: its sample, camera, and the light that it was taken in."""
+
+    sample: HandSample
+    camera: Camera
+    lighting: str
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One pose of one subject in one light.
+    """One pose of one subject.
 
     Attributes:
         key: unique and stable within the folder.
-        subject: the subject's id.
+        subject: the subject's name.
         split: "train" or "test".
+        family: of the pose.
         sides: hands present, right first.
         theta: (H, 16, 3) radians, world.
         shape: (H, S).
         translation: (H, 3) metres, world.
-        views: file stem and camera of each picture.
+        views: its pictures.
     """
 
     key: str
     subject: str
     split: str
+    family: str
     sides: tuple[str, ...]
     theta: np.ndarray
     shape: np.ndarray
     translation: np.ndarray
-    views: tuple[tuple[Path, Camera], ...]
+    views: tuple[View, ...]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One view's pixels: sRGB (h, w, 3) on black, mask (h, w), albedo or None; uint8."""
+    """One view's pixels, uint8: sRGB (h, w, 3) on black, hand mask (h, w), albedo or None."""
 
     image: np.ndarray
     mask: np.ndarray
@@ -62,7 +80,7 @@ class Picture:
 
 
 class RenderedSet:
-    """A folder of scenes; finished ones only, so that it may grow while it is read.
+    """A folder of samples; finished ones only, so that it may grow while it is read.
 
     Args:
         folder: the data.
@@ -71,31 +89,44 @@ class RenderedSet:
 
     Raises:
         InputError: no such folder.
+        FileFormatError: a folder of another format.
     """
 
-    def __init__(self, folder: Path, config: PriorConfig, device: torch.device | str = "cpu"):
+    def __init__(
+        self, folder: Path, config: PriorConfig, device: torch.device | str = "cpu"
+    ) -> None:
         if not folder.is_dir():
             raise InputError(f"{folder} is not a folder; give one that 'hand-toolkit synth' wrote")
         self.folder, self.config, self.device = folder, config, torch.device(device)
-        self._scenes: dict[Path, Scene] = {}
+        self._data: HandDataset = open_dataset(folder)
+        self._samples: dict[Path, HandSample] = {}
         self._pictures: OrderedDict[Path, Picture] = OrderedDict()
-        self._lights: dict[Path, torch.Tensor] = {}
+        self._lights: dict[tuple[str, str], torch.Tensor] = {}
 
     def scan(self, split: str | None = None) -> list[Scene]:
-        """Finished scenes of a split ("train", "test"; None is all), sorted by key."""
-        for path in sorted(self.folder.glob("scenes/*/scene.json")):
-            if path not in self._scenes:
-                self._scenes[path] = read_scene(path)
-        found = [s for s in self._scenes.values() if split is None or s.split == split]
-        return sorted(found, key=lambda s: s.key)
+        """Finished scenes of a split, sorted by key.
 
-    def picture(self, stem: Path) -> Picture:
+        Args:
+            split: "train", "test", "held-out" (one in HOLD_OUT of the training subjects'
+                scenes, which never train) or None for all.
+        """
+        groups: dict[str, list[HandSample]] = {}
+        for path in sorted(self._data.root.glob("*/*/*_*.json")):
+            if path not in self._samples:
+                self._samples[path] = read_sample(path)
+            sample = self._samples[path]
+            groups.setdefault(f"{sample.split}/{sample.subject}/{sample.pose}", []).append(sample)
+        scenes = [_scene(key, samples) for key, samples in sorted(groups.items())]
+        return [s for s in scenes if split is None or split_of(s) == split]
+
+    def picture(self, view: View) -> Picture:
         """Pixels of one view (kept in memory, the oldest given up first)."""
-        if stem in self._pictures:
-            self._pictures.move_to_end(stem)
-            return self._pictures[stem]
-        picture = read_picture(stem)
-        self._pictures[stem] = picture
+        key = view.sample.path
+        if key in self._pictures:
+            self._pictures.move_to_end(key)
+            return self._pictures[key]
+        picture = read_picture(view.sample)
+        self._pictures[key] = picture
         if len(self._pictures) > MAX_CACHED_VIEWS:
             self._pictures.popitem(last=False)
         return picture
@@ -106,108 +137,98 @@ class RenderedSet:
         def tensor(array: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self.device)
 
-        pictures = [self.picture(scene.views[v][0]) for v in views]
+        chosen = [scene.views[v] for v in views]
+        pictures = [self.picture(v) for v in chosen]
         albedo = [p.albedo for p in pictures if p.albedo is not None]
         whole = len(albedo) == len(pictures)
-        theta, shape = tensor(scene.theta), tensor(scene.shape)
-        translation = tensor(scene.translation)
         return SceneBatch(
             slot=slot,
             sides=scene.sides,
-            theta=theta,
-            shape=shape,
-            translation=translation,
-            cameras=tuple(scene.views[v][1] for v in views),
+            theta=tensor(scene.theta),
+            shape=tensor(scene.shape),
+            translation=tensor(scene.translation),
+            cameras=tuple(v.camera for v in chosen),
             images=tensor(np.stack([p.image for p in pictures]) / 255.0),
             masks=tensor(np.stack([p.mask for p in pictures]) / 255.0),
             albedo=tensor(np.stack(albedo) / 255.0) if whole else None,
-            lights=torch.stack([self.light(scene, v) for v in views]),
+            lights=torch.stack([self.light(scene, v.lighting) for v in chosen]).to(self.device),
         )
 
-    def light(self, scene: Scene, view: int) -> torch.Tensor:
-        """(9, 3) light of one view, fitted once to its picture, albedo and surface normals."""
-        stem, camera = scene.views[view]
-        if stem not in self._lights:
+    def light(self, scene: Scene, lighting: str) -> torch.Tensor:
+        """(9, 3) light of a scene's views that share ``lighting``.
+
+        Least squares over their hand pixels, given the albedo pictures and the model's
+        normals: several views together see nearly every direction.
+        """
+        key = (scene.key, lighting)
+        if key not in self._lights:
             config = dataclasses.replace(self.config, use_interaction=False)
-            tensors = (torch.from_numpy(a.astype(np.float32)) for a in
-                       (scene.theta, scene.shape, scene.translation))
+            arrays = (scene.theta, scene.shape, scene.translation)
+            tensors = (torch.from_numpy(a.astype(np.float32)) for a in arrays)
             points = pose_points(config, scene.sides, *tensors, fine=False)
-            normals, alpha = normal_picture(points, camera)
-            self._lights[stem] = picture_light(self.picture(stem), normals, alpha)
-        return self._lights[stem].to(self.device)
+            parts = []
+            for view in scene.views:
+                if view.lighting == lighting:
+                    normals, alpha = normal_picture(points, view.camera)
+                    parts.append(_lit_pixels(self.picture(view), normals, alpha))
+            albedo, normals, color = (torch.cat(p) for p in zip(*parts))
+            self._lights[key] = solve_light(albedo, normals, color, torch.ones(len(albedo)))
+        return self._lights[key]
 
 
-MIDDLE_SKIN = (0.72, 0.54, 0.45)
-"""sRGB albedo supposed where a data set has none: the mean of the CC0 skins."""
+def split_of(scene: Scene) -> str:
+    """"train", "held-out" or the scene's own split; by the key, so that it never changes."""
+    if scene.split == "train" and zlib.crc32(scene.key.encode()) % HOLD_OUT == 0:
+        return "held-out"
+    return scene.split
 
 
-def picture_light(picture: Picture, normals: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-    """(9, 3) light that explains a picture, by least squares over its hand pixels."""
+def _scene(key: str, samples: Sequence[HandSample]) -> Scene:
+    first = samples[0]
+    present = [k for k in range(2) if first.present[k]]
+    return Scene(
+        key=key,
+        subject=first.subject,
+        split=first.split,
+        family=first.family,
+        sides=tuple(SIDES[k] for k in present),
+        theta=first.theta[present],
+        shape=np.tile(first.shape, (len(present), 1)),
+        translation=first.translation[present],
+        views=tuple(View(s, s.camera, s.lighting) for s in samples),
+    )
+
+
+def _lit_pixels(
+    picture: Picture, normals: torch.Tensor, alpha: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Linear albedo, normals and linear colours of the pixels that tell the light."""
     image = torch.from_numpy(picture.image).float() / 255
     if picture.albedo is None:
         albedo = torch.tensor(MIDDLE_SKIN).expand_as(image)
     else:
         albedo = torch.from_numpy(picture.albedo).float() / 255
     # burnt-out pixels say nothing about how much light there was
-    use = (torch.from_numpy(picture.mask) > 250) & (alpha > 0.95) & (image.amax(2) < 0.98)
-    if int(use.sum()) < 50:
-        use = torch.from_numpy(picture.mask) > 127
-    return solve_light(
-        srgb_to_linear(albedo[use]),
-        normals[use],
-        srgb_to_linear(image[use]),
-        torch.ones(int(use.sum())),
-    )
+    mask = torch.from_numpy(picture.mask)
+    use = (mask > 250) & (alpha > 0.95) & (image.amax(2) < 0.98)
+    return srgb_to_linear(albedo[use]), normals[use], srgb_to_linear(image[use])
 
 
-def read_scene(path: Path) -> Scene:
-    """One ``scene.json`` (docs/synth.md).
+def read_picture(sample: HandSample) -> Picture:
+    """A sample's hand pixels; forearms and background are black and outside the mask.
+
+    Without a label picture, the whole alpha of the image is hand; without an albedo picture,
+    none is supposed.
 
     Raises:
-        FileFormatError: the file is damaged or lacks an entry.
+        FileFormatError: the image is missing or unreadable.
     """
-    try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        views = []
-        for view in data["views"]:
-            c = view["camera"]
-            camera = Camera(
-                c["fx"], c["fy"], c["cx"], c["cy"], c["width"], c["height"],
-                np.asarray(c["world_to_camera"]),
-            )
-            views.append((path.parent / view["name"], camera))
-        sides = tuple(data["sides"])
-        theta = np.asarray(data["theta"], np.float64).reshape(len(sides), 16, 3)
-        return Scene(
-            key=path.parent.name,
-            subject=str(data["subject"]),
-            split=str(data["split"]),
-            sides=sides,
-            theta=theta,
-            shape=np.asarray(data["shape"], np.float64).reshape(len(sides), -1),
-            translation=np.asarray(data["translation"], np.float64).reshape(len(sides), 3),
-            views=tuple(views),
-        )
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise FileFormatError(f"{path} is no scene file ({error}); see docs/synth.md") from error
-
-
-def read_picture(stem: Path) -> Picture:
-    """``STEM.png`` (RGBA: hand pixels and mask) and, where it exists, ``STEM_albedo.png``."""
-    from PIL import Image
-
-    try:
-        with Image.open(stem.with_name(stem.name + ".png")) as file:
-            rgba = np.array(file.convert("RGBA"))
-        albedo = None
-        albedo_path = stem.with_name(stem.name + "_albedo.png")
-        if albedo_path.is_file():
-            with Image.open(albedo_path) as file:
-                albedo = np.array(file.convert("RGB"))
-    except OSError as error:
-        raise FileFormatError(f"{stem}.png cannot be read ({error}); render it again") from error
-    mask = rgba[..., 3:].astype(np.float32) / 255
-    image = np.round(rgba[..., :3] * mask).astype(np.uint8)
-    if albedo is not None:
-        albedo = np.round(albedo * mask).astype(np.uint8)
-    return Picture(image, rgba[..., 3], albedo)
+    rgba = sample.picture("image")
+    mask = rgba[..., 3].astype(np.float32) / 255
+    if sample.picture_path("labels").is_file():
+        mask = mask * np.isin(sample.picture("labels"), HAND_LABELS)
+    albedo = None
+    if sample.picture_path("albedo").is_file():
+        albedo = np.round(sample.picture("albedo") * mask[..., None]).astype(np.uint8)
+    image = np.round(rgba[..., :3] * mask[..., None]).astype(np.uint8)
+    return Picture(image, np.round(mask * 255).astype(np.uint8), albedo)

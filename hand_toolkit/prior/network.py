@@ -45,6 +45,15 @@ class Attributes:
     shadow_feature: torch.Tensor
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """Geometric encoding of H hands: features (H, N, F), pose tokens, interaction labels."""
+
+    geometry: torch.Tensor
+    pose: torch.Tensor
+    label: torch.Tensor
+
+
 class PriorNetwork(nn.Module):
     """The network of IGSN, sections 3.1 and 3.2, sizes by :class:`PriorConfig`."""
 
@@ -116,6 +125,7 @@ class PriorNetwork(nn.Module):
         bias: torch.Tensor | None = None,
         camera: torch.Tensor | None = None,
         keep: torch.Tensor | None = None,
+        encoded: Encoded | None = None,
     ) -> Attributes:
         """Gaussian attributes of all points.
 
@@ -125,13 +135,11 @@ class PriorNetwork(nn.Module):
             bias: (features, T, T) added to the neural texture map of every hand (Eq. 5).
             camera: (H, 16) camera of each hand in its local axes, with ``camera_input`` only.
             keep: (H, N) 0 where the identity map is hidden from the network.
+            encoded: :meth:`encode` of these points, to save time where it was computed before.
         """
         topo = points.topology
-        device = points.world.device
-        uv = torch.from_numpy(topo.uv).to(device)
-        label = self._labels(points)
-        pose = self._pose(points, camera)
-        tokens = pose.view(len(points.sides), self.config.pose_tokens, -1)
+        uv = torch.from_numpy(topo.uv).to(points.world.device)
+        code = self.encode(points, camera) if encoded is None else encoded
         identity_at = (
             sample_map(identity, uv)
             if identity.shape[-1] > 1
@@ -139,12 +147,18 @@ class PriorNetwork(nn.Module):
         )
         if keep is not None:
             identity_at = identity_at * keep[..., None]
-        geometry = self._geometry(points, uv, label, tokens)
-        texture = self._texture(topo, uv, label, tokens, identity_at, bias)
-        feature = geometry + texture
+        texture = self._texture(topo, uv, code.label, code.pose, identity_at, bias)
+        feature = code.geometry + texture
         if self.config.use_interaction:
             feature = feature + self._interaction(points, feature)
         return self._attributes(feature, identity_at)
+
+    def encode(self, points: PosedPoints, camera: torch.Tensor | None = None) -> Encoded:
+        """The identity-free part: pose embedding and geometry features."""
+        uv = torch.from_numpy(points.topology.uv).to(points.world.device)
+        label = self._labels(points)
+        pose = self._pose(points, camera).view(len(points.sides), self.config.pose_tokens, -1)
+        return Encoded(self._geometry(points, uv, label, pose), pose, label)
 
     def _labels(self, points: PosedPoints) -> torch.Tensor:
         nearest = torch.from_numpy(points.topology.nearest).to(points.contact.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,6 +60,15 @@ class PosedPoints:
     wrist: torch.Tensor
     other: torch.Tensor
     contact: torch.Tensor
+
+    def detached(self) -> PosedPoints:
+        """The same points without gradients."""
+        values = {
+            f.name: getattr(self, f.name).detach()
+            for f in dataclasses.fields(self)
+            if isinstance(getattr(self, f.name), torch.Tensor)
+        }
+        return dataclasses.replace(self, **values)
 
     def to_local(self, hand: int, directions: torch.Tensor) -> torch.Tensor:
         """World directions (..., 3) in the local axes of ``hand``."""

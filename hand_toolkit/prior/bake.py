@@ -1,0 +1,142 @@
+"""Baking: fixed splats bound to the surface, from the network and a fitted identity."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..avatar import Avatar, AvatarHand
+from ..types import Camera
+from .gaussians import Geometry, bind, place, refine
+from .network import PriorNetwork
+from .points import PosedPoints, pose_points
+from .rendering import render_view
+from .shading import linear_to_srgb, shade, srgb_to_linear
+
+BESIDE_M = 0.22
+"""How far beside the photographed hand its mirror image is put."""
+
+
+@dataclass(frozen=True)
+class SourceView:
+    """The photo that an avatar is made from: poses, camera of the crop, mask and points."""
+
+    sides: tuple[str, ...]
+    theta: torch.Tensor
+    shape: torch.Tensor
+    translation: torch.Tensor
+    camera: Camera
+    mask: torch.Tensor
+    points: PosedPoints
+
+
+@torch.no_grad()
+def bake_avatar(
+    network: PriorNetwork,
+    source: SourceView,
+    identity: torch.Tensor,
+    bias: torch.Tensor | None,
+    gain: torch.Tensor,
+    light: torch.Tensor,
+    *,
+    camera: Camera,
+    provenance: Mapping[str, str],
+    extras: Mapping[str, np.ndarray],
+) -> Avatar:
+    """Evaluate the network once and fix its splats to the surface.
+
+    Geometry and albedo come from the flat hand, where nothing touches; the photographed
+    colours add the shading and shadow of the photo's own pose.
+
+    Args:
+        network: trained.
+        source: the photo.
+        identity: (H, C, S, S).
+        bias: texture-map bias, or None.
+        gain: (3,) colour calibration.
+        light: (9, 3), axes of the photo's camera frame.
+        camera: the whole photo's camera.
+        provenance, extras: stored in the avatar.
+    """
+    config = network.config
+    flat = torch.zeros_like(source.theta)
+    flat_points = pose_points(
+        config, source.sides, flat, source.shape, torch.zeros_like(source.translation),
+        scene=range(len(source.sides)),
+    )
+    canonical = network(flat_points, identity, bias)
+    posed = network(source.points, identity, bias)
+    shadow = network.shadow(source.points, posed, light)
+    hands = []
+    weight = visible_weight(config, network, source, identity, bias)
+    for k, side in enumerate(source.sides):
+        bound = refine(config, canonical, flat_points, k)
+        p = bound.parent
+        albedo = (srgb_to_linear(bound.albedo) * gain).clamp(0, 1)
+        lit = albedo * shade(light, source.points.normals[k][p]) * shadow[k][p][:, None]
+        hands.append(
+            AvatarHand(
+                side=side,
+                shape=source.shape[k].double().cpu().numpy(),
+                binding=bind(bound, side),
+                opacity=bound.opacity.clamp(0, 1).cpu().numpy(),
+                color=linear_to_srgb(lit).clamp(0, 1).cpu().numpy(),
+                albedo=linear_to_srgb(albedo).clamp(0, 1).cpu().numpy(),
+                evidence=weight[k][p].cpu().numpy(),
+                source_theta=source.theta[k].double().cpu().numpy(),
+                source_translation=source.translation[k].double().cpu().numpy(),
+            )
+        )
+    if len(hands) == 1:
+        hands.append(_beside(hands[0]))
+    return Avatar(
+        hand_model=config.hand_model,
+        level=source.points.topology.level,
+        hands=tuple(hands),
+        light=light.double().cpu().numpy(),
+        camera=camera,
+        provenance=dict(provenance),
+        extras=dict(extras),
+    )
+
+
+def _beside(original: AvatarHand) -> AvatarHand:
+    """The mirror image, put next to the original instead of across the axis."""
+    spot = original.source_translation.copy()
+    spot[0] += BESIDE_M if original.side == "right" else -BESIDE_M
+    return dataclasses.replace(original.mirrored(), source_translation=spot)
+
+
+def visible_weight(
+    config: object,
+    network: PriorNetwork,
+    source: SourceView,
+    identity: torch.Tensor,
+    bias: torch.Tensor | None,
+) -> torch.Tensor:
+    """(H, N) how well the photo shows each point: 0 not at all ... 1 as well as it can.
+
+    The gradient of the picture's summed colour with respect to a splat's colour is the sum of
+    the splat's blending weights; set against the area of its footprint, it is the visible share.
+    """
+    points = source.points
+    with torch.no_grad():
+        attributes = network(points, identity, bias)
+        geometry: Geometry = place(network.config, attributes, points)
+    with torch.enable_grad():
+        white = torch.ones_like(geometry.albedo, requires_grad=True)
+        picture = render_view(geometry.splats(white), source.camera)
+        (picture.color[..., 0] * source.mask).sum().backward()
+    seen = white.grad[:, 0] if white.grad is not None else torch.zeros_like(white[:, 0])
+    extrinsic = geometry.means.new_tensor(source.camera.world_to_camera)
+    depth = (geometry.means @ extrinsic[:3, :3].T + extrinsic[:3, 3])[:, 2].clamp_min(1e-3)
+    radius = geometry.scales[:, :2].prod(1).sqrt() * source.camera.fx / depth
+    # a front-facing splat among its neighbours keeps about one triangle's area of the picture
+    share = (seen / (2.6 * radius.square()).clamp_min(0.05)).clamp(0, 1)
+    total = torch.zeros(len(points.sides), len(points.topology), device=share.device)
+    best = total.index_put((geometry.hand, geometry.parent), share)
+    return torch.maximum(total, best)

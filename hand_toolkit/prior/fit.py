@@ -1,0 +1,418 @@
+"""Stage two: one photo to an avatar, with the network frozen (IGSN, section 3.3, Eq. 4-5)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..avatar import Avatar
+from ..errors import InputError
+from ..fit.one_photo import crop_to_hands
+from ..types import Camera, Photo, PoseEstimate
+from .bake import SourceView, bake_avatar
+from .config import FitConfig
+from .gaussians import colors, place
+from .losses import gradient_loss, image_loss, mask_loss
+from .network import Attributes, Encoded, PriorNetwork, camera_embedding
+from .points import PosedPoints, pose_points
+from .rendering import normal_picture, render_view
+from .shading import linear_to_srgb, solve_light, srgb_to_linear
+from .weights import Prior, load_prior
+
+Progress = Callable[[float, str], None]
+
+MEAN_SHADING = 0.75
+"""Mean linear shading that the photo's light is given; the rest is colour calibration.
+
+One photo cannot tell dark skin in bright light from bright skin in dim light. Exposure puts the
+training pictures near this level, so calibrated albedo and light stay in the trained range.
+"""
+
+REGION_PX = 8
+"""Pixels around the posed hand's silhouette that are compared; a sleeve or arm lies beyond."""
+
+ENCODE_EVERY = 10
+"""Steps after which a moving hand's geometric encoding is computed anew."""
+
+INVERSION_SHARE = 0.6
+"""Share of the steps that ``ohta`` spends on inversion before it fine-tunes."""
+
+SHAPE_RATE, PLACE_RATE_M = 5.0, 0.05
+"""Rates of shape parameters and translation (metres) relative to θ's."""
+
+
+@dataclass
+class Unknowns:
+    """What the fit optimises; None is held fixed.
+
+    Attributes:
+        identity: (H, C, S, S) maps, or (H, C, 1, 1) codes.
+        bias: (F, T, T), shared by both hands.
+        log_gain: (3,) logarithm of the colour calibration.
+        light: (9, 3).
+        theta, shape, translation: (H, 16, 3), (H, S), (H, 3) corrections.
+    """
+
+    identity: torch.Tensor
+    bias: torch.Tensor
+    log_gain: torch.Tensor
+    light: torch.Tensor
+    theta: torch.Tensor
+    shape: torch.Tensor
+    translation: torch.Tensor
+
+    @property
+    def gain(self) -> torch.Tensor:
+        """(3,) colour calibration."""
+        return self.log_gain.exp()
+
+
+def fit_one_shot(
+    photo: Photo,
+    mask: np.ndarray,
+    labels: np.ndarray,
+    estimate: PoseEstimate,
+    config: FitConfig | None = None,
+    device: str = "cpu",
+    progress: Progress = lambda fraction, message: None,
+    prior: Prior | None = None,
+) -> Avatar:
+    """Make an avatar of the one or two hands in a photo with the learned prior.
+
+    Args:
+        photo: the picture.
+        mask: (H, W) in [0, 1], the hands.
+        labels: (H, W) int32, which hand of ``estimate`` each mask pixel shows, -1 for none.
+        estimate: the hands' poses and the camera.
+        config: mode, steps, rates.
+        device: torch device.
+        progress: called with the part done and a message; may raise to stop.
+        prior: trained weights; the shipped ones by default.
+
+    Returns:
+        An avatar with both hands; one that the photo lacks is the other's mirror image. Its
+        ``extras`` hold the maps from which :class:`NeuralAvatar` evaluates the network.
+
+    Raises:
+        InputError: the hands are of another hand model than the prior, or the mask is empty.
+    """
+    config = config or FitConfig()
+    prior = prior or load_prior()
+    if estimate.hands[0].hand_model != prior.config.hand_model:
+        raise InputError(
+            f"the prior was trained on hand model '{prior.config.hand_model}', but the pose is of "
+            f"'{estimate.hands[0].hand_model}'; choose that hand model, or the method 'texture'"
+        )
+    if not (mask > 0.5).any():
+        raise InputError("the mask is empty; the fit needs at least one pixel of hand")
+    crop = crop_to_hands(photo.pixels, mask, labels, estimate, config.size)
+    fitting = Fitting(prior, estimate, crop.pixels, crop.mask, crop.camera, config, device)
+    fitting.run(lambda fraction, message: progress(0.9 * fraction, message))
+    progress(0.92, "baking the avatar")
+    avatar = fitting.avatar(photo.name, estimate.camera)
+    progress(1.0, "fitted")
+    return avatar
+
+
+class Fitting:
+    """One run of stage two.
+
+    Args:
+        prior: trained network.
+        estimate: hands, in the frame of ``camera``.
+        pixels: (h, w, 3) sRGB in [0, 1].
+        mask: (h, w).
+        camera: of ``pixels``.
+        config: mode, steps, rates.
+        device: torch device.
+    """
+
+    def __init__(
+        self,
+        prior: Prior,
+        estimate: PoseEstimate,
+        pixels: np.ndarray,
+        mask: np.ndarray,
+        camera: Camera,
+        config: FitConfig,
+        device: str = "cpu",
+    ) -> None:
+        torch.manual_seed(config.seed)
+        self.prior, self.config, self.camera = prior, config, camera
+        self.device = torch.device(device)
+        # OHTA fine-tunes weights; the prior itself is shared and stays as it is
+        tune = config.mode == "ohta"
+        self.network: PriorNetwork = copy.deepcopy(prior.network) if tune else prior.network
+        self.network = self.network.to(self.device)
+        self.sides = tuple(h.side for h in estimate.hands)
+
+        def tensor(array: Any) -> torch.Tensor:
+            return torch.as_tensor(np.asarray(array, np.float32), device=self.device)
+
+        self.theta = tensor([h.theta for h in estimate.hands])
+        self.shape = tensor([h.shape for h in estimate.hands])
+        self.translation = tensor([h.translation for h in estimate.hands])
+        self.mask = tensor(mask)
+        self.target = tensor(pixels) * self.mask[..., None]
+        self._encoded: Encoded | None = None
+        self.unknowns = self._start()
+        points = self.points().detached()
+        _, alpha = normal_picture(points, camera)
+        self.region = self._region(alpha)
+        self.mask = self.mask * self.region
+        self.target = self.target * self.region[..., None]
+        self._initial_light(points)
+        self.losses: list[float] = []
+
+    def _start(self) -> Unknowns:
+        c = self.prior.config
+        hands = len(self.sides)
+        coded = self.config.mode in ("code", "ohta") or not c.use_identity_map
+        size = 1 if coded else c.identity_size
+        zeros = torch.zeros
+        return Unknowns(
+            identity=zeros(hands, c.identity_channels, size, size, device=self.device),
+            bias=zeros(c.features, c.texture_size, c.texture_size, device=self.device),
+            log_gain=zeros(3, device=self.device),
+            light=zeros(9, 3, device=self.device),
+            theta=torch.zeros_like(self.theta),
+            shape=torch.zeros_like(self.shape),
+            translation=torch.zeros_like(self.translation),
+        )
+
+    def points(self) -> PosedPoints:
+        """The prior's points on the hands as they are now posed."""
+        u = self.unknowns
+        return pose_points(
+            self.prior.config,
+            self.sides,
+            self.theta + u.theta,
+            self.shape + u.shape,
+            self.translation + u.translation,
+        )
+
+    def _region(self, alpha: torch.Tensor) -> torch.Tensor:
+        """(h, w) where photo and avatar are compared."""
+        near = torch.nn.functional.max_pool2d(
+            alpha[None, None], 2 * REGION_PX + 1, stride=1, padding=REGION_PX
+        )[0, 0]
+        return (near > 0.5).to(alpha.dtype)
+
+    def _camera_input(self, points: PosedPoints) -> torch.Tensor | None:
+        if not self.prior.config.camera_input:
+            return None
+        extrinsic = points.world.new_tensor(self.camera.world_to_camera)
+        return camera_embedding(points, extrinsic, self.camera.fx / self.camera.width)
+
+    def attributes(self, points: PosedPoints, anew: bool = True) -> Attributes:
+        """The network's answer for the present maps."""
+        if anew or self._encoded is None:
+            with torch.no_grad():
+                self._encoded = self.network.encode(points, self._camera_input(points))
+        bias = self.unknowns.bias
+        return self.network(points, self.unknowns.identity, bias, encoded=self._encoded)
+
+    @torch.no_grad()
+    def _initial_light(self, points: PosedPoints) -> None:
+        """Solve the light for the prior's mean skin, and split it into light and calibration."""
+        attributes = self.attributes(points)
+        geometry = place(self.prior.config, attributes, points)
+        flat = render_view(geometry.splats(linear_to_srgb(geometry.albedo)), self.camera)
+        normals, alpha = normal_picture(points, self.camera)
+        use = (self.mask > 0.9) & (alpha > 0.9) & (self.target.amax(2) < 0.98)
+        if int(use.sum()) < 50:
+            use = (self.mask > 0.5) & (alpha > 0.5)
+        if not bool(use.any()):
+            raise InputError(
+                "the posed hand lies outside the mask; check the pose, or give another mask"
+            )
+        albedo = flat.color[use] / flat.alpha[use][:, None].clamp_min(0.1)
+        light = solve_light(
+            srgb_to_linear(albedo),
+            normals[use],
+            srgb_to_linear(self.target[use]),
+            torch.ones(int(use.sum()), device=self.device),
+        )
+        from .shading import shade
+
+        level = shade(light, normals[use]).mean(0).clamp_min(1e-3)
+        gain = level / MEAN_SHADING
+        if self.config.mode == "no-calibration":
+            gain = torch.ones_like(gain)
+        self.unknowns.log_gain = gain.log().clamp(-3, 1.5)
+        self.unknowns.light = light / self.unknowns.gain
+
+    def _groups(self) -> list[dict[str, Any]]:
+        u, c = self.unknowns, self.config
+        rate = c.learning_rate
+        groups: list[dict[str, Any]] = [{"params": [u.light], "lr": rate}]
+        if c.mode != "no-inversion":
+            groups.append({"params": [u.identity], "lr": rate})
+        if c.mode in ("full", "no-calibration", "no-inversion"):
+            groups.append({"params": [u.bias], "lr": rate})
+        if c.mode != "no-calibration":
+            groups.append({"params": [u.log_gain], "lr": rate})
+        if c.refine:
+            small = rate * c.refine_rate
+            groups.append({"params": [u.theta], "lr": small})
+            groups.append({"params": [u.shape], "lr": small * SHAPE_RATE})
+            groups.append({"params": [u.translation], "lr": small * PLACE_RATE_M})
+        for group in groups:
+            for parameter in group["params"]:
+                parameter.requires_grad_(True)
+        return groups
+
+    def loss(self, points: PosedPoints, anew: bool) -> torch.Tensor:
+        """Eq. 4 and 5 for the present unknowns."""
+        u, c = self.unknowns, self.config
+        attributes = self.attributes(points, anew)
+        geometry = place(self.prior.config, attributes, points)
+        shadow = self.network.shadow(points, attributes, u.light)
+        picture = render_view(
+            geometry.splats(colors(geometry, shadow, u.light, u.gain)), self.camera
+        )
+        region = self.region[..., None]
+        image, target, mask = (picture.color * region)[None], self.target[None], self.mask[None]
+        loss = image_loss(image, target, mask)
+        loss = loss + c.weight_perceptual * gradient_loss(image, target, mask)
+        loss = loss + c.weight_mask * mask_loss((picture.alpha * self.region)[None], mask)
+        loss = loss + c.weight_bias * u.bias.square().sum() / 100
+        if c.refine:
+            loss = loss + 0.5 * (u.theta.square().mean() + 0.1 * u.shape.square().mean())
+        return loss
+
+    def run(self, progress: Progress = lambda fraction, message: None) -> None:
+        """Optimise; early stop after ``patience`` steps without a better loss."""
+        c = self.config
+        steps = int(c.steps * INVERSION_SHARE) if c.mode == "ohta" else c.steps
+        self._optimize(self._groups(), steps, progress)
+        if c.mode == "ohta":
+            self._fine_tune(c.steps - steps)
+        for value in vars(self.unknowns).values():
+            value.requires_grad_(False)
+
+    def _optimize(
+        self,
+        groups: list[dict[str, Any]],
+        steps: int,
+        progress: Progress,
+        extra: Callable[[], torch.Tensor] | None = None,
+    ) -> None:
+        c = self.config
+        optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
+        best, since = float("inf"), 0
+        points = self.points()
+        for step in range(steps):
+            if step in c.halve_at:
+                for group in optimizer.param_groups:
+                    group["lr"] *= 0.5
+            if c.refine:
+                points = self.points()
+            loss = self.loss(points, anew=c.refine and step % ENCODE_EVERY == 0)
+            if extra is not None:
+                loss = loss + extra()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            value = float(loss.detach())
+            self.losses.append(value)
+            if value < best * 0.999:
+                best, since = value, 0
+            else:
+                since += 1
+                if c.patience and since >= c.patience:
+                    break
+            progress((step + 1) / steps, f"fitting, step {step + 1}, loss {value:.3f}")
+
+    def _fine_tune(self, steps: int) -> None:
+        """OHTA's second half: the texture MLP alone, held near its own earlier views."""
+        for value in vars(self.unknowns).values():
+            value.requires_grad_(False)
+        self.config = _without_refinement(self.config)
+        points = self.points().detached()
+        cameras = _views_around(points, self.camera)
+        u = self.unknowns
+
+        def pictures() -> torch.Tensor:
+            attributes = self.attributes(points, anew=False)
+            geometry = place(self.prior.config, attributes, points)
+            flat = geometry.splats(linear_to_srgb(geometry.albedo * u.gain))
+            return torch.stack([render_view(flat, camera).color for camera in cameras])
+
+        with torch.no_grad():
+            before = pictures()
+        modules = (self.network.condition, self.network.color_head)
+        parameters = [p for m in modules for p in m.parameters()]
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        groups = [{"params": parameters, "lr": self.config.learning_rate * 0.1}]
+        self._optimize(
+            groups, steps, lambda f, m: None, lambda: (pictures() - before).abs().mean() * 10
+        )
+        self.network.requires_grad_(False)
+
+    @torch.no_grad()
+    def avatar(self, name: str, camera: Camera) -> Avatar:
+        """Bake the fitted hands into an avatar."""
+        u = self.unknowns
+        points = self.points()
+        source = SourceView(
+            sides=self.sides,
+            theta=self.theta + u.theta,
+            shape=self.shape + u.shape,
+            translation=self.translation + u.translation,
+            camera=self.camera,
+            mask=self.mask,
+            points=points,
+        )
+        extras = {}
+        if self.config.mode != "ohta":
+            extras = {
+                "prior.identity": u.identity.cpu().numpy().astype(np.float16),
+                "prior.bias": u.bias.cpu().numpy().astype(np.float16),
+                "prior.gain": u.gain.cpu().numpy().astype(np.float32),
+            }
+        provenance = {
+            "method": "prior" if self.config.mode == "full" else f"prior ({self.config.mode})",
+            "photo": name,
+            "prior": self.prior.name,
+        }
+        return bake_avatar(
+            self.network,
+            source,
+            u.identity,
+            u.bias,
+            u.gain,
+            u.light,
+            camera=camera,
+            provenance=provenance,
+            extras=extras,
+        )
+
+
+def _without_refinement(config: FitConfig) -> FitConfig:
+    import dataclasses
+
+    return dataclasses.replace(config, refine=False)
+
+
+def _views_around(points: PosedPoints, camera: Camera) -> list[Camera]:
+    """Two views of the hands from the sides, 60 degrees off the photo's, small."""
+    import dataclasses
+
+    from scipy.spatial.transform import Rotation
+
+    centre = points.world.mean((0, 1)).cpu().numpy().astype(np.float64)
+    small = camera.resized(max(camera.width // 2, 8), max(camera.height // 2, 8))
+    result = []
+    for angle in (-60, 60):
+        turn = np.eye(4)
+        turn[:3, :3] = Rotation.from_euler("y", angle, degrees=True).as_matrix()
+        turn[:3, 3] = centre - turn[:3, :3] @ centre
+        result.append(dataclasses.replace(small, world_to_camera=small.world_to_camera @ turn))
+    return result
