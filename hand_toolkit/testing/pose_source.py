@@ -87,7 +87,7 @@ def check_segmenter(segmenter: Any, photo: Photo, source: Any = "mediapipe") -> 
     _require(bool(np.isfinite(mask).all()), "the mask has values that are not finite")
     _require(mask.min() >= 0 and mask.max() <= 1, "the mask leaves 0 to 1")
     covered = (mask > 0.5)[silhouettes.any(axis=0)].mean()
-    _require(covered > 0.5, f"the mask covers only {covered:.0%} of the hand's mesh")
+    _require(bool(covered > 0.5), f"the mask covers only {covered:.0%} of the hand's mesh")
 
 
 def _check_observation(observation: Any, photo: Photo) -> None:
@@ -99,7 +99,7 @@ def _check_observation(observation: Any, photo: Photo) -> None:
     _require(0 <= observation.confidence <= 1, f"confidence is {observation.confidence}")
     x, y = observation.keypoints_2d.T
     width, height = photo.size
-    inside = ((x > 0) & (x < width) & (y > 0) & (y < height)).mean()
+    inside = float(((x > 0) & (x < width) & (y > 0) & (y < height)).mean())
     _require(
         inside > 0.3,
         "fewer than a third of the keypoints lie in the photo; they are pixels, not 0 to 1",
@@ -108,7 +108,8 @@ def _check_observation(observation: Any, photo: Photo) -> None:
     if points is not None:
         palm = np.linalg.norm(points[9] - points[0])
         _require(
-            0.03 < palm < 0.25, f"wrist to middle knuckle is {palm:.3f} m; 3D keypoints are metres"
+            bool(0.03 < palm < 0.25),
+            f"wrist to middle knuckle is {palm:.3f} m; 3D keypoints are metres",
         )
     if observation.shape is not None:
         _require(observation.hand_model is not None, "shape needs hand_model, the model's name")
