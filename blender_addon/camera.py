@@ -17,8 +17,8 @@ FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
 """A Blender camera looks along -z with y up; OpenCV's along +z with y down."""
 
 PARALLEL_DISTANCE = 400.0
-"""The renderer has pinholes only: a parallel view is one from this far, metres, off by 1/4000
-of a hand's depth in size."""
+"""The renderer has pinholes only: a parallel view is one from this far, metres, exact in the plane
+of ``focus`` and off by 1/4000 of the distance from it."""
 
 
 @dataclass
@@ -34,7 +34,7 @@ class View:
     depth_offset: float = 0.0
 
 
-def from_projection(projection, view, width, height, near, far, box=None):
+def from_projection(projection, view, width, height, near, far, box=None, focus=None):
     """The pinhole of an OpenGL projection matrix.
 
     Args:
@@ -42,6 +42,7 @@ def from_projection(projection, view, width, height, near, far, box=None):
         view: (4, 4) world to Blender camera.
         width, height: of the whole picture, pixels.
         near, far: clipping distances.
+        focus: (3,) world point in whose plane a parallel view is exact.
         box: (xmin, ymin, xmax, ymax) pixels of the part to draw, from the lower left; None: all.
 
     Returns:
@@ -60,7 +61,10 @@ def from_projection(projection, view, width, height, near, far, box=None):
     if abs(projection[3, 3]) > 0.5:  # parallel
         offset = PARALLEL_DISTANCE
         cx, cy = (1 + projection[0, 3]) * width / 2, (1 - projection[1, 3]) * height / 2
-        fx, fy = fx * offset, fy * offset
+        plane = offset
+        if focus is not None:
+            plane += world_to_camera[2, :3] @ np.asarray(focus) + world_to_camera[2, 3]
+        fx, fy = fx * plane, fy * plane
         world_to_camera[2, 3] += offset
         near, far = max(offset - abs(far), 1.0), offset + abs(far)
     else:
@@ -95,20 +99,25 @@ def border_box(render, width, height):
     """(xmin, ymin, xmax, ymax) of the part that is rendered, pixels from the lower left."""
     if not render.use_border:
         return 0, 0, width, height
-    return (
-        int(render.border_min_x * width),
-        int(render.border_min_y * height),
-        max(int(render.border_max_x * width), int(render.border_min_x * width) + 1),
-        max(int(render.border_max_y * height), int(render.border_min_y * height) + 1),
+    # single precision, as Blender multiplies them: 0.7 of 480 pixels is 336, not 335
+    low_x, low_y, high_x, high_y = (
+        int(np.float32(part) * np.float32(size))
+        for part, size in (
+            (render.border_min_x, width),
+            (render.border_min_y, height),
+            (render.border_max_x, width),
+            (render.border_max_y, height),
+        )
     )
+    return low_x, low_y, max(high_x, low_x + 1), max(high_y, low_y + 1)
 
 
-def of_scene(depsgraph, matrix=None):
+def of_scene(depsgraph, focus=None):
     """View of the scene's camera for the final render.
 
     Args:
         depsgraph: of the render.
-        matrix: (4, 4) camera to world where it differs from the camera object's.
+        focus: (3,) see :func:`from_projection`.
 
     Raises:
         HandError: no camera, or a panoramic one.
@@ -131,13 +140,14 @@ def of_scene(depsgraph, matrix=None):
         scale_x=render.pixel_aspect_x,
         scale_y=render.pixel_aspect_y,
     )
-    view = np.linalg.inv(np.array(camera.matrix_world if matrix is None else matrix, np.float64))
+    view = np.linalg.inv(np.array(camera.matrix_world, np.float64))
     box = border_box(render, width, height)
     data = camera.data
-    return from_projection(projection, view, width, height, data.clip_start, data.clip_end, box)
+    clip = data.clip_start, data.clip_end
+    return from_projection(projection, view, width, height, *clip, box, focus)
 
 
-def of_viewport(region, region_data, clip, scale):
+def of_viewport(region, region_data, clip, scale, focus=None):
     """View of a 3D viewport at 1/``scale`` of its resolution."""
     width = max(1, region.width // scale)
     height = max(1, region.height // scale)

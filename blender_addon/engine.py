@@ -51,14 +51,18 @@ def shown_hands(depsgraph):
     return found
 
 
+def centre_of(hands):
+    """(3,) middle of the hands in world space, or None where there is none."""
+    return np.mean([h.vertices.mean(axis=0) for h in hands], axis=0) if hands else None
+
+
 def scene_light(depsgraph, hands):
     """(9, 3) light of the scene where the hands are, or None for "as photographed"."""
     scene = depsgraph.scene
     if scene.hand_toolkit.light != "SCENE" or not hands:
         return None
-    centre = np.mean([h.vertices.mean(axis=0) for h in hands], axis=0)
     source, graph = lights.light_scene_depsgraph(scene, depsgraph)
-    return lights.gather(source, graph, centre)
+    return lights.gather(source, graph, centre_of(hands))
 
 
 def request_of(hands, view, background, light):
@@ -164,7 +168,7 @@ class HandToolkitEngine(bpy.types.RenderEngine):
 
     def _moment(self, depsgraph):
         hands = shown_hands(depsgraph)
-        view = camera.of_scene(depsgraph)
+        view = camera.of_scene(depsgraph, centre_of(hands))
         light = scene_light(depsgraph, hands)
         self.update_stats("", "Hand Toolkit: drawing splats")
         return draw_frame(hands, view, film_background(depsgraph.scene), light, self._watch)

@@ -40,10 +40,10 @@ class Viewport:
         scale = int(scene.hand_toolkit.viewport_scale)
         region, data = context.region, context.region_data
         space = context.space_data
-        view = camera.of_viewport(region, data, (space.clip_start, space.clip_end), scale)
-        key = repr(view.camera)
+        clip = (space.clip_start, space.clip_end)
+        key = (tuple(map(tuple, data.perspective_matrix)), region.width, region.height, scale)
         if (self.changed or key != self.key) and self.request is None:
-            self._ask(depsgraph, view, key)
+            self._ask(depsgraph, (region, data, clip, scale), key)
         if self.request is not None:
             self._wait()
         if self.texture is not None:
@@ -53,11 +53,12 @@ class Viewport:
         if self.request is not None or self.changed or key != self.key:
             bpy.app.timers.register(_redraw_rendered, first_interval=0.02)
 
-    def _ask(self, depsgraph, view, key):
+    def _ask(self, depsgraph, place, key):
         from . import engine as engines
 
         try:
             hands = engines.shown_hands(depsgraph)
+            view = camera.of_viewport(*place, engines.centre_of(hands))
             for root in {h.root for h in hands}:
                 link.open_avatar(root)
             light = engines.scene_light(depsgraph, hands)

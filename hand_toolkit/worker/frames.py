@@ -131,7 +131,7 @@ class FrameRenderer:
         placed = time.perf_counter()
         # Transparent frames are drawn on black: premultiplied sRGB divides back exactly.
         ground = (0.0, 0.0, 0.0) if background is None else tuple(background)
-        picture = render(splats, view, ground)
+        picture = render(splats, view, ground, with_median_depth=True)
         drawn = time.perf_counter()
         encode_frame(picture, background is None, pixels, depth)
         done = time.perf_counter()
@@ -186,9 +186,7 @@ class DrawnHand:
         colors = self._colors(tint) if light is None else self._lit(vertices, tint, light)
         return Splats(*placed, self.hand.opacity, colors)
 
-    def _lit(
-        self, vertices: np.ndarray, tint: tuple[float, ...], light: np.ndarray
-    ) -> np.ndarray:
+    def _lit(self, vertices: np.ndarray, tint: tuple[float, ...], light: np.ndarray) -> np.ndarray:
         binding = self.hand.binding
         normals = vertex_normals(vertices, self.model.faces)[self.model.faces[binding.triangle]]
         normal = np.einsum("nk,nkc->nc", binding.barycentric, normals)
@@ -242,9 +240,7 @@ def _clear(pixels: np.ndarray, depth: np.ndarray, background: Any) -> None:
         pixels[..., 3] = 1.0
 
 
-def encode_frame(
-    picture: Any, transparent: bool, pixels: np.ndarray, depth: np.ndarray
-) -> None:
+def encode_frame(picture: Any, transparent: bool, pixels: np.ndarray, depth: np.ndarray) -> None:
     """Turn a renderer's sRGB picture into what a host's film holds; see ``FrameRenderer.draw``.
 
     sRGB is decoded after un-premultiplying, so a view transform that encodes sRGB shows the
@@ -256,6 +252,7 @@ def encode_frame(
         np.ascontiguousarray(picture.color, np.float32),
         np.ascontiguousarray(picture.alpha, np.float32),
         np.ascontiguousarray(picture.depth, np.float32),
+        np.ascontiguousarray(picture.median_depth, np.float32),
         transparent,
         _decode_table(),
         np.float32(FAR_DEPTH),

@@ -8,13 +8,14 @@ import numpy as np
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def encode(  # type: ignore[no-untyped-def]
-    color, alpha, depth_in, transparent, table, far, shown, pixels, depth
+    color, alpha, mean_depth, median_depth, transparent, table, far, shown, pixels, depth
 ):
     """Fill ``pixels`` (H, W, 4) and ``depth`` (H, W), bottom row first, from top-row-first input.
 
     Args:
         color: (H, W, 3) sRGB with the background blended in (black where ``transparent``).
-        alpha, depth_in: (H, W).
+        alpha, mean_depth, median_depth: (H, W). The median is the surface that one sees, without
+            values between two fingers; the mean stands in where the pixel is half transparent.
         transparent: divide by alpha before decoding and multiply after.
         table: (N + 1,) sRGB decoding of 0 to 1.
         far: depth of pixels below ``shown`` alpha.
@@ -27,7 +28,12 @@ def encode(  # type: ignore[no-untyped-def]
         row = height - 1 - y
         for x in range(width):
             a = alpha[y, x]
-            depth[row, x] = depth_in[y, x] if a >= shown else far
+            if a < shown:
+                depth[row, x] = far
+            elif median_depth[y, x] > 0:
+                depth[row, x] = median_depth[y, x]
+            else:
+                depth[row, x] = mean_depth[y, x]
             if transparent and a < np.float32(1e-4):
                 pixels[row, x, 0] = 0.0
                 pixels[row, x, 1] = 0.0
@@ -82,16 +88,28 @@ def place_splats(  # type: ignore[no-untyped-def]
         ox, oy, oz = offset[i, 0] * growth, offset[i, 1] * growth, offset[i, 2] * growth
         p, q, r = barycentric[i, 0], barycentric[i, 1], barycentric[i, 2]
         means[i, 0] = (
-            p * vertices[a, 0] + q * vertices[b, 0] + r * vertices[c, 0]
-            + ux * ox + wx * oy + nx * oz
+            p * vertices[a, 0]
+            + q * vertices[b, 0]
+            + r * vertices[c, 0]
+            + ux * ox
+            + wx * oy
+            + nx * oz
         )
         means[i, 1] = (
-            p * vertices[a, 1] + q * vertices[b, 1] + r * vertices[c, 1]
-            + uy * ox + wy * oy + ny * oz
+            p * vertices[a, 1]
+            + q * vertices[b, 1]
+            + r * vertices[c, 1]
+            + uy * ox
+            + wy * oy
+            + ny * oz
         )
         means[i, 2] = (
-            p * vertices[a, 2] + q * vertices[b, 2] + r * vertices[c, 2]
-            + uz * ox + wz * oy + nz * oz
+            p * vertices[a, 2]
+            + q * vertices[b, 2]
+            + r * vertices[c, 2]
+            + uz * ox
+            + wz * oy
+            + nz * oz
         )
         # quaternion of the frame with columns u, w, n, by its largest component
         trace = ux + wy + nz

@@ -78,7 +78,9 @@ def read(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, np.ndarray]] | Non
         message = json.loads(text)
         arrays = {e["name"]: _array(payload, e) for e in message.pop("arrays", [])}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FileFormatError(f"received a damaged message ({error}); restart both sides") from error
+        raise FileFormatError(
+            f"received a damaged message ({error}); restart both sides"
+        ) from error
     return message, arrays
 
 

@@ -93,7 +93,9 @@ class Server:
         """Serve until the host closes the pipe or sends ``quit``; returns the exit code."""
         greeting = self._greet()
         if greeting is not None:
-            self._connection.send({"type": "error", "id": 0, "kind": "Protocol", "message": greeting})
+            self._connection.send(
+                {"type": "error", "id": 0, "kind": "Protocol", "message": greeting}
+            )
             return 2
         for name, lane in self._lanes.items():
             threading.Thread(target=self._work, args=(lane,), name=name, daemon=True).start()
