@@ -95,11 +95,12 @@ class SolutionsDetector:
             result = self._graphs[max_hands].process(image)
         if not result.multi_hand_landmarks:
             return []
+        # This interface names the side as if the picture were a mirror image.
         return [
             _detection(
                 points.landmark,
                 world.landmark,
-                sides.classification[0].label,
+                sides.classification[0].label.lower() == "right",
                 sides.classification[0].score,
                 image,
             )
@@ -140,22 +141,24 @@ class TasksDetector:
                 self._graphs[max_hands] = graph
             picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image)
             result = self._graphs[max_hands].detect(picture)
+        # This one names the person's own side, from 0.10.21 to 1.2.2 at least.
         return [
-            _detection(points, world, sides[0].category_name, sides[0].score, image)
+            _detection(
+                points, world, sides[0].category_name.lower() == "left", sides[0].score, image
+            )
             for points, world, sides in zip(
                 result.hand_landmarks, result.hand_world_landmarks, result.handedness
             )
         ]
 
 
-def _detection(points: Any, world: Any, label: str, score: float, image: np.ndarray) -> Detection:
+def _detection(points: Any, world: Any, left: bool, score: float, image: np.ndarray) -> Detection:
     height, width = image.shape[:2]
-    # MediaPipe names the side as if the picture were a mirror image.
     return Detection(
         keypoints=np.array([[p.x * width, p.y * height] for p in points]),
         depth=np.array([p.z * width for p in points]),
         world=np.array([[p.x, p.y, p.z] for p in world]),
-        left=label.lower() == "right",
+        left=left,
         score=float(score),
     )
 
