@@ -10,15 +10,18 @@ from ..avatar import Avatar, AvatarHand, SurfaceBinding, place, surface, triangl
 from ..avatar.binding import quat_from_matrix
 from ..hand_model import rest_hand
 
+NORMAL_WEIGHT = 0.006
+"""Metres that a unit difference of normals counts as when neighbours are grouped."""
+
 
 def simplified(avatar: Avatar, lod: int) -> Avatar:
-    """The avatar with a ``4**lod``-th of its splats (at least one a hand)."""
+    """The avatar with about a ``4**lod``-th of its splats (at least one a hand)."""
     hands = tuple(_merge_hand(avatar, hand, 4**lod) for hand in avatar.hands)
     return dataclasses.replace(avatar, hands=hands, extras={})
 
 
 def _merge_hand(avatar: Avatar, hand: AvatarHand, size: int) -> AvatarHand:
-    """Merge runs of ``size`` splats along a Morton curve over the rest surface.
+    """Merge groups of ``size`` neighbours on the rest surface.
 
     A merged splat has the mean and covariance of the mixture of its members, weighted by
     opacity x area (moment matching), their mean colour, and an opacity that keeps the sum of
@@ -30,9 +33,11 @@ def _merge_hand(avatar: Avatar, hand: AvatarHand, size: int) -> AvatarHand:
     vertices = rest_hand(model, hand.shape)[0]
     frames, area = triangle_frames(vertices, model.faces)
     means, quats, scales = place(hand.binding, vertices, model.faces, area)
-    order = np.argsort(_morton(means), kind="stable")
-    group = np.empty(len(order), np.int64)
-    group[order] = np.arange(len(order)) // size
+    # the two sides of a finger are near each other, but face apart
+    normals = frames[hand.binding.triangle][:, :, 2]
+    reach = 2.5 * np.sqrt(area.sum() / len(hand) * size)
+    features = np.concatenate([means, NORMAL_WEIGHT * normals], axis=1)
+    group = _compact_groups(features, size, reach)
     count = int(group.max()) + 1
 
     footprint = _footprint(scales)
@@ -89,13 +94,28 @@ def _matrices(quats: np.ndarray) -> np.ndarray:
     return Rotation.from_quat(np.roll(np.asarray(quats, np.float64), -1, axis=1)).as_matrix()
 
 
-def _morton(points: np.ndarray) -> np.ndarray:
-    """(N,) Z-order codes of points (N, 3), 16 bits an axis."""
-    low = points.min(0)
-    span = max(float((points.max(0) - low).max()), 1e-9)
-    grid = np.clip((points - low) / span * 65535, 0, 65535).astype(np.uint64)
-    code = np.zeros(len(points), np.uint64)
-    for bit in range(16):
-        for axis in range(3):
-            code |= ((grid[:, axis] >> np.uint64(bit)) & np.uint64(1)) << np.uint64(3 * bit + axis)
-    return code
+def _compact_groups(points: np.ndarray, size: int, reach: float) -> np.ndarray:
+    """(N,) group of each point (N, D): a k-d tree whose leaves hold ``size`` points each.
+
+    Splits fall on multiples of ``size``; only leaves wider than ``reach``, which would bridge
+    two fingers, are split further.
+    """
+    group = np.zeros(len(points), np.int64)
+    todo = [np.arange(len(points))]
+    leaf = 0
+    while todo:
+        members = todo.pop()
+        here = points[members]
+        widths = here.max(0) - here.min(0)
+        axis = int(np.argmax(widths))
+        if len(members) <= size:
+            if len(members) == 1 or widths[axis] <= reach:
+                group[members] = leaf
+                leaf += 1
+                continue
+            cut = len(members) // 2
+        else:
+            cut = size * (-(-len(members) // size) // 2)
+        order = np.argpartition(here[:, axis], cut)
+        todo += [members[order[:cut]], members[order[cut:]]]
+    return group

@@ -32,7 +32,8 @@ window.show = async ({ url, view, hideMesh, hideSplats, background, frame }) => 
     const isSplat = mesh.getClassName() === "GaussianSplattingMesh";
     if (isSplat) splats += mesh.splatCount ?? mesh._vertexCount ?? 0;
     else meshVertices += mesh.getTotalVertices();
-    if (isSplat ? hideSplats : hideMesh) mesh.setEnabled(false);
+    const isMesh = !isSplat && mesh.getTotalVertices() > 0; // not the empty root above all
+    if ((isSplat && hideSplats) || (isMesh && hideMesh)) mesh.setEnabled(false);
   }
   for (const group of loaded.animationGroups) {
     group.stop();
