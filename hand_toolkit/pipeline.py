@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from .avatar import Avatar
 
 Progress = Callable[[float, str], None]
-METHODS = ("texture",)
-QUALITIES = {"draft": (1, 384, 40), "standard": (None, 640, 120), "high": (4, 1024, 200)}
-"""Quality -> splats per triangle (None: by size), working size in pixels, refinement steps."""
+METHODS = ("texture", "prior")
+"""The first is the default."""
+QUALITIES = {"draft": (1, 384, 40), "standard": (4, 640, 80), "high": (4, 1024, 160)}
+"""Quality -> splats per triangle, working size in pixels, refinement steps."""
 
 
 @dataclass(frozen=True)
@@ -130,17 +131,18 @@ def fit_photo(
     seconds["mask"] = time.perf_counter() - start
 
     start = time.perf_counter()
-    per_face, size, steps = QUALITIES[quality]
-    config = TextureConfig(per_face, size, OptimizeConfig(steps=steps))
-    avatar = fit_texture(
-        picture,
-        found,
-        labels,
-        estimate,
-        config,
-        device,
-        lambda fraction, message: tell(0.45 + 0.5 * fraction, message),
-    )
+
+    def fitting(fraction: float, message: str) -> None:
+        tell(0.45 + 0.5 * fraction, message)
+
+    if method == "texture":
+        per_face, size, steps = QUALITIES[quality]
+        config = TextureConfig(per_face, size, OptimizeConfig(steps=steps))
+        avatar = fit_texture(picture, found, labels, estimate, config, device, fitting)
+    else:
+        from .prior.fit import fit_one_shot
+
+        avatar = fit_one_shot(picture, found, labels, estimate, None, device, fitting)
     seconds["fit"] = time.perf_counter() - start
     from . import __version__
 

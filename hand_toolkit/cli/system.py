@@ -1,4 +1,4 @@
-"""``demo``, ``plugins``, ``doctor``, ``import-mano``: the installation."""
+"""``demo``, ``plugins``, ``doctor``, ``import-mano``, ``serve``: the installation."""
 
 from __future__ import annotations
 
@@ -151,4 +151,12 @@ def import_mano(files: tuple[Path, ...]) -> None:
     click.echo(f"{convert(files)}: use it with --hand-model mano")
 
 
-COMMANDS = (demo, plugins, doctor, import_mano)
+@click.command()
+def serve() -> None:
+    """Work for a host program such as Blender over stdin and stdout."""
+    from ..worker import serve as run
+
+    sys.exit(run())
+
+
+COMMANDS = (demo, plugins, doctor, import_mano, serve)

@@ -2,6 +2,124 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import click
 
-COMMANDS: tuple[click.Command, ...] = ()
+from .common import progress_option, reporting, seed_option
+
+_path = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("out", type=_path)
+@click.option("--skins", type=_path, help="MakeHuman skins; without them skins are procedural.")
+@click.option("--size", default=256, show_default=True, help="Width and height, pixels.")
+@click.option("--samples", default=8, show_default=True, help="Cycles samples a pixel.")
+@click.option("--train-subjects", default=40, show_default=True)
+@click.option("--test-subjects", default=8, show_default=True, help="Never train.")
+@click.option("--poses", default=30, show_default=True, help="Poses a train subject.")
+@click.option("--test-poses", default=16, show_default=True, help="Poses a test subject.")
+@click.option("--views", default=5, show_default=True, help="Cameras a pose.")
+@click.option("--two-hands", default=0.5, show_default=True, help="Share of two-hand poses.")
+@click.option("--workers", default=1, show_default=True, help="Rendering processes.")
+@click.option("--threads", default=2, show_default=True, help="Threads of each process.")
+@seed_option
+@progress_option
+def synth(
+    out: Path, skins: Path | None, workers: int, seed: int, progress: str, **options: Any
+) -> None:
+    """Render hands with Blender's Cycles into the data folder OUT; run again to resume."""
+    from ..synth import SynthConfig, synthesize
+
+    config = SynthConfig(skins=None if skins is None else str(skins), **options)
+    with reporting(progress) as tell:
+        result = synthesize(
+            config,
+            out,
+            workers,
+            seed,
+            progress=lambda done, total: tell(done / max(total, 1), f"{done} of {total}"),
+        )
+    click.echo(f"{out}: {result.pictures} pictures, {result.made} new")
+
+
+@click.command()
+@click.argument("data", type=_path)
+@click.option("-o", "--out", type=_path, required=True, help="Folder of checkpoints and logs.")
+@click.option(
+    "--config",
+    type=click.Choice(["small", "paper", "tiny"]),
+    default="small",
+    show_default=True,
+    help="Size of the network.",
+)
+@click.option("--steps", type=click.IntRange(1), help="Stop after so many steps in all.")
+@click.option("--fresh", is_flag=True, help="Ignore the checkpoint in --out.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+@seed_option
+@progress_option
+def train(
+    data: Path,
+    out: Path,
+    config: str,
+    steps: int | None,
+    fresh: bool,
+    device: str,
+    seed: int,
+    progress: str,
+) -> None:
+    """Train the prior on a data folder (see 'synth'); resumes to the step after a kill.
+
+    Several GPUs or machines: torchrun --nproc-per-node N -m hand_toolkit.prior.train DATA -o OUT
+    """
+    import dataclasses
+
+    from ..prior.config import TrainConfig, preset
+    from ..prior.train import train as run
+
+    settings = dataclasses.replace(TrainConfig(), seed=seed)
+    if steps is not None:
+        settings = dataclasses.replace(settings, steps=steps)
+    with reporting(progress) as tell:
+        path = run(
+            preset(config),
+            data,
+            out,
+            settings=settings,
+            resume=not fresh,
+            device=device,
+            on_step=lambda step, losses: tell(
+                step / settings.steps, f"step {step}, loss {losses.get('loss', 0):.4f}"
+            ),
+        )
+    click.echo(f"{path}")
+
+
+@click.command()
+@click.argument("data", type=_path)
+@click.option("--split", default="test", show_default=True)
+@click.option("--targets", default=6, show_default=True, help="Targets of each reference.")
+@click.option("--sheet", type=_path, help="PNG with reference, target and prediction.")
+@click.option("--json", "json_file", type=_path, help="Write the figures.")
+@seed_option
+def evaluate(
+    data: Path, split: str, targets: int, sheet: Path | None, json_file: Path | None, seed: int
+) -> None:
+    """Score one-shot avatars on a data folder: novel views and novel poses."""
+    from ..files import atomic_write
+    from ..prior.evaluate import evaluate as run
+
+    scores = run(data, split=split, targets=targets, seed=seed, sheet=sheet)
+    for task, metrics in scores.items():
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+        click.echo(f"{task + ':':<13}{figures}")
+    if json_file is not None:
+        atomic_write(json_file, json.dumps(scores, indent=1) + "\n")
+
+
+COMMANDS = (synth, train, evaluate)

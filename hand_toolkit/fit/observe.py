@@ -136,20 +136,20 @@ def _rim(depth: np.ndarray) -> np.ndarray:
 
     filled = np.where(np.isfinite(depth), depth, 10.0)
     jump = maximum_filter(filled, 3) - minimum_filter(filled, 3) > 0.008
-    width = max(3.0, 0.012 * max(depth.shape))
+    size = max(depth.shape)
     distance = distance_transform_edt(~jump & np.isfinite(depth))
-    return np.exp(-0.5 * (distance / width) ** 2)
+    return 1 - smoothstep(distance, max(3.0, 0.022 * size), max(7.0, 0.05 * size))
 
 
-def foreign(pixels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """(..., ) 0 where the photo agrees with predicted skin ... 1 where it shows something else.
+def foreign(pixels: np.ndarray, predicted: np.ndarray, tolerance: float = 1.0) -> np.ndarray:
+    """(...) 0 where the photo agrees with predicted skin ... 1 where it shows something else.
 
-    Lightness may differ by half, chromaticity by a few hundredths: creases, shadows and
-    highlights pass, cloth and walls do not.
+    At tolerance 1 lightness may differ by half, chromaticity by a few hundredths: creases,
+    shadows and highlights pass, cloth and walls do not.
     """
     light = np.abs(np.log((pixels.sum(-1) + 0.05) / (predicted.sum(-1) + 0.05)))
     chroma = np.abs(_chromaticity(pixels) - _chromaticity(predicted)).sum(-1)
-    return smoothstep(np.maximum(light / 0.5, chroma / 0.09), 0.7, 1.3)
+    return smoothstep(np.maximum(light / 0.5, chroma / 0.07) / tolerance, 0.7, 1.2)
 
 
 def _chromaticity(color: np.ndarray) -> np.ndarray:

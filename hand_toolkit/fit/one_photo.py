@@ -38,13 +38,12 @@ class TextureConfig:
     """Options of the texture fit.
 
     Attributes:
-        splats_per_face: 1, 4 or 16 splats on each of the mesh's 12,784 triangles; None chooses
-            by the hand's size in the photo.
+        splats_per_face: 1, 4 or 16 splats on each of the mesh's 12,784 triangles.
         max_size: the photo is fitted at this size of the hands' box at most, pixels.
         optimize: the refinement.
     """
 
-    splats_per_face: int | None = None
+    splats_per_face: int = 4
     max_size: int = 640
     optimize: OptimizeConfig = field(default_factory=OptimizeConfig)
 
@@ -92,9 +91,8 @@ def fit_texture(
     crop = crop_to_hands(photo.pixels, mask, labels, estimate, config.max_size)
     hands = estimate.hands
     progress(0.02, "laying splats on the hand")
-    per_face = config.splats_per_face or _splats_for(crop)
     surfaces = pose_surfaces(hands, LEVEL)
-    bindings = [_lay(hand, per_face) for hand in hands]
+    bindings = [_lay(hand, config.splats_per_face) for hand in hands]
     masks = [crop.mask * (crop.labels == k) for k in range(len(hands))]
     progress(0.08, "finding visible skin")
     seen, rim = observe(surfaces, bindings, crop.pixels, masks, crop.camera)
@@ -117,7 +115,9 @@ def fit_texture(
     )
     progress(0.92, "completing hidden skin")
     seen = [
-        dataclasses.replace(o, color=r.color, evidence=o.evidence * (1 - at * foreign(r.color, c)))
+        dataclasses.replace(
+            o, color=r.color, evidence=o.evidence * (1 - at * foreign(r.color, c, 0.6))
+        )
         for o, r, at, c in zip(seen, refined, at_rim, complete.baked)
     ]
     complete = _Skin.of(hands, bindings, seen).complete()
@@ -162,7 +162,9 @@ def _drop_background(
     from scipy.ndimage import distance_transform_edt
 
     at_rim = [sample(rim[..., None], o.pixel)[:, 0] for o in seen]
-    core = [dataclasses.replace(o, evidence=o.evidence * (1 - r)) for o, r in zip(seen, at_rim)]
+    core = [
+        dataclasses.replace(o, evidence=o.evidence * (1 - 0.9 * r)) for o, r in zip(seen, at_rim)
+    ]
     expected = _Skin.of(hands, bindings, core).complete().baked
     kept = [
         dataclasses.replace(o, evidence=o.evidence * (1 - r * foreign(o.color, e)))
@@ -328,13 +330,6 @@ def _uvs(hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
     model = surface(hand.hand_model, hand.side, LEVEL)
     corners = model.uvs[model.uv_faces[binding.triangle]]
     return np.einsum("nk,nkc->nc", binding.barycentric.astype(np.float64), corners)
-
-
-def _splats_for(crop: Crop) -> int:
-    """4 splats a triangle where the photo shows a hand large enough to fill them."""
-    rows, columns = np.nonzero(crop.mask > 0.5)
-    extent = max(np.ptp(rows), np.ptp(columns)) if len(rows) else 0
-    return 4 if extent > 300 else 1
 
 
 def crop_to_hands(

@@ -29,12 +29,12 @@ class OptimizeConfig:
         stay: weight of the pull toward the initial size and place.
     """
 
-    steps: int = 120
-    color_rate: float = 0.012
+    steps: int = 80
+    color_rate: float = 0.008
     opacity_rate: float = 0.03
     scale_rate: float = 0.012
     offset_rate: float = 0.04
-    edges: float = 0.5
+    edges: float = 0.2
     alpha: float = 0.5
     stay: float = 0.02
 
@@ -123,20 +123,29 @@ def optimize(
             (start_color + color * g).clamp(0, 1),
         )
 
-    for step in range(config.steps):
-        where, how_large, how_opaque, shown = current()
-        picture = render(Splats(where, quats, how_large, how_opaque, shown), camera)
-        # over the photo itself: a pixel that no splat covers must not brighten its neighbours
-        seen = (picture.color + (1 - picture.alpha[..., None]) * target) * inside + outside
-        loss = (seen - target).abs().mean() + config.edges * edge_difference(seen, target)
-        loss = loss + config.alpha * ((picture.alpha - target_alpha).abs() * sure).mean()
-        loss = loss + config.stay * (scale.square().mean() + offset.square().mean())
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        for group in optimizer.param_groups:
-            group["lr"] *= 0.05 ** (1 / max(config.steps, 1))
-        progress((step + 1) / config.steps, "matching the photo")
+    def run() -> None:
+        for step in range(config.steps):
+            where, how_large, how_opaque, shown = current()
+            picture = render(Splats(where, quats, how_large, how_opaque, shown), camera)
+            # over the photo itself: a pixel that no splat covers must not brighten its neighbours
+            seen = (picture.color + (1 - picture.alpha[..., None]) * target) * inside + outside
+            loss = (seen - target).abs().mean() + config.edges * edge_difference(seen, target)
+            loss = loss + config.alpha * ((picture.alpha - target_alpha).abs() * sure).mean()
+            loss = loss + config.stay * (scale.square().mean() + offset.square().mean())
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            for group in optimizer.param_groups:
+                group["lr"] *= 0.05 ** (1 / max(config.steps, 1))
+            progress((step + 1) / config.steps, "matching the photo")
+
+    threads = torch.get_num_threads()
+    # these tensors are small: more threads cost more in waiting than they save
+    torch.set_num_threads(1)
+    try:
+        run()
+    finally:
+        torch.set_num_threads(threads)
 
     with torch.no_grad():
         _, how_large, how_opaque, shown = current()

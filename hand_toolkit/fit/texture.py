@@ -58,7 +58,7 @@ def complete_log_albedo(
     corners: np.ndarray,
     barycentric: np.ndarray,
     faces: np.ndarray,
-    smoothness: float = 1.5,
+    smoothness: float = 4.0,
 ) -> np.ndarray:
     """Log albedo of every splat: the template plus the person's smooth difference from it.
 

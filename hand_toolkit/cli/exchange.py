@@ -1,0 +1,171 @@
+"""``export``, ``formats``, ``import`` and ``view``: scene formats and the viewer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import InputError
+from .common import check_output, progress_option, reporting
+
+_input = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("avatar", type=_input)
+@click.option(
+    "-f", "--format", "format_name", help="See 'hand-toolkit formats'; default by suffix."
+)
+@click.option("-o", "--output", type=_input, required=True, help="The file to write.")
+@click.option("--motion", help="A built-in motion or a motion file; see 'hand-toolkit plugins'.")
+@click.option("--pose", help="A built-in pose (fist, pinch, ...) or the first frame of a file.")
+@click.option(
+    "--what",
+    type=click.Choice(["both", "mesh", "splats"]),
+    default="both",
+    show_default=True,
+    help="What a format cannot hold is left out.",
+)
+@click.option("--lod", type=click.IntRange(0, 4), help="Each level has a quarter of the splats.")
+@click.option(
+    "--side",
+    "sides",
+    type=click.Choice(["right", "left", "both"]),
+    default="both",
+    show_default=True,
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="OPTION=VALUE",
+    help="An option of the format; 'hand-toolkit formats' lists them.",
+)
+@progress_option
+def export(
+    avatar: Path,
+    format_name: str | None,
+    output: Path,
+    motion: str | None,
+    pose: str | None,
+    settings: tuple[str, ...],
+    progress: str,
+    **options: Any,
+) -> None:
+    """Write an avatar in a format that other software opens.
+
+    \b
+    hand-toolkit export me.hand --format glb -o me.glb --motion wave
+    hand-toolkit export me.hand -o me.ply --pose fist
+    hand-toolkit export me.hand -o me.usdz
+    """
+    from ..animate import MOTIONS, POSES, builtin_motion, load_motion
+    from ..avatar import Avatar
+    from ..export import export_avatar
+
+    check_output(output)
+    loaded = Avatar.load(avatar)
+    sequence = None
+    if motion is not None:
+        sequence = builtin_motion(motion) if motion in MOTIONS else load_motion(motion)
+    held: Any = pose
+    if pose is not None and pose not in POSES:
+        held = load_motion(pose).frame(0)[0]
+    with reporting(progress) as tell:
+        paths = export_avatar(
+            loaded,
+            output,
+            format_name,
+            motion=sequence,
+            pose=held,
+            options=_settings(settings),
+            progress=tell,
+            **options,
+        )
+    for path in paths[:10]:
+        click.echo(f"{path}: {path.stat().st_size} bytes")
+    if len(paths) > 10:
+        click.echo(f"... {len(paths)} files")
+
+
+@click.command()
+def formats() -> None:
+    """List the formats of 'export' and their options."""
+    from ..export import formats as installed
+
+    for info in installed():
+        moves = ", motion" if info.animated else ""
+        click.echo(f"{info.name:<8}{', '.join(info.suffixes)}: {info.description}")
+        click.echo(f"{'':<8}holds {', '.join(info.contents)}{moves}")
+        for option in info.options:
+            accepted = f" ({', '.join(option.choices)})" if option.choices else ""
+            click.echo(f"{'':<8}--set {option.name}={option.default}: {option.help}{accepted}")
+
+
+@click.command("import")
+@click.argument("source", type=_input, metavar="FILE.ply|glb")
+@click.option("-o", "--output", type=_input, required=True, help="The avatar, a .hand file.")
+def import_(source: Path, output: Path) -> None:
+    """Make an avatar again from a file that this toolkit exported.
+
+    Files without the binding hold bare splats: they can be drawn, but not posed; give a .ply
+    as output to convert them.
+    """
+    from ..avatar import Avatar
+    from ..export import import_file
+    from ..export.ply import write_ply
+
+    check_output(output, (".hand", ".ply"))
+    found = import_file(source)
+    if isinstance(found, Avatar):
+        check_output(output, (".hand",))
+        found.save(output)
+        click.echo(f"{output}: avatar with {len(found)} splats")
+        return
+    if output.suffix.lower() != ".ply":
+        raise InputError(
+            f"{source.name} holds {len(found)} splats without a hand's binding, so no avatar can "
+            "be made of it; give a .ply as output to convert the splats"
+        )
+    write_ply(output, found)
+    click.echo(f"{output}: {len(found)} splats")
+
+
+@click.command()
+@click.argument("avatar", type=_input)
+@click.option("--port", type=click.IntRange(1, 65535), help="Default: a free one.")
+@click.option("--html", type=_input, help="Write one self-contained page instead of serving.")
+@click.option("--photo", type=_input, help="The photo, to show beside the avatar.")
+@click.option("--no-browser", is_flag=True, help="Do not open a browser window.")
+def view(
+    avatar: Path, port: int | None, html: Path | None, photo: Path | None, no_browser: bool
+) -> None:
+    """Look at an avatar in the browser: orbit, bend fingers, play motions.
+
+    Only this machine can connect. --html OUT.html makes a page to send or to host instead.
+    """
+    from ..avatar import Avatar
+    from ..view import serve_viewer, viewer_html
+
+    loaded = Avatar.load(avatar)
+    if html is not None:
+        check_output(html, (".html",))
+        viewer_html(loaded, html, photo=photo)
+        click.echo(f"{html}: {html.stat().st_size} bytes")
+        return
+    serve_viewer(loaded, port=port, photo=photo, open_browser=not no_browser, announce=click.echo)
+
+
+def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
+    result = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"--set {pair!r} has no value; write --set OPTION=VALUE")
+        result[name.strip().replace("-", "_")] = value
+    return result
+
+
+COMMANDS = (export, formats, import_, view)
