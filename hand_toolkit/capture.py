@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .animate import Motion, save_motion, smooth
 from .conventions import SIDES
 from .errors import InputError, NoHandError
-from .hand_model import load_hand_model
 from .image import load_photo, photo_from_array
 from .pose import estimate_pose, estimate_sequence
 from .types import Photo, PoseEstimate
@@ -21,36 +22,58 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 Progress = Callable[[float, str], None]
 
 
-def capture_motion(
+@dataclass(frozen=True)
+class Capture:
+    """Poses of every frame of a source.
+
+    Attributes:
+        estimates: hands and camera per frame; frames may have no hand.
+        names: of the frames.
+        fps: frames a second.
+        is_video: frames follow each other in time.
+    """
+
+    estimates: list[PoseEstimate]
+    names: list[str]
+    fps: float
+    is_video: bool
+
+    def motion(self, name: str, smoothed: bool = True) -> Motion:
+        """The poses as a motion; those of a video are filtered over time if ``smoothed``."""
+        count = len(self.estimates)
+        theta, where = np.zeros((count, 2, 16, 3)), np.zeros((count, 2, 3))
+        present = np.zeros((count, 2), bool)
+        for t, estimate in enumerate(self.estimates):
+            for hand in estimate.hands:
+                k = SIDES.index(hand.side)
+                theta[t, k], where[t, k], present[t, k] = hand.theta, hand.translation, True
+        motion = Motion(theta, where, present, self.fps, name)
+        return smooth(motion) if smoothed and self.is_video else motion
+
+
+def capture(
     source: Path,
-    output: Path,
     *,
     pose_source: str = "mediapipe",
     hand_model: str = "default",
     hands: str = "auto",
     focal_px: float | None = None,
-    smooth: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
-) -> str:
-    """Estimate poses and write them as ``hand-toolkit pose`` documents.
+) -> Capture:
+    """Estimate the poses in a picture, a video, or a folder of pictures in order of their names.
 
     Args:
-        source: a picture, a video, or a folder of pictures in the order of their names.
-        output: the .npz to write.
+        source: what to read.
         pose_source, hand_model, hands, focal_px, seed: see :func:`hand_toolkit.estimate_pose`.
-        smooth: filter the poses of a video over time.
         progress: told how far it is.
-
-    Returns:
-        One line that says what was found.
 
     Raises:
         InputError: nothing to read.
         NoHandError: no hand in any picture.
     """
     tell = progress or (lambda fraction, message: None)
-    options = {
+    options: dict[str, Any] = {
         "source": pose_source,
         "hand_model": hand_model,
         "hands": hands,
@@ -58,6 +81,7 @@ def capture_motion(
         "seed": seed,
     }
     fps, is_video = 30.0, source.suffix.lower() in VIDEO_SUFFIXES
+    names: list[str]
     if source.is_dir():
         paths = sorted(p for p in source.iterdir() if p.suffix.lower() in PICTURES)
         if not paths:
@@ -69,7 +93,7 @@ def capture_motion(
             same_person=False,
             refine=True,
             progress=lambda done, name: tell(done / len(paths), name),
-            **options,  # type: ignore[arg-type]
+            **options,
         )
     elif is_video:
         fps, frames = read_video(source)
@@ -78,47 +102,49 @@ def capture_motion(
             _numbered(frames, names),
             video=True,
             progress=lambda done, name: tell(1 - 1 / (1 + 0.02 * done), name),
-            **options,  # type: ignore[arg-type]
+            **options,
         )
     else:
         names = [source.name]
-        estimates = [estimate_pose(load_photo(source), progress=tell, **options)]  # type: ignore[arg-type]
+        estimates = [estimate_pose(load_photo(source), progress=tell, **options)]
     if not any(e.hands for e in estimates):
         raise NoHandError(f"no hand was found in {source.name}; use sharp pictures of whole hands")
-    write_poses(output, estimates, names, fps, smoothed=is_video and smooth)
-    found = [sum(e.hand(s) is not None for e in estimates) for s in SIDES]
-    return (
-        f"{len(estimates)} frame{'s' if len(estimates) > 1 else ''}, right hand in {found[0]}, "
-        f"left hand in {found[1]}"
-    )
+    return Capture(estimates, names, fps, is_video)
 
 
-def write_poses(
-    path: Path, estimates: list[PoseEstimate], names: list[str], fps: float, smoothed: bool
-) -> None:
-    """Write estimates with all the keys that ``hand-toolkit pose`` documents."""
-    count = len(estimates)
-    first = next(h for e in estimates for h in e.hands)
-    shape_length = len(load_hand_model(first.hand_model, first.side, 0).shape_names)
-    theta = np.zeros((count, 2, 16, 3))
-    where = np.zeros((count, 2, 3))
-    present = np.zeros((count, 2), bool)
-    keypoints = np.zeros((count, 2, 21, 2))
-    joints = np.zeros((count, 2, 21, 3))
-    confidence = np.zeros((count, 2))
-    shape = np.zeros((count, 2, shape_length))
-    for t, estimate in enumerate(estimates):
+def estimate_motion(source: Path, **options: Any) -> Motion:
+    """:func:`capture` as a motion, smoothed where it is a video."""
+    return capture(source, **options).motion(source.stem)
+
+
+def capture_motion(source: Path, output: Path, *, smooth: bool = True, **options: Any) -> str:
+    """:func:`capture` to an .npz with the keys that ``hand-toolkit pose`` documents.
+
+    Returns:
+        One line that says what was found.
+    """
+    found = capture(source, **options)
+    write_poses(output, found, smooth)
+    count = len(found.estimates)
+    right, left = (sum(e.hand(s) is not None for e in found.estimates) for s in SIDES)
+    frames = f"{count} frame{'s' if count > 1 else ''}"
+    return f"{frames}, right hand in {right}, left hand in {left}"
+
+
+def write_poses(path: Path, found: Capture, smoothed: bool) -> None:
+    """Write a capture with all the keys that ``hand-toolkit pose`` documents."""
+    count = len(found.estimates)
+    first = next(h for e in found.estimates for h in e.hands)
+    keypoints, joints = np.zeros((count, 2, 21, 2)), np.zeros((count, 2, 21, 3))
+    confidence, shape = np.zeros((count, 2)), np.zeros((count, 2, len(first.shape)))
+    for t, estimate in enumerate(found.estimates):
         for hand in estimate.hands:
             k = SIDES.index(hand.side)
-            theta[t, k], where[t, k], present[t, k] = hand.theta, hand.translation, True
             keypoints[t, k], joints[t, k] = hand.keypoints_2d, hand.joints_cam_m
             confidence[t, k], shape[t, k] = hand.confidence, hand.shape
-    motion = Motion(theta, where, present, fps, path.stem)
-    if smoothed:
-        motion = smooth(motion)
-    cameras = [e.camera for e in estimates]
+    cameras = [e.camera for e in found.estimates]
     save_motion(
-        motion,
+        found.motion(path.stem, smoothed),
         path,
         keypoints_2d=keypoints,
         joints_cam_m=joints,
@@ -126,7 +152,7 @@ def write_poses(
         shape=shape,
         camera=np.array([[c.fx, c.fy, c.cx, c.cy] for c in cameras]),
         size=np.array([[c.width, c.height] for c in cameras]),
-        frames=np.array(names),
+        frames=np.array(found.names),
         hand_model=np.array(first.hand_model),
     )
 

@@ -126,7 +126,7 @@ def fit_photo(
     start = time.perf_counter()
     tell(0.4, "finding the hand's outline")
     silhouettes, nearest = hand_silhouettes(hand_meshes(estimate), estimate.camera)
-    found = segment_photo(picture, estimate, silhouettes, segmenter=segmenter, mask=mask)
+    found = segment_photo(picture, estimate, list(silhouettes), segmenter=segmenter, mask=mask)
     labels = label_hands(found, nearest)
     seconds["mask"] = time.perf_counter() - start
 

@@ -115,7 +115,8 @@ def import_(source: Path, output: Path) -> None:
     """
     from ..avatar import Avatar
     from ..export import import_file
-    from ..export.ply import write_ply
+    from ..export.ply import ply_bytes
+    from ..files import atomic_write
 
     check_output(output, (".hand", ".ply"))
     found = import_file(source)
@@ -129,7 +130,7 @@ def import_(source: Path, output: Path) -> None:
             f"{source.name} holds {len(found)} splats without a hand's binding, so no avatar can "
             "be made of it; give a .ply as output to convert the splats"
         )
-    write_ply(output, found)
+    atomic_write(output, ply_bytes(found))
     click.echo(f"{output}: {len(found)} splats")
 
 

@@ -267,7 +267,7 @@ def fit(job: Job) -> Answer:
 
 def pose(job: Job) -> Answer:
     """θ of every frame of the picture, video or folder ``path``."""
-    from ..pipeline import estimate_motion
+    from ..capture import estimate_motion
 
     options = {
         name: job.params[name]
