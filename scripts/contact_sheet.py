@@ -1,0 +1,104 @@
+"""Fit every photo of a folder and show: photo | overlay | avatar | turned 60 degrees | fist.
+
+    python scripts/contact_sheet.py PHOTO_FOLDER -o sheet.png [--method texture] [--json FILE]
+
+Photos that cannot be fitted show the toolkit's message instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from hand_toolkit.errors import HandToolkitError
+from hand_toolkit.pipeline import METHODS, FitResult, fit_photo, picture_of, source_view
+from hand_toolkit.report import GREY, avatar_view, fit_metrics, overlay
+from hand_toolkit.views import look_at
+
+SIDE = 256
+COLUMNS = ("photo", "overlay", "same view", "turned 60 degrees", "fist")
+
+
+def row(result: FitResult) -> list[np.ndarray]:
+    """The five pictures of one fit."""
+    avatar = result.avatar
+    theta, where, camera = source_view(avatar)
+    same = picture_of(avatar, theta, where, camera, GREY)
+    points = np.concatenate([avatar.mesh(s, theta[s], where[s]) for s in theta])
+    centre = 0.5 * (points.min(axis=0) + points.max(axis=0))
+    turn = np.radians(60)
+    distance = 6.2 * np.linalg.norm(points - centre, axis=1).max() / 2
+    eye = centre + distance * np.array([np.sin(turn), 0, -np.cos(turn)])
+    turned = picture_of(avatar, theta, where, look_at(eye, centre, SIDE, SIDE, 0.7), GREY)
+    back = any(np.mean(h.evidence) > 0.05 and _shows_back(h.source_theta) for h in avatar.hands)
+    fist = avatar_view(avatar, np.pi if back else 0.0, SIDE, "fist")
+    return [result.photo.pixels, overlay(result), same, turned, fist]
+
+
+def _shows_back(theta: np.ndarray) -> bool:
+    from scipy.spatial.transform import Rotation
+
+    return bool(Rotation.from_rotvec(theta[0]).apply([0, -1, 0])[2] > 0)
+
+
+def cell(picture: np.ndarray) -> Image.Image:
+    """The picture scaled into a square."""
+    image = Image.fromarray(picture)
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    square = Image.new("RGB", (SIDE, SIDE), (41, 41, 43))
+    square.paste(image, ((SIDE - image.width) // 2, (SIDE - image.height) // 2))
+    return square
+
+
+def message_cell(text: str) -> Image.Image:
+    """A square with the words of an error."""
+    square = Image.new("RGB", (SIDE, SIDE), (60, 30, 30))
+    ImageDraw.Draw(square).text((8, 8), textwrap.fill(text, 38), fill=(250, 230, 230))
+    return square
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--method", default=METHODS[0], choices=METHODS)
+    parser.add_argument("--quality", default="standard")
+    parser.add_argument("--across", type=int, default=2, help="photos side by side")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    paths = sorted(p for p in options.folder.rglob("*.jpg"))
+    rows, figures = [], {}
+    for path in paths:
+        name = str(path.relative_to(options.folder))
+        try:
+            result = fit_photo(path, method=options.method, quality=options.quality)
+            cells = [cell(p) for p in row(result)]
+            figures[name] = fit_metrics(result)
+            print(f"{name}: fitted, psnr_mask {figures[name]['psnr_mask']:.1f}", flush=True)
+        except HandToolkitError as error:
+            photo = Image.open(path).convert("RGB")
+            cells = [cell(np.asarray(photo)), message_cell(str(error))]
+            figures[name] = {"error": str(error)}
+            print(f"{name}: {error}", flush=True)
+        line = Image.new("RGB", (SIDE * len(COLUMNS), SIDE), (41, 41, 43))
+        for k, image in enumerate(cells):
+            line.paste(image, (k * SIDE, 0))
+        ImageDraw.Draw(line).text((6, 4), name, fill=(255, 255, 0))
+        rows.append(line)
+    across = options.across
+    height = -(-len(rows) // across)
+    sheet = Image.new("RGB", (SIDE * len(COLUMNS) * across, SIDE * height), (20, 20, 20))
+    for k, line in enumerate(rows):
+        sheet.paste(line, ((k // height) * line.width, (k % height) * SIDE))
+    sheet.save(options.output)
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
