@@ -26,15 +26,21 @@ from .mediapipe_views import (
 )
 
 MAX_PROPOSALS = 8
-MIN_AGREEMENT = 0.5
-"""A hand must be seen again in this part of the views that are cut around it."""
+MIN_SEEN_AGAIN = 3
+"""A hand must be seen again in so many of the six views that are cut around it,"""
+
+MIN_VOTES = 3
+"""or so often in these and the views that it was first seen in, if its side is sure."""
+
+SAME_HAND = 0.25
+"""Detections nearer than this, in units of the hand's size, show one hand."""
 
 
 class MediapipeSource:
     """MediaPipe hands (Zhang et al. 2020) on a few crops of each hand.
 
     The whole picture is searched first, then tiles of it, then turned views, until there
-    are hands. Around each one four views are cut (plain, mirrored, turned by 15 degrees);
+    are hands. Around each one six views are cut (plain, mirrored, turned by 15 degrees, farther);
     those that agree on the side are averaged.
 
     Attributes:
@@ -128,13 +134,16 @@ class _Search:
             hand = consensus(group)
             if any(distance(hand, other) < 0.2 for other in hands):
                 continue
-            views = hand_views(hand)
-            groups = cluster(self.look(views))
-            for seen in groups:
+            for seen in cluster(self.look(hand_views(hand))):
                 again = consensus(seen)
-                fresh = all(distance(again, other) > 0.25 for other in hands)
-                if fresh and len(seen) >= MIN_AGREEMENT * len(views):
-                    hands.append(again)
+                same = distance(again, hand) < SAME_HAND
+                votes = len(seen) + (len(group) if same else 0)
+                sure = len(seen) >= MIN_SEEN_AGAIN or (votes >= MIN_VOTES and again.score > 0.8)
+                if sure and all(distance(again, other) > SAME_HAND for other in hands):
+                    hands.append(again if len(seen) >= MIN_SEEN_AGAIN else consensus(group + seen))
+            doubtful = len(group) >= MIN_VOTES and hand.score > 0.9
+            if doubtful and all(distance(hand, other) > 0.4 for other in hands):
+                hands.append(hand)
         return self.merge(hands)
 
     @staticmethod
@@ -142,7 +151,7 @@ class _Search:
         """One detection per hand, the best view of each."""
         kept: list[Detection] = []
         for hand in sorted(hands, key=lambda d: -d.score):
-            if all(distance(hand, other) > 0.25 for other in kept):
+            if all(distance(hand, other) > SAME_HAND for other in kept):
                 kept.append(hand)
         return kept
 

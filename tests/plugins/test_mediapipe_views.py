@@ -110,4 +110,4 @@ def test_views_cover_the_picture() -> None:
         assert covered.all()
         assert len(tile_views(size, 3)) <= 9
     assert len(whole_views((640, 480))) == 3
-    assert len(hand_views(detection())) == 4
+    assert len(hand_views(detection())) == 6
