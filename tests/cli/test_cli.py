@@ -1,0 +1,196 @@
+"""The command line from outside: exit codes, one-line errors, files left behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hand_toolkit.cli import cli, run
+from hand_toolkit.testing.avatars import procedural_avatar
+
+
+@pytest.fixture(scope="module")
+def avatar_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("avatar") / "a.hand"
+    return procedural_avatar(seed=0).save(path)
+
+
+def refused(capsys: pytest.CaptureFixture[str], args: list[str], code: int, words: str) -> None:
+    assert run(args) == code
+    error = capsys.readouterr().err
+    assert error.startswith(("Error: ", "Usage: "))
+    assert words in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("name", ["", *cli.commands])
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*name.split(), "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Usage:" in text
+    assert len(text.splitlines()) > 5
+
+
+def test_info_says_what_is_in_an_avatar(
+    avatar_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["info", str(avatar_file)]) == 0
+    text = capsys.readouterr().out
+    assert "right hand:" in text
+    assert "splats" in text
+    assert run(["info", str(avatar_file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hand_model"] == "default"
+
+
+def test_render_writes_a_picture_of_a_hand(avatar_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.png"
+    assert run(["render", str(avatar_file), "-o", str(out), "--size", "96x64"]) == 0
+    picture = np.asarray(Image.open(out).convert("RGB")).astype(int)
+    assert picture.shape == (64, 96, 3)
+    background = np.array([0x29, 0x2A, 0x2C])
+    covered = (np.abs(picture - background).max(axis=2) > 12).mean()
+    assert 0.03 < covered < 0.8
+
+
+def test_transparent_frames_in_a_folder(avatar_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "frames"
+    args = ["render", str(avatar_file), "-o", str(out), "--motion", "pinch", "--fps", "3"]
+    assert run([*args, "--size", "48x48", "--background", "transparent"]) == 0
+    files = sorted(out.iterdir())
+    assert len(files) > 3
+    alpha = np.asarray(Image.open(files[0]))[..., 3]
+    assert alpha.min() == 0
+    assert alpha.max() > 240
+
+
+def test_video_has_the_motion_s_frames(avatar_file: Path, tmp_path: Path) -> None:
+    from hand_toolkit.animate import builtin_motion, resample
+    from hand_toolkit.video import read_video
+
+    out = tmp_path / "a.mp4"
+    args = ["render", str(avatar_file), "-o", str(out), "--motion", "pinch", "--fps", "10"]
+    assert run([*args, "--size", "64x64"]) == 0
+    fps, frames = read_video(out)
+    assert fps == 10
+    assert len(list(frames)) == len(resample(builtin_motion("pinch"), 10))
+
+
+def test_studio_light_changes_the_picture(avatar_file: Path, tmp_path: Path) -> None:
+    pictures = []
+    for light in ("baked", "photo", "studio"):
+        out = tmp_path / f"{light}.png"
+        args = ["render", str(avatar_file), "-o", str(out), "--size", "64x64", "--light", light]
+        assert run(args) == 0
+        pictures.append(np.asarray(Image.open(out)).astype(int))
+    assert np.abs(pictures[0] - pictures[2]).max() > 10
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["render", "AVATAR", "-o", "OUT/x.png", "--size", "big"], 2, "WxH"),
+        (["render", "AVATAR", "-o", "OUT/x.gif"], 2, "accepted are .png"),
+        (["render", "AVATAR", "-o", "OUT/x.png", "--background", "rainbow"], 2, "colour"),
+        (["render", "AVATAR", "-o", "OUT/x.mp4", "--background", "transparent"], 2, ".png"),
+        (["render", "AVATAR", "-o", "OUT/x.png", "--light", "moon"], 2, "unknown light"),
+        (["render", "AVATAR", "-o", "OUT/x.png", "--motion", "jump"], 2, "does not exist"),
+        (["render", "AVATAR", "-o", "OUT/x.png", "--camera", "from-pose"], 2, "--pose"),
+        (["render", "AVATAR", "-o", "OUT/x.png", "--camera", "c.json"], 2, "unknown camera"),
+        (["render", "AVATAR", "-o", "none/x.png"], 2, "folder"),
+        (["render", "OUT/none.hand", "-o", "OUT/x.png"], 2, "does not exist"),
+        (["info", "OUT/noise.hand"], 3, "not a .hand file"),
+        (["fit", "OUT/none.jpg", "-o", "OUT/x.hand"], 2, "none.jpg"),
+        (["fit", "OUT/noise.jpg", "-o", "OUT/x.hand"], 3, "noise.jpg"),
+        (["fit", "OUT/grey.png", "-o", "OUT/x.obj"], 2, "must end in .hand"),
+        (["fit", "OUT/grey.png", "-o", "OUT/x.hand"], 4, "no hand was found"),
+        (["fit", "OUT/grey.png", "-o", "OUT/x.hand", "--method", "x"], 2, "unknown method"),
+        (["fit", "OUT/grey.png", "-o", "OUT/x.hand", "--device", "cuda"], 2, "CUDA"),
+        (["fit", "OUT/grey.png", "-o", "OUT/x.hand", "--pose-source", "x"], 2, "installed"),
+        (["pose", "OUT/grey.png", "-o", "OUT/x.npz"], 4, "no hand was found"),
+        (["pose", "OUT/empty", "-o", "OUT/x.npz"], 2, "has no pictures"),
+        (["export", "AVATAR", "-o", "OUT/x.xyz"], 2, "no format writes"),
+        (["export", "AVATAR", "-o", "OUT/x.glb", "--set", "nonsense"], 2, "no value"),
+        (["import-mano", "OUT/noise.jpg"], 3, "noise.jpg"),
+        (["nonsense"], 2, "nonsense"),
+    ],
+)
+def test_bad_arguments(
+    args: list[str],
+    code: int,
+    words: str,
+    avatar_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if "cuda" in args:
+        import torch
+
+        if torch.cuda.is_available():
+            code = 4
+            words = "no hand"
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "noise.hand").write_bytes(bytes(range(256)) * 4)
+    (tmp_path / "noise.jpg").write_bytes(bytes(range(256)) * 4)
+    Image.new("RGB", (160, 120), (120, 130, 125)).save(tmp_path / "grey.png")
+    before = sorted(p.name for p in tmp_path.rglob("*"))
+    filled = [a.replace("AVATAR", str(avatar_file)).replace("OUT", str(tmp_path)) for a in args]
+    refused(capsys, filled, code, words)
+    assert sorted(p.name for p in tmp_path.rglob("*")) == before
+
+
+def test_an_existing_output_survives_a_failure(
+    avatar_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "x.hand"
+    target.write_bytes(b"precious")
+    Image.new("RGB", (160, 120), (120, 130, 125)).save(tmp_path / "grey.png")
+    refused(capsys, ["fit", str(tmp_path / "grey.png"), "-o", str(target)], 4, "no hand")
+    assert target.read_bytes() == b"precious"
+
+
+def test_interrupting_leaves_nothing_half_written(
+    avatar_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import hand_toolkit.show as show
+
+    calls = []
+
+    def stop(*args: object, **options: object) -> np.ndarray:
+        calls.append(1)
+        if len(calls) > 3:
+            raise KeyboardInterrupt
+        return np.zeros((64, 64, 3), np.uint8)
+
+    monkeypatch.setattr(show, "picture_of", stop)
+    out = tmp_path / "a.mp4"
+    args = ["render", str(avatar_file), "-o", str(out), "--motion", "pinch", "--size", "64x64"]
+    assert run(args) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_is_one_line(
+    avatar_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hand_toolkit.avatar import Avatar
+
+    def broken(path: object) -> None:
+        raise RuntimeError("first\nsecond")
+
+    monkeypatch.setattr(Avatar, "load", broken)
+    assert run(["info", str(avatar_file)]) == 70
+    error = capsys.readouterr().err
+    assert "a fault of the toolkit (RuntimeError: first)" in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_plugins_and_doctor(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plugins"]) == 0
+    text = capsys.readouterr().out
+    for word in ("mediapipe", "grabcut", "default", "glb", "open-close", "fist"):
+        assert word in text
+    assert run(["doctor"]) == 0
+    assert "device" in capsys.readouterr().out
