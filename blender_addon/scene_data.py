@@ -53,6 +53,11 @@ class HandToolkitObject(bpy.types.PropertyGroup):
         subtype="FILE_PATH",
         options=RELATIVE,
     )
+    full_path: bpy.props.StringProperty(
+        name="Full path",
+        description="Where the file was when the .blend was saved: an appended avatar has no other "
+        "clue",
+    )
     info: bpy.props.StringProperty(name="About", description="Where the avatar comes from")
 
 
@@ -111,18 +116,31 @@ def avatar_bytes(root):
 
 
 def avatar_path(root):
-    """Absolute path of the avatar's file."""
-    return os.path.normpath(bpy.path.abspath(root.hand_toolkit.path, library=root.library))
+    """Absolute path of the avatar's file: beside the .blend, else where it was when saved."""
+    data = root.hand_toolkit
+    path = os.path.normpath(bpy.path.abspath(data.path, library=root.library))
+    if not os.path.isfile(path) and os.path.isfile(data.full_path):
+        return data.full_path
+    return path
 
 
 def store_path(root, path):
     """Remember the avatar's file, relative to the .blend where that is saved."""
+    root.hand_toolkit.full_path = path
     root.hand_toolkit.path = bpy.path.relpath(path) if bpy.data.filepath else path
+
+
+_full_paths = {}
+"""Absolute paths during a save, by name of the root."""
 
 
 @bpy.app.handlers.persistent
 def before_save(target="", *_args):
     """Make avatar paths relative to the file that is about to be written."""
+    _full_paths.clear()
+    for ob in bpy.data.objects:
+        if ob.hand_toolkit.kind == "ROOT" and ob.hand_toolkit.path and ob.library is None:
+            _full_paths[ob.name] = ob.hand_toolkit.full_path = avatar_path(ob)
     if isinstance(target, str) and target:
         _relate(os.path.dirname(os.path.abspath(target)))
 
@@ -132,23 +150,15 @@ def after_save(*_args):
     """A saved copy may lie elsewhere than the file that stays open."""
     if bpy.data.filepath:
         _relate(os.path.dirname(bpy.data.filepath))
-
-
-_absolute = {}
+    _full_paths.clear()
 
 
 def _relate(folder):
     if not bpy.context.preferences.filepaths.use_relative_paths:
         return
-    for ob in bpy.data.objects:
-        data = ob.hand_toolkit
-        if data.kind != "ROOT" or not data.path or ob.library is not None:
-            continue
-        path = data.path
-        full = _absolute.get(path) if path.startswith("//") else path
-        full = full or avatar_path(ob)
+    for name, full in _full_paths.items():
+        data = bpy.data.objects[name].hand_toolkit
         try:
             data.path = bpy.path.relpath(full, start=folder)
         except ValueError:  # another drive on Windows has no relative path
             data.path = full
-        _absolute[data.path] = full

@@ -96,3 +96,13 @@ def hand_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("avatar") / "pair.hand"
     procedural_avatar(3, splats_per_face=2).save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The picture that ships with the toolkit, in a folder of its own."""
+    from hand_toolkit.demo import PICTURE
+
+    path = tmp_path_factory.mktemp("picture") / Path(PICTURE).name
+    path.write_bytes(Path(PICTURE).read_bytes())
+    return path
