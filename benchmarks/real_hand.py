@@ -150,7 +150,7 @@ def _pose_row(frame: Frame, options: dict[str, Any]) -> dict[str, Any]:
         "seconds": time.perf_counter() - start,
     }
     if frame.mask is not None:
-        above = wrist_half_plane(frame.keypoints_2d, frame.photo.size)
+        above = wrist_half_plane(frame.keypoints_2d, frame.photo.size, margin=0.0)
         row["silhouette_iou"] = silhouette_iou(silhouette_of(estimate), frame.mask, above)
     return row
 
