@@ -12,6 +12,7 @@ import torch
 from ..avatar import Avatar, AvatarHand
 from ..types import Camera
 from .gaussians import Geometry, bind, place, refine
+from .layers import scatter_mean
 from .network import PriorNetwork
 from .points import PosedPoints, pose_points
 from .rendering import render_view
@@ -19,6 +20,10 @@ from .shading import linear_to_srgb, shade, srgb_to_linear
 
 BESIDE_M = 0.22
 """How far beside the photographed hand its mirror image is put."""
+
+
+FRONTAL = 1.4
+"""Evidence per visible share: skin turned up to 45 degrees away counts as fully seen."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +70,18 @@ def bake_avatar(
     config = network.config
     flat = torch.zeros_like(source.theta)
     flat_points = pose_points(
-        config, source.sides, flat, source.shape, torch.zeros_like(source.translation),
+        config,
+        source.sides,
+        flat,
+        source.shape,
+        torch.zeros_like(source.translation),
         scene=range(len(source.sides)),
     )
     canonical = network(flat_points, identity, bias)
     posed = network(source.points, identity, bias)
     shadow = network.shadow(source.points, posed, light)
     hands = []
-    weight = visible_weight(config, network, source, identity, bias)
+    weight = visible_weight(network, source, identity, bias)
     for k, side in enumerate(source.sides):
         bound = refine(config, canonical, flat_points, k)
         p = bound.parent
@@ -112,18 +121,19 @@ def _beside(original: AvatarHand) -> AvatarHand:
 
 
 def visible_weight(
-    config: object,
     network: PriorNetwork,
     source: SourceView,
     identity: torch.Tensor,
     bias: torch.Tensor | None,
 ) -> torch.Tensor:
-    """(H, N) how well the photo shows each point: 0 not at all ... 1 as well as it can.
+    """(H, N) how well the photo shows each point: 0 not at all ... 1 straight from the front.
 
     The gradient of the picture's summed colour with respect to a splat's colour is the sum of
-    the splat's blending weights; set against the area of its footprint, it is the visible share.
+    its blending weights, in pixels. Set against the pixels that its triangle would cover from
+    the front, that is the visible share times the cosine of the viewing angle. Both are summed
+    per texel first, as neighbouring splats smaller than a pixel hide one another by chance.
     """
-    points = source.points
+    points, size = source.points, network.config.texture_size
     with torch.no_grad():
         attributes = network(points, identity, bias)
         geometry: Geometry = place(network.config, attributes, points)
@@ -131,12 +141,15 @@ def visible_weight(
         white = torch.ones_like(geometry.albedo, requires_grad=True)
         picture = render_view(geometry.splats(white), source.camera)
         (picture.color[..., 0] * source.mask).sum().backward()
-    seen = white.grad[:, 0] if white.grad is not None else torch.zeros_like(white[:, 0])
-    extrinsic = geometry.means.new_tensor(source.camera.world_to_camera)
-    depth = (geometry.means @ extrinsic[:3, :3].T + extrinsic[:3, 3])[:, 2].clamp_min(1e-3)
-    radius = geometry.scales[:, :2].prod(1).sqrt() * source.camera.fx / depth
-    # a front-facing splat among its neighbours keeps about one triangle's area of the picture
-    share = (seen / (2.6 * radius.square()).clamp_min(0.05)).clamp(0, 1)
-    total = torch.zeros(len(points.sides), len(points.topology), device=share.device)
-    best = total.index_put((geometry.hand, geometry.parent), share)
-    return torch.maximum(total, best)
+    gradient = white.grad[:, 0] if white.grad is not None else torch.zeros_like(white[:, 0])
+    hands, count = len(points.sides), len(points.topology)
+    seen = gradient.new_zeros(hands * count)
+    seen = seen.index_add(0, geometry.hand * count + geometry.parent, gradient)
+    extrinsic = points.world.new_tensor(source.camera.world_to_camera)
+    depth = points.world @ extrinsic[2, :3] + extrinsic[2, 3]
+    side = points.rest_size * points.growth * source.camera.fx / depth.clamp_min(1e-3)
+    cells = torch.from_numpy(points.topology.cells(size)).to(seen.device)
+    both = torch.stack([seen.view(hands, count), side.detach().square()], -1)
+    pooled = scatter_mean(both, cells, size * size)[:, cells]
+    share = pooled[..., 0] / pooled[..., 1].clamp_min(1e-6)
+    return (FRONTAL * share).clamp(0, 1)

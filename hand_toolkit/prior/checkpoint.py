@@ -63,9 +63,7 @@ def load_checkpoint(
     try:
         missing, unexpected = model.load_state_dict(weights, strict=False)
     except RuntimeError as error:
-        raise FileFormatError(
-            f"{path.name} is of a network of other sizes: {error}"
-        ) from error
+        raise FileFormatError(f"{path.name} is of a network of other sizes: {error}") from error
     missing = [n for n in missing if not n.startswith("identities.")]
     if missing or unexpected:
         raise FileFormatError(
@@ -91,7 +89,8 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safe_open(str(path), framework="pt", device="cpu") as file:
             header = json.loads((file.metadata() or {})[HEADER])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            names = list(file.keys())
+            tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise FileFormatError(
             f"{path.name} is no file of the prior ({error}); give one that 'hand-toolkit train' "

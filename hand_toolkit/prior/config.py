@@ -238,7 +238,9 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         if self.mode not in FIT_MODES:
-            raise InputError(f"unknown fit mode {self.mode!r}; accepted are: {', '.join(FIT_MODES)}")
+            raise InputError(
+                f"unknown fit mode {self.mode!r}; accepted are: {', '.join(FIT_MODES)}"
+            )
 
 
 FIT_MODES = ("full", "code", "no-bias", "no-calibration", "no-inversion", "ohta")

@@ -177,7 +177,7 @@ class RenderedSet:
 
 
 def split_of(scene: Scene) -> str:
-    """"train", "held-out" or the scene's own split; by the key, so that it never changes."""
+    """ "train", "held-out" or the scene's own split; by the key, so that it never changes."""
     if scene.split == "train" and zlib.crc32(scene.key.encode()) % HOLD_OUT == 0:
         return "held-out"
     return scene.split

@@ -116,8 +116,11 @@ def score(data: RenderedSet, draw: Draw, targets: Sequence[tuple[Scene, int]]) -
         image = np.clip(draw(scene, scene.views[view].camera), 0, 1)
         box = (mask > 0.5)[..., None]
         rows.append(
-            (psnr_box(image, target, mask), ssim_box(image, target, mask),
-             flip(image * box, target * box, box[..., 0]))
+            (
+                psnr_box(image, target, mask),
+                ssim_box(image, target, mask),
+                flip(image * box, target * box, box[..., 0]),
+            )
         )
     if not rows:
         return {}
@@ -133,9 +136,7 @@ def fit_reference(
     camera = scene.views[view].camera
     picture = data.picture(scene.views[view])
     estimate = estimate_of(scene, camera, prior.config.hand_model)
-    fitting = Fitting(
-        prior, estimate, picture.image / 255.0, picture.mask / 255.0, camera, config
-    )
+    fitting = Fitting(prior, estimate, picture.image / 255.0, picture.mask / 255.0, camera, config)
     fitting.run()
     avatar = fitting.avatar(scene.views[view].sample.path.stem, camera)
     return avatar, NeuralAvatar(avatar, prior) if "prior.identity" in avatar.extras else None
@@ -256,9 +257,7 @@ def training_pictures(
             )
             attributes = model.network(points, model.identity(batch.slot, batch.sides))
             geometry = place(model.config, attributes, points)
-            color = scene_colors(
-                model.network, points, attributes, geometry, batch.lights[0]
-            )
+            color = scene_colors(model.network, points, attributes, geometry, batch.lights[0])
             shadow = model.network.shadow(points, attributes, batch.lights[0])
             at = shadow[geometry.hand, geometry.parent][:, None].expand(-1, 3) / 1.25
             albedo = linear_to_srgb(geometry.albedo)
@@ -271,8 +270,11 @@ def training_pictures(
         target = batch.images[0].numpy()
         if box.any():
             scores.append(
-                (psnr_box(pictures[0], target, mask), ssim_box(pictures[0], target, mask),
-                 flip(pictures[0] * box, target * box, box[..., 0]))
+                (
+                    psnr_box(pictures[0], target, mask),
+                    ssim_box(pictures[0], target, mask),
+                    flip(pictures[0] * box, target * box, box[..., 0]),
+                )
             )
         known = batch.albedo[0].numpy() if batch.albedo is not None else np.zeros_like(target)
         rows.append([target, pictures[0], known, pictures[1], pictures[2]])

@@ -38,9 +38,7 @@ def _from_opponent(ycc: np.ndarray) -> np.ndarray:
 def _lab(xyz: np.ndarray) -> np.ndarray:
     ratio = xyz / _WHITE
     delta = 6 / 29
-    f = np.where(
-        ratio > delta**3, np.cbrt(np.maximum(ratio, 0)), ratio / (3 * delta**2) + 4 / 29
-    )
+    f = np.where(ratio > delta**3, np.cbrt(np.maximum(ratio, 0)), ratio / (3 * delta**2) + 4 / 29)
     x, y, z = np.moveaxis(f, -1, 0)
     light = 116 * y - 16
     # Hunt effect (eq. 5): chroma counts less in the dark

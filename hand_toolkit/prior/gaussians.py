@@ -10,6 +10,7 @@ import torch
 from ..avatar import SurfaceBinding
 from ..types import Splats
 from .config import PriorConfig
+from .layers import unit
 from .network import Attributes, PriorNetwork
 from .points import PosedPoints
 from .shading import linear_to_srgb, shade, srgb_to_linear
@@ -140,7 +141,7 @@ def quat_from_frames(frames: torch.Tensor) -> torch.Tensor:
     pivots = torch.stack([xx + yy + zz, xx - yy - zz, -xx + yy - zz, -xx - yy + zz], 1)
     best = pivots.argmax(1)
     quat = candidates[torch.arange(len(m), device=m.device), best]
-    return quat / quat.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    return unit(quat)
 
 
 def quat_multiply(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

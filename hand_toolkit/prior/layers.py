@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -14,6 +15,11 @@ def positional_encoding(x: torch.Tensor, frequencies: int) -> torch.Tensor:
     scale = math.pi * 2.0 ** torch.arange(frequencies, dtype=x.dtype, device=x.device)
     angle = (x[..., None] * scale).flatten(-2)
     return torch.cat([x, angle.sin(), angle.cos()], -1)
+
+
+def unit(x: torch.Tensor) -> torch.Tensor:
+    """``x`` (..., C) divided by its length; several times as fast as torch's norm for C = 3."""
+    return x * (x * x).sum(-1, keepdim=True).clamp_min(1e-18).rsqrt()
 
 
 def sample_map(maps: torch.Tensor, uv: torch.Tensor) -> torch.Tensor:
@@ -108,6 +114,6 @@ class TokenGrid(nn.Module):
 def mlp(*widths: int) -> nn.Sequential:
     """Linear layers of those widths with GELU between them."""
     parts: list[nn.Module] = []
-    for first, second in zip(widths, widths[1:]):
+    for first, second in itertools.pairwise(widths):
         parts += [nn.Linear(first, second), nn.GELU()]
     return nn.Sequential(*parts[:-1])

@@ -59,9 +59,7 @@ class PriorModel(nn.Module):
         self.network = PriorNetwork(config)
         size = config.identity_size if config.use_identity_map else 1
         self.identities = nn.ParameterList(
-            nn.Parameter(
-                torch.randn(2, config.identity_channels, size, size) * IDENTITY_DEVIATION
-            )
+            nn.Parameter(torch.randn(2, config.identity_channels, size, size) * IDENTITY_DEVIATION)
             for _ in range(train.subject_slots)
         )
         self._perceptual = perceptual

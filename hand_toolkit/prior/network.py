@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from .config import PriorConfig
-from .layers import Block, TokenGrid, mlp, positional_encoding, sample_map, scatter_mean
+from .layers import Block, TokenGrid, mlp, positional_encoding, sample_map, scatter_mean, unit
 from .points import PosedPoints
 from .shading import LIGHT_TERMS, sh_basis
 from .topology import Topology
@@ -266,7 +266,7 @@ class PriorNetwork(nn.Module):
         return Attributes(
             offset=offset,
             log_scale=log_scale,
-            quat=quat / quat.norm(dim=-1, keepdim=True),
+            quat=unit(quat),
             opacity=torch.sigmoid(raw[..., 10]),
             albedo=torch.sigmoid(albedo),
             validity=validity,

@@ -13,6 +13,7 @@ from ..hand_model import pose_hand, vertex_normals
 from ..hand_model.posing import model_tensors, rotation_matrices
 from .config import PriorConfig
 from .interaction import detect_interaction
+from .layers import unit
 from .topology import Topology, topology
 
 LOCAL_UNIT_M = 0.1
@@ -113,8 +114,7 @@ def pose_points(
         rest = data["template"] + (shape[hand] @ data["shape_dirs"]).reshape(-1, 3)
         frames, size = _frames(vertices, faces)
         _, rest_size = _frames(rest, faces)
-        smooth = vertex_normals(vertices, model.faces)[faces].sum(1)
-        smooth = smooth / smooth.norm(dim=-1, keepdim=True).clamp_min(1e-9)
+        smooth = unit(vertex_normals(vertices, model.faces)[faces].sum(1))
         world = vertices[faces].mean(1)
         local = (world - translation[hand]) @ wrist[hand] / LOCAL_UNIT_M
         turned = smooth @ wrist[hand]

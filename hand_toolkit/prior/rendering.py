@@ -9,6 +9,7 @@ import torch
 from ..render import render
 from ..types import Camera, Rendering, Splats
 from .gaussians import NORMAL_SIGMA, PLANE_SIGMA, quat_from_frames
+from .layers import unit
 from .points import PosedPoints
 
 SURFACE_OPACITY = 0.95
@@ -50,7 +51,7 @@ def normal_picture(points: PosedPoints, camera: Camera) -> tuple[torch.Tensor, t
         picture = render_view(surface_splats(points, points.normals * 0.5 + 0.5), camera)
         alpha = picture.alpha[..., None].clamp_min(1e-4)
         normals = picture.color / alpha * 2 - 1
-        return normals / normals.norm(dim=-1, keepdim=True).clamp_min(1e-6), picture.alpha
+        return unit(normals), picture.alpha
 
 
 def stack_views(pictures: Sequence[Rendering]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -339,7 +339,9 @@ def settings_from(
         try:
             value = json.loads(text)
         except ValueError as error:
-            raise InputError(f"{change!r} has no JSON value after '='; give e.g. steps=500") from error
+            raise InputError(
+                f"{change!r} has no JSON value after '='; give e.g. steps=500"
+            ) from error
         if name in {f.name for f in dataclasses.fields(settings)}:
             settings = dataclasses.replace(settings, **{name: value})
         elif name in {f.name for f in dataclasses.fields(config)}:
