@@ -283,8 +283,8 @@ def preview_png(avatar: Avatar, size: int = 256) -> bytes:
 def placed_like(avatar: Avatar, hand: HandPose, camera: Camera) -> np.ndarray:
     """Wrist translation (3,) that puts the avatar's hand where another photo shows one.
 
-    The avatar keeps its own shape; its keypoints under the photo's θ are moved (not turned) so
-    that their projections agree best with the photo's fitted keypoints.
+    The avatar keeps its own shape; under the photo's θ it is moved (not turned) so that its
+    projected surface agrees best with that of the hand as fitted to the photo.
 
     Args:
         avatar: the avatar.
@@ -295,11 +295,18 @@ def placed_like(avatar: Avatar, hand: HandPose, camera: Camera) -> np.ndarray:
 
     model = load_hand_model(avatar.hand_model, hand.side, 0)
     shape = avatar.hand(hand.side).shape
-    points = pose_hand_numpy(model, hand.theta, shape, np.zeros(3))[2]
-    target = (hand.keypoints_2d - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
+    own = pose_hand_numpy(model, hand.theta, shape, np.zeros(3))
+    if hand.hand_model == avatar.hand_model and len(hand.shape) == len(shape):
+        points = own[0]
+        shown = pose_hand_numpy(model, hand.theta, hand.shape, hand.translation)[0]
+        target = shown[:, :2] / shown[:, 2:]
+    else:
+        points = own[2]
+        target = (hand.keypoints_2d - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
     # the projection (p + t).xy / (p + t).z = target is linear in t
-    matrix = np.zeros((42, 3))
-    matrix[:21, 0] = matrix[21:, 1] = 1
-    matrix[:21, 2], matrix[21:, 2] = -target[:, 0], -target[:, 1]
+    count = len(points)
+    matrix = np.zeros((2 * count, 3))
+    matrix[:count, 0] = matrix[count:, 1] = 1
+    matrix[:count, 2], matrix[count:, 2] = -target[:, 0], -target[:, 1]
     right = np.concatenate([target[:, k] * points[:, 2] - points[:, k] for k in (0, 1)])
     return np.linalg.lstsq(matrix, right, rcond=None)[0]

@@ -189,10 +189,7 @@ def _posed_shot(
             theta, _ = sequence.frame(k)
             view = _pose_camera(arrays, k)
             theta = {s: t for s, t in theta.items() if s in avatar.sides}
-            where = {
-                s: placed_like(avatar, _hand_of(arrays, sequence, avatar, s, k), view)
-                for s in theta
-            }
+            where = {s: placed_like(avatar, _hand_of(arrays, sequence, s, k), view) for s in theta}
             if theta:
                 poses.append((theta, where))
                 cameras.append(view.resized(*size) if size else view)
@@ -209,16 +206,15 @@ def _pose_camera(arrays: dict[str, np.ndarray], frame: int) -> Camera:
     return Camera(fx, fy, cx, cy, width, height)
 
 
-def _hand_of(
-    arrays: dict[str, np.ndarray], motion: Motion, avatar: Avatar, side: str, frame: int
-) -> HandPose:
+def _hand_of(arrays: dict[str, np.ndarray], motion: Motion, side: str, frame: int) -> HandPose:
     k = SIDES.index(side)
+    known = "shape" in arrays and "hand_model" in arrays
     return HandPose(
         side=side,
         theta=motion.theta[frame, k],
-        shape=avatar.hand(side).shape,
+        shape=arrays["shape"][frame, k] if known else np.zeros(0),
         translation=motion.translation[frame, k],
-        hand_model=avatar.hand_model,
+        hand_model=str(arrays["hand_model"]) if known else "",
         confidence=1.0,
         keypoints_2d=arrays["keypoints_2d"][frame, k],
         joints_cam_m=arrays["joints_cam_m"][frame, k],
