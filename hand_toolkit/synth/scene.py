@@ -1,0 +1,421 @@
+"""The Blender scene: two hands, skin material, lights, camera, Cycles. Only this file uses bpy."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..conventions import SIDES
+from ..errors import missing_dependency
+from ..types import Camera
+from .appearance import Appearance
+from .lighting import ENVIRONMENT_SHAPE, Lighting
+from .skin import BakedSkin
+from .surface import Surface
+from .texels import TexelMap
+
+MICRO_BUMP_MM = 0.05
+PARTS = ("right hand", "left hand", "right forearm", "left forearm")
+"""Value 1 to 4 of the label picture; 0 is the background."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """What Cycles hands back, linear, straight alpha.
+
+    Attributes:
+        color: (H, W, 3) radiance.
+        alpha: (H, W).
+        albedo: (H, W, 3).
+        labels: (H, W) uint8, see PARTS.
+    """
+
+    color: np.ndarray
+    alpha: np.ndarray
+    albedo: np.ndarray
+    labels: np.ndarray
+
+
+class HandScene:
+    """One Blender scene for the whole process; bpy's state is global.
+
+    Args:
+        surfaces: by side.
+        texels: by side, for the baked texture coordinates.
+        scratch: folder for the raw render.
+        samples: Cycles samples a pixel.
+        threads: for Cycles.
+
+    Raises:
+        MissingDependencyError: bpy or OpenEXR is not installed.
+    """
+
+    def __init__(
+        self,
+        surfaces: dict[str, Surface],
+        texels: dict[str, TexelMap],
+        scratch: Path,
+        samples: int = 8,
+        threads: int = 2,
+    ) -> None:
+        try:
+            import bpy
+        except ImportError:
+            raise missing_dependency("rendering hands", "bpy", "synth") from None
+        try:
+            import OpenEXR  # noqa: F401
+        except ImportError:
+            raise missing_dependency("rendering hands", "OpenEXR", "synth") from None
+        self._bpy = bpy
+        self._raw = scratch / f"raw-{os.getpid()}.exr"
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        self.scene = bpy.context.scene
+        _configure(self.scene, samples, threads)
+        self._limit = {side: limit_operator(surfaces[side].quads, len(surfaces[side].rest)) for side in SIDES}
+        self._materials = {side: SkinMaterial(bpy, side) for side in SIDES}
+        self._objects = {
+            side: self._make_hand(surfaces[side], texels[side], self._materials[side])
+            for side in SIDES
+        }
+        self._camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
+        self._camera.data.clip_start = 0.01
+        self._link(self._camera)
+        self.scene.camera = self._camera
+        self._lamps: list[Any] = []
+        self._make_world()
+
+    def set_subject(self, look: Appearance, skins: dict[str, BakedSkin]) -> None:
+        """Load a subject's textures and surface optics."""
+        for side in SIDES:
+            self._materials[side].set_subject(look, skins[side])
+
+    def set_hands(self, vertices: dict[str, np.ndarray]) -> None:
+        """Show the hands of ``vertices`` (by side, (V, 3) metres, forearm included)."""
+        for side in SIDES:
+            shown = self._objects[side]
+            shown.hide_render = side not in vertices
+            if side not in vertices:
+                continue
+            target = np.asarray(vertices[side], dtype=np.float64)
+            control = target
+            # Catmull-Clark shrinks; move the control points until the limit meets the model.
+            for _ in range(3):
+                control = control + 0.8 * (target - self._limit[side] @ control)
+            mesh = shown.data
+            mesh.vertices.foreach_set("co", control.astype(np.float32).ravel())
+            mesh.update()
+
+    def set_camera(self, camera: Camera) -> None:
+        """Point Blender's camera like an OpenCV camera."""
+        from mathutils import Matrix
+
+        to_world = np.linalg.inv(camera.world_to_camera) @ np.diag([1.0, -1.0, -1.0, 1.0])
+        self._camera.matrix_world = Matrix(to_world.tolist())
+        data = self._camera.data
+        data.sensor_fit, data.sensor_width = "HORIZONTAL", 36.0
+        data.lens = camera.fx / camera.width * 36.0
+        data.shift_x = (0.5 * camera.width - camera.cx) / camera.width
+        data.shift_y = (camera.cy - 0.5 * camera.height) / camera.width
+        render = self.scene.render
+        render.resolution_x, render.resolution_y = camera.width, camera.height
+        render.pixel_aspect_x, render.pixel_aspect_y = _aspect(camera.fy / camera.fx)
+
+    def set_lighting(self, lighting: Lighting, center: np.ndarray) -> None:
+        """Place the lamps around ``center`` (3,) and fill the environment."""
+        from mathutils import Matrix
+
+        bpy = self._bpy
+        pixels = np.ones((*ENVIRONMENT_SHAPE, 4), dtype=np.float32)
+        pixels[..., :3] = lighting.environment
+        self._environment.pixels.foreach_set(pixels.ravel())
+        self._environment.update()
+        while len(self._lamps) < len(lighting.lamps):
+            lamp = bpy.data.objects.new("lamp", bpy.data.lights.new("lamp", "AREA"))
+            self._link(lamp)
+            self._lamps.append(lamp)
+        for k, lamp in enumerate(self._lamps):
+            lamp.hide_render = k >= len(lighting.lamps)
+            if lamp.hide_render:
+                continue
+            source = lighting.lamps[k]
+            frame = np.eye(4)
+            frame[:3, :3] = _facing(source.direction)
+            frame[:3, 3] = center + source.direction * source.distance
+            lamp.matrix_world = Matrix(frame.tolist())
+            lamp.data.size = source.size
+            lamp.data.color = source.color.tolist()
+            lamp.data.energy = source.energy
+
+    def render(self) -> Passes:
+        """Render the scene as it stands."""
+        import OpenEXR
+
+        self.scene.render.filepath = str(self._raw)
+        self._bpy.ops.render.render(write_still=True)
+        try:
+            channels: dict[str, np.ndarray] = {}
+            with OpenEXR.File(str(self._raw), separate_channels=True) as file:
+                for part in file.parts:
+                    for name, channel in part.channels.items():
+                        channels[name] = np.array(channel.pixels, dtype=np.float32)
+        finally:
+            self._raw.unlink(missing_ok=True)
+
+        def channel(*endings: str) -> np.ndarray:
+            return next(v for k, v in channels.items() if k.endswith(endings))
+
+        alpha = np.clip(channel("Combined.A"), 0, 1)
+        solid = np.maximum(alpha, 1e-3)[..., None]
+        color = np.stack([channel(f"Combined.{c}") for c in "RGB"], -1) / solid
+        albedo = np.stack(
+            [channel(f"Diffuse Color.{c}", f"DiffCol.{c}") for c in "RGB"], -1
+        ) / solid
+        index = channel("Material Index.X", "IndexMA.X")
+        # The index pass keeps one sample; where it missed the hand, the nearest label counts.
+        labels = _fill_labels(np.rint(index).astype(np.uint8), alpha > 0.02)
+        return Passes(color, alpha, np.clip(albedo, 0, 1), labels)
+
+    def _link(self, thing: Any) -> None:
+        self._bpy.context.collection.objects.link(thing)
+
+    def _make_hand(self, surface: Surface, texels: TexelMap, skin: SkinMaterial) -> Any:
+        bpy = self._bpy
+        mesh = bpy.data.meshes.new(surface.side)
+        mesh.from_pydata(surface.rest.tolist(), [], surface.quads.tolist())
+        count = len(surface.quads)
+        mesh.polygons.foreach_set("use_smooth", np.ones(count, dtype=bool))
+        for material in skin.slots:
+            mesh.materials.append(material)
+        slot = (np.arange(count) >= surface.hand_quads).astype(np.int32)
+        mesh.polygons.foreach_set("material_index", slot)
+        loops = texels.uvs[surface.uv_quads].reshape(-1, 2)
+        layer = mesh.uv_layers.new(name="uv")
+        layer.uv.foreach_set("vector", loops.astype(np.float32).ravel())
+        rest = mesh.attributes.new("rest", "FLOAT_VECTOR", "POINT")
+        shift = 0.0 if surface.side == "right" else 3.0
+        rest.data.foreach_set("vector", (surface.rest + shift).astype(np.float32).ravel())
+        mesh.update()
+        hand = bpy.data.objects.new(surface.side, mesh)
+        self._link(hand)
+        smooth = hand.modifiers.new("smooth", "SUBSURF")
+        smooth.levels = smooth.render_levels = 2
+        smooth.uv_smooth = "PRESERVE_BOUNDARIES"
+        return hand
+
+    def _make_world(self) -> None:
+        bpy = self._bpy
+        world = bpy.data.worlds.new("room")
+        self.scene.world = world
+        world.use_nodes = True
+        rows, columns = ENVIRONMENT_SHAPE
+        self._environment = bpy.data.images.new("room", columns, rows, float_buffer=True)
+        self._environment.colorspace_settings.name = "Non-Color"
+        nodes = world.node_tree.nodes
+        texture = nodes.new("ShaderNodeTexEnvironment")
+        texture.image = self._environment
+        background = next(n for n in nodes if n.type == "BACKGROUND")
+        world.node_tree.links.new(texture.outputs[0], background.inputs[0])
+
+
+class SkinMaterial:
+    """Principled skin fed by a baked albedo and a detail map (relief, nail, gloss)."""
+
+    def __init__(self, bpy: Any, side: str) -> None:
+        self._bpy = bpy
+        self._side = side
+        self._images: dict[str, Any] = {}
+        hand, forearm = PARTS.index(f"{side} hand") + 1, PARTS.index(f"{side} forearm") + 1
+        self.slots = [self._build(f"{side} hand"), None]
+        self.slots[1] = self.slots[0].copy()
+        self.slots[0].pass_index, self.slots[1].pass_index = hand, forearm
+
+    def set_subject(self, look: Appearance, skin: BakedSkin) -> None:
+        """Replace textures and optics."""
+        for name, pixels in (("albedo", skin.albedo), ("detail", skin.detail)):
+            height, width = pixels.shape[:2]
+            image = self._images.get(name)
+            if image is None or tuple(image.size) != (width, height):
+                image = self._bpy.data.images.new(
+                    f"{self._side} {name}", width, height, float_buffer=True
+                )
+                image.colorspace_settings.name = "Non-Color"
+                self._images[name] = image
+            buffer = np.ones((height, width, 4), dtype=np.float32)
+            buffer[..., :3] = pixels[::-1]
+            image.pixels.foreach_set(buffer.ravel())
+            image.update()
+        for material in self.slots:
+            nodes = material.node_tree.nodes
+            for name, image in self._images.items():
+                nodes[name].image = image
+            nodes["relief"].inputs["Distance"].default_value = look.bump_mm * 1e-3
+            nodes["roughness"].inputs[2].default_value = look.roughness
+            shader = nodes["skin"]
+            shader.inputs["Subsurface Scale"].default_value = look.subsurface_mm * 1e-3
+            shader.inputs["Specular IOR Level"].default_value = look.specular
+
+    def _build(self, name: str) -> Any:
+        bpy = self._bpy
+        material = bpy.data.materials.new(name)
+        material.use_nodes = True
+        tree = material.node_tree
+        tree.nodes.clear()
+
+        def node(kind: str, inputs: dict[Any, Any] | None = None, **settings: Any) -> Any:
+            made = tree.nodes.new(kind)
+            for key, value in settings.items():
+                setattr(made, key, value)
+            for key, value in (inputs or {}).items():
+                if isinstance(value, bpy.types.NodeSocket):
+                    tree.links.new(value, made.inputs[key])
+                else:
+                    made.inputs[key].default_value = value
+            return made
+
+        def math(operation: str, *values: Any, label: str = "") -> Any:
+            made = node("ShaderNodeMath", dict(enumerate(values)), operation=operation)
+            if label:
+                made.name = label
+            return made.outputs[0]
+
+        uv = node("ShaderNodeUVMap", uv_map="uv").outputs[0]
+        albedo = node("ShaderNodeTexImage", {0: uv}, interpolation="Cubic", name="albedo")
+        detail = node("ShaderNodeTexImage", {0: uv}, interpolation="Cubic", name="detail")
+        split = node("ShaderNodeSeparateColor", {0: detail.outputs[0]}).outputs
+        relief, nail, gloss = split[0], split[1], split[2]
+        rest = node("ShaderNodeAttribute", attribute_name="rest").outputs["Vector"]
+        pores = node(
+            "ShaderNodeTexVoronoi", {"Vector": rest, "Scale": 950.0}, feature="DISTANCE_TO_EDGE"
+        ).outputs[0]
+        fine = node(
+            "ShaderNodeTexNoise", {"Vector": rest, "Scale": 700.0, "Detail": 3.0, "Roughness": 0.6}
+        ).outputs[0]
+        micro = math("MULTIPLY_ADD", math("MINIMUM", pores, 0.12), 1.1, math("MULTIPLY", fine, 0.30))
+        micro = math("MULTIPLY", micro, math("SUBTRACT", 1.0, nail))
+        height = math("ADD", relief, micro)
+        bump = node("ShaderNodeBump", {"Strength": 1.0, "Distance": 5e-4, "Height": height}, name="relief")
+        vary = math("MULTIPLY_ADD", math("SUBTRACT", fine, 0.5), 0.22, 0.5, label="roughness")
+        matt = math("SUBTRACT", 1.0, math("MULTIPLY", gloss, 0.55))
+        roughness = math("MULTIPLY", vary, matt)
+        shader = node(
+            "ShaderNodeBsdfPrincipled",
+            {
+                "Base Color": albedo.outputs[0],
+                "Roughness": roughness,
+                "Normal": bump.outputs[0],
+                "IOR": 1.42,
+                "Subsurface Weight": math("SUBTRACT", 1.0, math("MULTIPLY", gloss, 0.5)),
+                "Subsurface Radius": (1.0, 0.38, 0.20),
+                "Subsurface Scale": 0.0018,
+                "Specular IOR Level": 0.4,
+                "Coat Weight": math("MULTIPLY", gloss, 0.5),
+                "Coat Roughness": 0.2,
+            },
+            name="skin",
+        )
+        shader.subsurface_method = "BURLEY"
+        node("ShaderNodeOutputMaterial", {0: shader.outputs[0]})
+        return material
+
+
+def limit_operator(quads: np.ndarray, vertices: int) -> Any:
+    """Sparse (V, V) matrix from control points to their Catmull-Clark limit positions.
+
+    Interior of valence n: (n^2 v + 4 sum of edge neighbours + sum of face opposites) /
+    (n (n + 5)) (Halstead, Kass and DeRose 1993, section 3); boundary: cubic B-spline.
+    """
+    from scipy.sparse import csr_matrix
+
+    edges: dict[tuple[int, int], int] = {}
+    for quad in quads:
+        for k in range(4):
+            a, b = int(quad[k]), int(quad[(k + 1) % 4])
+            edges[min(a, b), max(a, b)] = edges.get((min(a, b), max(a, b)), 0) + 1
+    neighbours: list[set[int]] = [set() for _ in range(vertices)]
+    border: list[set[int]] = [set() for _ in range(vertices)]
+    for (a, b), uses in edges.items():
+        neighbours[a].add(b)
+        neighbours[b].add(a)
+        if uses == 1:
+            border[a].add(b)
+            border[b].add(a)
+    opposite: list[list[int]] = [[] for _ in range(vertices)]
+    for quad in quads:
+        for k in range(4):
+            opposite[int(quad[k])].append(int(quad[(k + 2) % 4]))
+    rows, columns, values = [], [], []
+    for v in range(vertices):
+        n = len(neighbours[v])
+        if border[v] or n == 0:
+            entries = {v: 4 / 6, **{w: 1 / 6 for w in border[v]}} if len(border[v]) == 2 else {v: 1.0}
+        else:
+            entries = {v: n * n / (n * (n + 5))}
+            for w in neighbours[v]:
+                entries[w] = entries.get(w, 0) + 4 / (n * (n + 5))
+            for w in opposite[v]:
+                entries[w] = entries.get(w, 0) + 1 / (n * (n + 5))
+        rows += [v] * len(entries)
+        columns += list(entries)
+        values += list(entries.values())
+    return csr_matrix((values, (rows, columns)), shape=(vertices, vertices))
+
+
+def _configure(scene: Any, samples: int, threads: int) -> None:
+    """Cycles settings; each was measured against 96 samples, see docs/synth.md."""
+    render, cycles = scene.render, None
+    render.engine = "CYCLES"
+    cycles = scene.cycles
+    cycles.device = "CPU"
+    cycles.samples = samples
+    cycles.use_adaptive_sampling = False
+    cycles.use_denoising = True
+    cycles.denoiser = "OPENIMAGEDENOISE"
+    cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
+    cycles.denoising_prefilter = "FAST"
+    cycles.use_light_tree = True
+    cycles.max_bounces = cycles.diffuse_bounces = cycles.glossy_bounces = 1
+    cycles.transmission_bounces = 0
+    cycles.caustics_reflective = cycles.caustics_refractive = False
+    cycles.sample_clamp_indirect = 4
+    cycles.blur_glossy = 1
+    cycles.seed = 0
+    render.use_persistent_data = True
+    render.threads_mode, render.threads = "FIXED", threads
+    render.film_transparent = True
+    render.use_compositing = render.use_sequencer = False
+    render.resolution_percentage = 100
+    scene.view_settings.view_transform = "Standard"
+    image = render.image_settings
+    if hasattr(image, "media_type"):
+        image.media_type = "MULTI_LAYER_IMAGE"
+    image.file_format = "OPEN_EXR_MULTILAYER"
+    image.color_depth, image.exr_codec = "32", "NONE"
+    layer = scene.view_layers[0]
+    layer.use_pass_diffuse_color = True
+    layer.use_pass_material_index = True
+
+
+def _aspect(ratio: float) -> tuple[float, float]:
+    """Pixel aspect (x, y) that makes the vertical focal length ``ratio`` of the horizontal."""
+    return (ratio, 1.0) if ratio >= 1 else (1.0, 1 / ratio)
+
+
+def _facing(direction: np.ndarray) -> np.ndarray:
+    """(3, 3) axes of a lamp that shines along -``direction``."""
+    up = np.array([0.1, 0.2, 1.0]) if abs(direction[2]) < 0.95 else np.array([1.0, 0.1, 0.0])
+    x = np.cross(up, direction)
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(direction, x), direction], axis=1)
+
+
+def _fill_labels(labels: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import distance_transform_edt
+
+    if not labels.any():
+        return labels
+    nearest = distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    return np.where(covered, labels[tuple(nearest)], 0).astype(np.uint8)
