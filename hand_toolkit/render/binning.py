@@ -23,7 +23,17 @@ import numpy as np
 
 from .jit import inline
 from .project import RECORD, TILE_HEIGHT, TILE_WIDTH
-from .vector import floor, sqrt
+from .vector import (
+    VECTOR,
+    floor,
+    fma,
+    like,
+    load_transposed,
+    maximum,
+    minimum,
+    sqrt,
+    store_integers,
+)
 
 DIGIT = 12
 BUCKETS = 1 << DIGIT
@@ -36,6 +46,7 @@ VISIBLE, SLOTS, KEY_MIN, KEY_MAX = range(4)
 _HALF = np.float32(0.5)
 _ZERO = np.float32(0.0)
 _EDGE = np.float32(1e-3)
+"""Pixels added to a span, so that rounding never loses an edge row."""
 
 
 @inline
@@ -79,6 +90,68 @@ def sum_statistics(chunks, statistics, totals):
 
 
 @inline
+def _column_span(column, last_row, mx, my, rx, ry, tilt, high, top):
+    """First and last row, as floats, that an ellipse covers in a tile column; or of sixteen.
+
+    first > last where it covers none.
+    """
+    zero = like(mx, _ZERO)
+    # The ellipse's highest and lowest point between the column's outer pixel centres.
+    left = maximum(column * np.float32(TILE_WIDTH) + _HALF - mx, zero - rx)
+    right = minimum(column * np.float32(TILE_WIDTH) + np.float32(TILE_WIDTH - 0.5) - mx, rx)
+    rx2 = rx * rx
+    t = minimum(maximum(top, left), right)
+    upper = fma(tilt, t, high * sqrt(maximum(rx2 - t * t, zero))) + _EDGE
+    t = minimum(maximum(zero - top, left), right)
+    lower = fma(tilt, t, zero - high * sqrt(maximum(rx2 - t * t, zero))) - _EDGE
+    first = maximum(zero - floor(_HALF - my - maximum(lower, zero - ry)), zero)
+    last = minimum(floor(my + minimum(upper, ry) - _HALF), last_row)
+    return first, last
+
+
+@inline
+def _columns_of(last_column, mx, rx):
+    """First and last tile column, as floats, that an ellipse's bounding box touches."""
+    zero = like(mx, _ZERO)
+    first = maximum(zero - floor(rx - mx + _HALF), zero)
+    last = minimum(floor(mx + rx - _HALF), last_column)
+    scale = np.float32(1.0 / TILE_WIDTH)
+    return floor(first * scale), floor(last * scale)
+
+
+@inline
+def _emit(first_y, last_y, column, columns, slot, end, slots):
+    """Write the slots of one splat in one tile column; returns the next free slot."""
+    for row in range(first_y // TILE_HEIGHT, last_y // TILE_HEIGHT + 1):
+        if slot < end:
+            low = max(first_y - row * TILE_HEIGHT, 0)
+            high = min(last_y - row * TILE_HEIGHT, TILE_HEIGHT - 1)
+            slots[slot, 0] = row * columns + column
+            slots[slot, 1] = low | (high << 8)
+            slot += 1
+    return slot
+
+
+@inline
+def _spans_ahead(i, last_column, last_row, records, spans):
+    """First and last tile column of sixteen splats, and the rows in the first two columns.
+
+    spans: (6, 16) int32.
+    """
+    t = load_transposed(records, i * RECORD)
+    mx, my, rx, ry, tilt, high, top = t[0], t[1], t[10], t[11], t[12], t[13], t[14]
+    first, last = _columns_of(last_column, mx, rx)
+    low0, high0 = _column_span(first, last_row, mx, my, rx, ry, tilt, high, top)
+    low1, high1 = _column_span(first + np.float32(1.0), last_row, mx, my, rx, ry, tilt, high, top)
+    store_integers(spans, 0, first)
+    store_integers(spans, 16, last)
+    store_integers(spans, 32, low0)
+    store_integers(spans, 48, high0)
+    store_integers(spans, 64, low1)
+    store_integers(spans, 80, high1)
+
+
+@inline
 def expand_chunk(
     start, stop, statistics, records, keys, tiles, key_min, width, height, columns,
     slot_start, slots, pairs,
@@ -88,8 +161,11 @@ def expand_chunk(
     pair = statistics[VISIBLE]
     last_column = np.float32(width - 1)
     last_row = np.float32(height - 1)
-    tile_w = np.float32(TILE_WIDTH)
+    spans = np.empty(96, np.int32)
     for g in range(start, stop):
+        lane = g % 16
+        if VECTOR and lane == 0:
+            _spans_ahead(g, last_column, last_row, records, spans)
         slot_start[g] = slot
         if tiles[g] <= 0:
             continue
@@ -99,30 +175,27 @@ def expand_chunk(
         q = g * RECORD
         mx, my, rx, ry = records[q], records[q + 1], records[q + 10], records[q + 11]
         tilt, high, top = records[q + 12], records[q + 13], records[q + 14]
-        first = int(max(-floor(rx - mx + _HALF), _ZERO)) // TILE_WIDTH
-        last = int(min(floor(mx + rx - _HALF), last_column)) // TILE_WIDTH
-        rx2 = rx * rx
-        for column in range(first, last + 1):
-            # The ellipse's highest and lowest point between the tile's outer pixel centres.
-            left = max(np.float32(column) * tile_w + _HALF - mx, -rx)
-            right = min(np.float32(column) * tile_w + tile_w - _HALF - mx, rx)
-            t = min(max(top, left), right)
-            upper = tilt * t + high * sqrt(max(rx2 - t * t, _ZERO)) + _EDGE
-            t = min(max(-top, left), right)
-            lower = tilt * t - high * sqrt(max(rx2 - t * t, _ZERO)) - _EDGE
-            first_f = max(-floor(-(my + max(lower, -ry) - _HALF)), _ZERO)
-            last_f = min(floor(my + min(upper, ry) - _HALF), last_row)
-            if not first_f <= last_f:
-                continue
-            first_y = int(first_f)
-            last_y = int(last_f)
-            for row in range(first_y // TILE_HEIGHT, last_y // TILE_HEIGHT + 1):
-                if slot < end:
-                    low = max(first_y - row * TILE_HEIGHT, 0)
-                    high_row = min(last_y - row * TILE_HEIGHT, TILE_HEIGHT - 1)
-                    slots[slot, 0] = row * columns + column
-                    slots[slot, 1] = low | (high_row << 8)
-                    slot += 1
+        if VECTOR:
+            column = np.int64(spans[lane])
+            last = np.int64(spans[16 + lane])
+            if spans[32 + lane] <= spans[48 + lane]:
+                slot = _emit(spans[32 + lane], spans[48 + lane], column, columns, slot, end, slots)
+            if column < last and spans[64 + lane] <= spans[80 + lane]:
+                slot = _emit(
+                    spans[64 + lane], spans[80 + lane], column + 1, columns, slot, end, slots
+                )
+            column += 2
+        else:
+            first_f, last_f = _columns_of(last_column, mx, rx)
+            column = int(first_f)
+            last = int(last_f)
+        while column <= last:
+            low_f, high_f = _column_span(
+                np.float32(column), last_row, mx, my, rx, ry, tilt, high, top
+            )
+            if low_f <= high_f:
+                slot = _emit(int(low_f), int(high_f), column, columns, slot, end, slots)
+            column += 1
         while slot < end:
             slots[slot, 0] = -1
             slot += 1

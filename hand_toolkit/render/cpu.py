@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,9 +25,6 @@ _RANGES_PER_THREAD = 8
 _PARTS_PER_THREAD = 2
 _SLOTS_PER_WINDOW = 1 << 24
 """Past so many splat-tile pairs (0.3 GB, with gradients 1.4 GB) a frame is cut in windows."""
-
-_STREAM_BYTES = 1 << 24
-"""Pictures above 16 MB are written past the caches, which they would only flush."""
 
 
 def aligned_zeros(count: int, dtype: Any = np.float32) -> np.ndarray:
@@ -82,13 +80,14 @@ class _Window:
 
     def halves(self) -> tuple[_Window, _Window]:
         """Two windows along a tile border near the middle, across the longer side."""
-        if self.columns * TILE_WIDTH > -(-self.height // TILE_HEIGHT) * TILE_HEIGHT:
+        rows = self.tiles // self.columns
+        if rows == 1 or (self.columns > 1 and self.stride > rows * TILE_HEIGHT):
             cut = self.columns // 2 * TILE_WIDTH
             return (
                 _Window(self.left, self.top, cut, self.height),
                 _Window(self.left + cut, self.top, self.width - cut, self.height),
             )
-        cut = -(-self.height // TILE_HEIGHT) // 2 * TILE_HEIGHT
+        cut = rows // 2 * TILE_HEIGHT
         return (
             _Window(self.left, self.top, self.width, cut),
             _Window(self.left, self.top + cut, self.width, self.height - cut),
@@ -243,10 +242,9 @@ class CpuRasterizer:
         if self._totals[SLOTS] > _SLOTS_PER_WINDOW and window.tiles > 1:
             for half in window.halves():
                 right, bottom = half.left + half.stride, half.top + half.height
-                part = np.zeros((PLANES, half.height, half.stride), np.float32)
-                flat = aligned_zeros(part.size)
-                part = flat.reshape(part.shape)
-                trace_shape = part.shape[1:] if median.size else (0, 0)
+                shape = (PLANES, half.height, half.stride)
+                part = aligned_zeros(math.prod(shape)).reshape(shape)
+                trace_shape = shape[1:] if median.size else (0, 0)
                 part_median = np.zeros(trace_shape, np.float32)
                 part_ids = np.full(trace_shape, -1, np.int32)
                 self._draw(half, part, np.zeros(half.tiles, np.uint8), part_median, part_ids)
@@ -327,7 +325,7 @@ class CpuRasterizer:
                 self._room("slot_entry", slots if inputs.keep else 0, np.int32),
                 *(inputs.keep, bounds, self._room("tile_needed", tiles, np.int32)),
                 *(self._scratch(threads), planes.reshape(-1), inputs.background, clean),
-                *(planes.nbytes > _STREAM_BYTES, median.size > 0),
+                median.size > 0,
                 *(median.reshape(-1), ids.reshape(-1)),
             ),
             threads,

@@ -109,7 +109,7 @@ def blend_frame(
     control, generation, leader, count, records, keys, tiles, statistics, totals, width, height,
     stride, columns, tile_count, slot_start, slots, pairs, spare, digit_counts, tile_counts,
     tile_start, entries, slot_entry, keep, bounds, tile_needed, scratch, image, background,
-    clean, stream, trace, median, ids,
+    clean, trace, median, ids,
 ):  # fmt: skip
     """Make the tiles' lists and blend them; with ``trace`` also median depth and ids."""
     if not enter(control, generation):
@@ -177,7 +177,7 @@ def blend_frame(
             if VECTOR:
                 tile_needed[tile] = blend_tile(
                     tile, first, last, columns, height, stride, entries, records, rooms,
-                    image, background, clean, stream,
+                    image, background, clean,
                 )  # fmt: skip
                 if trace:
                     trace_tile(

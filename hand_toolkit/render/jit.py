@@ -108,6 +108,11 @@ class _AnnouncingCache(_KernelCache):
         return found
 
 
+def warn(message: str, *arguments: Any) -> None:
+    """Log a warning; a function, as ``log`` is the logarithm where kernels are written."""
+    log.warning(message, *arguments)
+
+
 def inline(function: Callable[..., Any]) -> Any:
     """A helper that only other kernels call; LLVM inlines it."""
     return numba.njit(nogil=True, error_model="numpy", fastmath=MATH_FLAGS)(function)

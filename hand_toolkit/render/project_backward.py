@@ -23,8 +23,10 @@ from .vector import (
     load_aligned,
     load_rows3,
     load_rows4,
+    load_transposed,
     maximum,
     minimum,
+    prefetch,
     select_le,
     sqrt,
     store,
@@ -32,7 +34,6 @@ from .vector import (
     store_rows3,
     store_rows4,
     sum_lanes,
-    transpose16,
 )
 
 _BLUR = np.float32(BLUR)
@@ -228,21 +229,6 @@ def _gather_sums_plain(g, slot_start, slots, slot_entry, tile_needed, entry_grad
 
 
 @inline
-def _load_transposed(array, index):
-    """Sixteen records of sixteen floats as sixteen vectors, one per field."""
-    return transpose16(
-        load_aligned(array, index), load_aligned(array, index + 16),
-        load_aligned(array, index + 32), load_aligned(array, index + 48),
-        load_aligned(array, index + 64), load_aligned(array, index + 80),
-        load_aligned(array, index + 96), load_aligned(array, index + 112),
-        load_aligned(array, index + 128), load_aligned(array, index + 144),
-        load_aligned(array, index + 160), load_aligned(array, index + 176),
-        load_aligned(array, index + 192), load_aligned(array, index + 208),
-        load_aligned(array, index + 224), load_aligned(array, index + 240),
-    )  # fmt: skip
-
-
-@inline
 def _footprint_gradients(record_xx, record_xy, record_yy, opacity, s3, s4, s5, s6, s7, s8, s9):
     """The ten sums of a splat to the gradients of depth, opacity, centre and conic."""
     xx = record_xx * np.float32(16.0)
@@ -312,6 +298,10 @@ def project_backward_chunk_vector(
     for i in range(start, stop, 16):
         count = min(16, stop - i)
         some = False
+        # Entries lie in tile order: fetch those of the next splats while these are computed.
+        for slot in range(slot_start[min(i + 16, stop)], slot_start[min(i + 32, stop)]):
+            if slots[slot, 0] >= 0:
+                prefetch(entry_grads, slot_entry[slot] * RECORD)
         for lane in range(16):
             if lane < count and tiles[i + lane] > 0:
                 some = True
@@ -348,8 +338,8 @@ def project_backward_chunk_vector(
             s0, s1, s2 = load_rows3(tail, 112)
             opacity = load(tail, 160)
         visible = load(flags, 0)
-        s = _load_transposed(sums, 0)
-        record = _load_transposed(records, i * RECORD)
+        s = load_transposed(sums, 0)
+        record = load_transposed(records, i * RECORD)
         f = _footprint_gradients(
             record[2], record[3], record[4], record[15], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
         )

@@ -27,7 +27,14 @@ import numpy as np
 from .constants import ALPHA_MAX
 from .jit import inline
 from .project import RECORD, TILE_HEIGHT, TILE_WIDTH
-from .tiles_forward import PREFETCH_AHEAD, alpha_of
+from .tiles_forward import (
+    ENTRIES_PER_CHECK,
+    PREFETCH_AHEAD,
+    all_rows,
+    alpha_of,
+    row_mask,
+    surviving_rows,
+)
 from .vector import (
     broadcast,
     fma,
@@ -85,12 +92,16 @@ def tile_gradients(
         store_aligned(scratch, b + 80, g_sum)
     pixel_x = lane_index() + (np.float32(x0) + _HALF)
     pixel_y = np.float32(y0) + _HALF
+    alive = all_rows(rows)
     for e in range(first, last):
         prefetch(records, entries[min(e + PREFETCH_AHEAD, last - 1), 0] * RECORD)
         q = entries[e, 0] * RECORD
         span = entries[e, 1]
         top = span & 255
         bottom = span >> 8
+        if alive & row_mask(top, bottom) == 0:
+            store_aligned(entry_grads, e * RECORD, zero)
+            continue
         dx = pixel_x - records[q]
         constant = fma(dx * records[q + 2], dx, broadcast(records[q + 5]))
         linear = dx * records[q + 3]
@@ -138,3 +149,5 @@ def tile_gradients(
             sum_mx, sum_mx * dx, sum_my, sum_my * dx, sum_myy,
         )  # fmt: skip
         store_aligned(entry_grads, e * RECORD, sums)
+        if (e - first) % ENTRIES_PER_CHECK == ENTRIES_PER_CHECK - 1:
+            alive = surviving_rows(scratch, ROW, rows, alive)

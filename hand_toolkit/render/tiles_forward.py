@@ -22,11 +22,11 @@ from .constants import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN
 from .jit import inline
 from .project import RECORD, TILE_HEIGHT, TILE_WIDTH
 from .vector import (
+    any_above,
     broadcast,
     fma,
     lane_index,
     load_aligned,
-    max_lanes,
     maximum,
     minimum,
     prefetch,
@@ -38,7 +38,7 @@ from .vector import (
 PLANES = 5
 ROW = 5 * TILE_WIDTH
 EXTRA_ROW = 3 * TILE_WIDTH
-ENTRIES_PER_CHECK = 64
+ENTRIES_PER_CHECK = 32
 PREFETCH_AHEAD = 8
 
 EXPONENT_MAX = np.float32(math.log(1.0 / ALPHA_MIN) / 8)
@@ -71,26 +71,82 @@ def alpha_of(x):
 
 
 @inline
-def _store_pixels(image, p, plane, red, green, blue, depth, alpha, stream):
-    """Write sixteen pixels of all planes; ``stream``: past the caches, for large pictures."""
-    if stream:
+def all_rows(rows):
+    """A bit for each of the tile's rows."""
+    return np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - rows)
+
+
+@inline
+def row_mask(top, bottom):
+    """Bits of rows top..bottom."""
+    return all_rows(bottom - top + 1) << np.uint64(top)
+
+
+@inline
+def surviving_rows(scratch, row_size, rows, alive):
+    """The rows of ``alive`` in which some pixel still lets light through.
+
+    Behind an opaque surface whole rows die, and the splats that touch only those, such as
+    the far side of a hand, cost nothing more.
+    """
+    threshold = broadcast(_TRANSMITTANCE_MIN)
+    for y in range(rows):
+        bit = np.uint64(1) << np.uint64(y)
+        if alive & bit and not any_above(load_aligned(scratch, y * row_size), threshold):
+            alive ^= bit
+    return alive
+
+
+@inline
+def _fill_background(image, x0, y0, rows, stride, plane, background):
+    """Write the rows of an empty tile, past the caches: nothing will read them soon."""
+    zero = broadcast(_ZERO)
+    red, green, blue = broadcast(background[0]), broadcast(background[1]), broadcast(background[2])
+    for y in range(rows):
+        p = (y0 + y) * stride + x0
+        store_streaming(image, p, red)
+        store_streaming(image, p + plane, green)
+        store_streaming(image, p + 2 * plane, blue)
+        store_streaming(image, p + 3 * plane, zero)
+        store_streaming(image, p + 4 * plane, zero)
+
+
+@inline
+def _finish_row(scratch, b, background):
+    """Colour over the background, depth and alpha of a blended row."""
+    zero = broadcast(_ZERO)
+    transmittance = load_aligned(scratch, b)
+    cover = broadcast(_ONE) - transmittance
+    return (
+        fma(transmittance, broadcast(background[0]), load_aligned(scratch, b + 16)),
+        fma(transmittance, broadcast(background[1]), load_aligned(scratch, b + 32)),
+        fma(transmittance, broadcast(background[2]), load_aligned(scratch, b + 48)),
+        select_le(cover, zero, zero, load_aligned(scratch, b + 64) / cover),
+        cover,
+    )
+
+
+@inline
+def _write_rows(scratch, image, x0, y0, rows, stride, plane, background):
+    """Write a blended tile past the caches.
+
+    Rows of a tile are far apart in the picture, so ordinary stores would first read each
+    line from memory: six times slower in large pictures.
+    """
+    for y in range(rows):
+        p = (y0 + y) * stride + x0
+        red, green, blue, depth, cover = _finish_row(scratch, y * ROW, background)
         store_streaming(image, p, red)
         store_streaming(image, p + plane, green)
         store_streaming(image, p + 2 * plane, blue)
         store_streaming(image, p + 3 * plane, depth)
-        store_streaming(image, p + 4 * plane, alpha)
-    else:
-        store_aligned(image, p, red)
-        store_aligned(image, p + plane, green)
-        store_aligned(image, p + 2 * plane, blue)
-        store_aligned(image, p + 3 * plane, depth)
-        store_aligned(image, p + 4 * plane, alpha)
+        store_streaming(image, p + 4 * plane, cover)
 
 
 @inline
 def blend_tile(
     tile, first, last, columns, height, stride, entries, records, scratch, image, background,
-    clean, stream,
+    clean,
 ):  # fmt: skip
     """Blend entries first..last of one tile into the planar image.
 
@@ -109,11 +165,7 @@ def blend_tile(
         if clean[tile]:
             return last
         clean[tile] = 1
-        red, green = broadcast(background[0]), broadcast(background[1])
-        blue = broadcast(background[2])
-        for y in range(rows):
-            p = (y0 + y) * stride + x0
-            _store_pixels(image, p, plane, red, green, blue, zero, zero, stream)
+        _fill_background(image, x0, y0, rows, stride, plane, background)
         return last
     clean[tile] = 0
     for y in range(rows):
@@ -127,12 +179,15 @@ def blend_tile(
     pixel_y = np.float32(y0) + _HALF
     alpha_max = broadcast(_ALPHA_MAX)
     needed = last
+    alive = all_rows(rows)
     for e in range(first, last):
         prefetch(records, entries[min(e + PREFETCH_AHEAD, last - 1), 0] * RECORD)
         q = entries[e, 0] * RECORD
         span = entries[e, 1]
         top = span & 255
         bottom = span >> 8
+        if alive & row_mask(top, bottom) == 0:
+            continue
         dx = pixel_x - records[q]
         # The exponent of this row of pixels: constant + linear * dy + quadratic * dy².
         constant = fma(dx * records[q + 2], dx, broadcast(records[q + 5]))
@@ -153,33 +208,11 @@ def blend_tile(
             store_aligned(scratch, b + 48, fma(weight, blue, load_aligned(scratch, b + 48)))
             store_aligned(scratch, b + 64, fma(weight, depth, load_aligned(scratch, b + 64)))
         if (e - first) % ENTRIES_PER_CHECK == ENTRIES_PER_CHECK - 1:
-            clearest = load_aligned(scratch, 0)
-            for y in range(1, rows):
-                clearest = maximum(clearest, load_aligned(scratch, y * ROW))
-            if max_lanes(clearest) < _TRANSMITTANCE_MIN:
+            alive = surviving_rows(scratch, ROW, rows, alive)
+            if alive == 0:
                 needed = e + 1
                 break
-    back0, back1, back2 = (
-        broadcast(background[0]),
-        broadcast(background[1]),
-        broadcast(background[2]),
-    )
-    for y in range(rows):
-        b = y * ROW
-        transmittance = load_aligned(scratch, b)
-        cover = one - transmittance
-        depth = load_aligned(scratch, b + 64)
-        _store_pixels(
-            image,
-            (y0 + y) * stride + x0,
-            plane,
-            fma(transmittance, back0, load_aligned(scratch, b + 16)),
-            fma(transmittance, back1, load_aligned(scratch, b + 32)),
-            fma(transmittance, back2, load_aligned(scratch, b + 48)),
-            select_le(cover, zero, zero, depth / cover),
-            cover,
-            stream,
-        )
+    _write_rows(scratch, image, x0, y0, rows, stride, plane, background)
     return needed
 
 

@@ -26,7 +26,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-from .jit import PLAIN, kernel, log
+from .jit import PLAIN, kernel, warn
 
 LANES = 16
 
@@ -468,6 +468,18 @@ max_lanes = _make_reduction("fmax", None)
 """Largest lane."""
 
 
+@intrinsic
+def any_above(typing_context: Any, x: Any, y: Any) -> Any:
+    """Whether any lane of x exceeds that of y."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        above = builder.fcmp_ordered(">", args[0], args[1])
+        bits = builder.bitcast(above, ir.IntType(LANES))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(LANES), 0))
+
+    return types.boolean(float32x16, float32x16), generate
+
+
 def _make_shuffle(lanes: list[int]) -> Any:
     @intrinsic
     def shuffle(typing_context: Any, x: Any, y: Any) -> Any:
@@ -631,6 +643,21 @@ def transpose16(
 
 
 @njit_inline
+def load_transposed(array: Any, index: int):
+    """Sixteen aligned records of sixteen floats as sixteen vectors, one per field."""
+    return transpose16(
+        load_aligned(array, index), load_aligned(array, index + 16),
+        load_aligned(array, index + 32), load_aligned(array, index + 48),
+        load_aligned(array, index + 64), load_aligned(array, index + 80),
+        load_aligned(array, index + 96), load_aligned(array, index + 112),
+        load_aligned(array, index + 128), load_aligned(array, index + 144),
+        load_aligned(array, index + 160), load_aligned(array, index + 176),
+        load_aligned(array, index + 192), load_aligned(array, index + 208),
+        load_aligned(array, index + 224), load_aligned(array, index + 240),
+    )  # fmt: skip
+
+
+@njit_inline
 def _add_pairs1(a: Any, b: Any) -> Any:
     return _low1(a, b) + _high1(a, b)
 
@@ -673,7 +700,7 @@ def _vector_type_works() -> bool:
     try:
         _probe(numbers)
     except Exception as error:  # whatever this machine's LLVM objects to
-        log.warning(
+        warn(
             "the vector type does not compile on this machine (%s: %s); "
             "rendering with plain numba, about ten times slower",
             type(error).__name__,
