@@ -1,0 +1,5 @@
+"""``python -m hand_toolkit.cli``."""
+
+from . import main
+
+main()
