@@ -14,7 +14,7 @@ from ..image.segment import segment_photo
 from ..image.silhouette import hand_silhouettes
 from ..types import Camera, HandObservation, HandPose, Photo, PoseEstimate
 from .camera import photo_camera
-from .fit import HandFit, fit_hand, hand_chain, share_shape, to_hand_pose
+from .fit import HandFit, fit_either_side, hand_chain, share_shape, to_hand_pose
 from .outline import mask_view, refine_outline
 from .solver import FitWeights
 from .source import PoseSource, Progress
@@ -30,6 +30,10 @@ GIVEN_MASK = FitWeights(outline_m=0.005, shape_prior=0.5)
 
 FOUND_MASK = FitWeights(outline_m=0.010, shape_prior=0.5)
 """The same for an outline that colours gave, which takes in some background."""
+
+
+RIVAL = 0.4
+"""Part of the largest hand's prominence from which a further hand counts; less is background."""
 
 
 def estimate_pose(
@@ -75,9 +79,10 @@ def estimate_pose(
     photo = with_focal(photo, focal_px)
     camera = photo_camera(photo)
     found = detect_hands(photo, source, lambda part, what: report(0.6 * part, what))
-    chosen = select_hands(found, hands, photo)
     report(0.6, "fitting the hand model")
-    fits = [fit_hand(o, camera, hand_model=hand_model) for o in chosen]
+    tries = [fit_either_side(o, camera, hand_model=hand_model) for o in found]
+    chosen = select_hands([fit.observation for fit in tries], hands, photo)
+    fits = [next(fit for fit in tries if fit.observation is o) for o in chosen]
     if len(fits) > 1:
         fits = share_shape(fits, hand_model=hand_model)
     if refine:
@@ -142,8 +147,15 @@ def select_hands(
             "scale or turn; use a sharp photo with the whole hand in view, crop it around the "
             "hand, or give keypoints with the pose source 'file'"
         )
+    ranked = sorted(found, key=_prominence, reverse=True)
+    rivals = [o for o in ranked if _prominence(o) > RIVAL * _prominence(ranked[0])]
+    if hands in ("auto", "both") and len(rivals) > 2:
+        raise NoHandError(
+            f"'{photo.name}' shows {len(rivals)} hands, and an avatar has two; crop the photo to "
+            "one person's hands, or take the most prominent of a side with --hands right or left"
+        )
     best: dict[str, HandObservation] = {}
-    for observation in sorted(found, key=_prominence, reverse=True):
+    for observation in ranked:
         best.setdefault(observation.side, observation)
     wanted = {"left": ("left",), "right": ("right",)}.get(hands, ("right", "left"))
     chosen = [best[side] for side in wanted if side in best]
