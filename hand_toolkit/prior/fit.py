@@ -370,7 +370,7 @@ class Fitting:
             mask=self.mask,
             points=points,
         )
-        extras = {}
+        extras: dict[str, np.ndarray] = {}
         if self.config.mode != "ohta":
             extras = {
                 "prior.identity": u.identity.cpu().numpy().astype(np.float16),

@@ -105,7 +105,7 @@ def perceptual_loss(kind: str, device: torch.device) -> tuple[str, Perceptual]:
     return "vgg", lambda image, target, mask: _vgg(features, image, target)
 
 
-def _vgg(features: torch.nn.Module, image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def _vgg(features: torch.nn.Sequential, image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """L1 between relu1_2, relu2_2 and relu3_3 activations (Johnson et al. 2016)."""
     mean = image.new_tensor([0.485, 0.456, 0.406])
     deviation = image.new_tensor([0.229, 0.224, 0.225])

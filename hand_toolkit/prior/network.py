@@ -104,13 +104,16 @@ class PriorNetwork(nn.Module):
 
     def _start(self) -> None:
         """Begin as plain, opaque, skin-coloured surface splats without shadow."""
-        for head in (self.geometry_head[-1], self.color_head[-1], self.shadow_out):
+        geometry, color = self.geometry_head[-1], self.color_head[-1]
+        if not (isinstance(geometry, nn.Linear) and isinstance(color, nn.Linear)):
+            raise TypeError("the attribute heads must end in linear layers")
+        for head in (geometry, color, self.shadow_out):
             nn.init.normal_(head.weight, std=0.01)
             nn.init.zeros_(head.bias)
         with torch.no_grad():
-            self.geometry_head[-1].bias[10] = 3.0  # opacity 0.95
-            self.geometry_head[-1].bias[11] = 2.15  # validity 0.896: splitting begins at 0.9
-            self.color_head[-1].bias.copy_(torch.tensor(SKIN_LOGIT))
+            geometry.bias[10] = 3.0  # opacity 0.95
+            geometry.bias[11] = 2.15  # validity 0.896: splitting begins at 0.9
+            color.bias.copy_(torch.tensor(SKIN_LOGIT))
             self.shadow_out.bias.fill_(1.4)
             # a direct way from the identity map to colour: whatever the decoder has learned,
             # any colour can be written into the map, so that one-shot fitting is well posed

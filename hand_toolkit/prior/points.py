@@ -112,17 +112,19 @@ def pose_points(
         faces = torch.from_numpy(model.faces.astype(np.int64)).to(theta.device)
         data = model_tensors(model, theta.dtype, theta.device)
         rest = data["template"] + (shape[hand] @ data["shape_dirs"]).reshape(-1, 3)
-        frames, size = _frames(vertices, faces)
-        _, rest_size = _frames(rest, faces)
+        turned_frames, size = _frames(vertices, faces)
+        _, flat_size = _frames(rest, faces)
         smooth = unit(vertex_normals(vertices, model.faces)[faces].sum(1))
-        world = vertices[faces].mean(1)
-        local = (world - translation[hand]) @ wrist[hand] / LOCAL_UNIT_M
+        centre = vertices[faces].mean(1)
+        place = (centre - translation[hand]) @ wrist[hand] / LOCAL_UNIT_M
         turned = smooth @ wrist[hand]
         if side == "left":
-            local, turned = local * local.new_tensor(MIRROR), turned * turned.new_tensor(MIRROR)
-        growth = size / rest_size.clamp_min(1e-7)
-        parts.append([world, frames, growth, rest_size, smooth, local, turned])
-    stacked = [torch.stack(p) for p in zip(*parts)]
+            place, turned = place * place.new_tensor(MIRROR), turned * turned.new_tensor(MIRROR)
+        grown = size / flat_size.clamp_min(1e-7)
+        parts.append([centre, turned_frames, grown, flat_size, smooth, place, turned])
+    world, frames, growth, rest_size, normals, local, local_normals = (
+        torch.stack(p) for p in zip(*parts)
+    )
     fingers = theta[:, 1:]
     signs = torch.ones(len(sides), 1, 3, dtype=theta.dtype, device=theta.device)
     for hand, side in enumerate(sides):
@@ -133,10 +135,16 @@ def pose_points(
         tuple(sides),
         scene,
         fingers * signs,
-        *stacked,
+        world,
+        frames,
+        growth,
+        rest_size,
+        normals,
+        local,
+        local_normals,
         wrist=wrist,
         other=_other_hands(sides, scene, wrist, translation),
-        contact=_contact(config, topo, scene, stacked[0]),
+        contact=_contact(config, topo, scene, world),
     )
 
 
