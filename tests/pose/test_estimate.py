@@ -81,6 +81,15 @@ def test_one_side_of_two() -> None:
     assert [h.side for h in estimate.hands] == ["left"]
 
 
+def test_a_wrong_side_is_mended() -> None:
+    for seed, side in ((1, "right"), (2, "left"), (5, "left")):
+        observation = known_hand(seed, side, noise=3.0)[0]
+        other = "left" if side == "right" else "right"
+        wrong = dataclasses.replace(observation, side=other)
+        estimate = estimate_pose(grey(), source=Canned([wrong]), refine=False)
+        assert [h.side for h in estimate.hands] == [side]
+
+
 def test_bad_options() -> None:
     source = Canned([known_hand(1)[0]])
     with pytest.raises(InputError, match="accepted are auto, left, right, both"):
