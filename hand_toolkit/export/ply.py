@@ -13,6 +13,7 @@ import numpy as np
 
 from ..conventions import SH_C0
 from ..errors import FileFormatError, InputError
+from ..files import atomic_write
 from ..types import Splats
 from .axes import normalized, sh_coefficients
 
@@ -69,6 +70,16 @@ def ply_bytes(splats: Splats, comment: str = "") -> bytes:
     lines += [f"element vertex {n}", *(f"property float {name}" for name in names), "end_header"]
     table = np.concatenate([np.asarray(c, "<f4") for c in columns], axis=1)
     return "\n".join([*lines, ""]).encode("ascii") + np.ascontiguousarray(table, "<f4").tobytes()
+
+
+def write_ply(path: str | Path, splats: Splats, comment: str = "hand-toolkit") -> Path:
+    """Write splats, in the toolkit's axes, to ``path``.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    atomic_write(path, ply_bytes(splats, comment))
+    return Path(path)
 
 
 def read_ply(path: Path) -> Splats:

@@ -1,0 +1,118 @@
+"""The served viewer: loopback only, and the sliders' angles reach the splats."""
+
+from __future__ import annotations
+
+import socket
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hand_toolkit.animate import builtin_motion, finger_pose
+from hand_toolkit.avatar import display_theta
+from hand_toolkit.conventions import mirror_theta
+from hand_toolkit.errors import InputError
+from hand_toolkit.export.axes import splats_y_up
+from hand_toolkit.testing.avatars import procedural_avatar
+from hand_toolkit.testing.browser import drive_page, why_missing
+from hand_toolkit.view import AvatarViewer
+
+
+@pytest.fixture
+def viewer():  # type: ignore[no-untyped-def]
+    """A running viewer of a small avatar."""
+    viewer = AvatarViewer(procedural_avatar(0, limit=500))
+    yield viewer
+    viewer.stop()
+
+
+def wait_for(condition, seconds: float = 5.0) -> None:  # type: ignore[no-untyped-def]
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the viewer did not follow"
+        time.sleep(0.02)
+
+
+def test_only_this_computer_can_connect(viewer: AvatarViewer) -> None:
+    assert viewer.url.startswith("http://127.0.0.1:")
+    assert viewer.server.get_host() == "127.0.0.1"
+    with urllib.request.urlopen(viewer.url, timeout=5) as page:
+        assert b"<html" in page.read(2000).lower()
+    with socket.socket() as outside:
+        outside.bind(("127.0.0.1", 0))
+        outside.settimeout(1)
+        name = socket.gethostbyname(socket.gethostname())
+        if not name.startswith("127."):
+            with pytest.raises(OSError):
+                socket.create_connection((name, viewer.server.get_port()), timeout=1)
+
+
+def test_ports_are_free_unless_given_and_checked(viewer: AvatarViewer) -> None:
+    other = AvatarViewer(procedural_avatar(0, limit=5))
+    try:
+        assert other.url != viewer.url
+    finally:
+        other.stop()
+    with pytest.raises(InputError, match="leave --port out"):
+        AvatarViewer(procedural_avatar(0, limit=5), port=viewer.server.get_port())
+
+
+def test_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    AvatarViewer(procedural_avatar(0, limit=5)).stop()
+    assert capsys.readouterr().out == ""
+
+
+def test_poses_reach_the_splats(viewer: AvatarViewer) -> None:
+    viewer.set_pose("fist")
+    theta, places = viewer.pose()
+    right = display_theta("right", finger_pose("fist"))
+    left = display_theta("left", mirror_theta(finger_pose("fist")))
+    from scipy.spatial.transform import Rotation
+
+    for side, want in (("right", right), ("left", left)):
+        turn = Rotation.from_rotvec(theta[side]) * Rotation.from_rotvec(want).inv()
+        assert turn.magnitude().max() < 1e-3
+    want_means = splats_y_up(viewer.avatar.splats(theta, places)).means * 100
+    wait_for(
+        lambda: (
+            viewer._splats is not None
+            and np.allclose(viewer._splats.centers, want_means, atol=1e-3)
+        )
+    )
+    assert viewer._splats is not None
+    covariance = viewer._splats.covariances
+    splats = splats_y_up(viewer.avatar.splats(theta, places))
+    volume = np.trace(np.asarray(covariance, np.float64), axis1=1, axis2=2)
+    np.testing.assert_allclose(volume, ((splats.scales * 100.0) ** 2).sum(1), rtol=5e-3)
+
+
+def test_motions_play(viewer: AvatarViewer) -> None:
+    motion = builtin_motion("open-close")
+    viewer.set_motion(motion)
+    wait_for(lambda: viewer.frame > 3)
+    theta, _ = viewer.pose()
+    assert set(theta) == {"right", "left"}
+    viewer.set_motion(None)
+    assert viewer.motion is None
+
+
+@pytest.mark.skipif(why_missing() is not None, reason=str(why_missing()))
+def test_a_slider_in_chromium_bends_the_finger(tmp_path: Path) -> None:
+    viewer = AvatarViewer(procedural_avatar(0, sides=("right",)))
+    try:
+        steps = [
+            {"name": "start", "waitFor": "document.querySelectorAll('[role=\"slider\"]').length > 5",
+             "wait": 1500, "picture": False},
+            {"name": "bent", "keys": {"label": "index", "key": "ArrowRight", "times": 60},
+             "wait": 1500, "picture": False},
+        ]  # fmt: skip
+        values = drive_page(viewer.url, (1000, 700), steps, tmp_path)
+        assert not [e for e in values["errors"] if "NaN" not in e]
+        bend = np.degrees(viewer.states["right"].angles)
+        first = 0  # index comes first in MANO's order
+        assert bend[first, 0] > 20 and bend[first + 1, 0] > 20
+        assert np.abs(bend[3:]).max() == 0
+    finally:
+        viewer.stop()
