@@ -15,6 +15,7 @@ import threading
 import time
 import webbrowser
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,8 @@ class AvatarViewer:
         self._stopped.set()
         self._changed.set()
         self._thread.join(timeout=5)
-        self.server.stop()
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.server.stop()
 
     def wait(self) -> None:
         """Block until :meth:`stop` is called or the user interrupts."""
@@ -153,13 +155,13 @@ class AvatarViewer:
         low, high = points.min(0), points.max(0)
         center = (low + high) / 2
         distance = 1.45 * float(np.linalg.norm(high[:2] - low[:2]))
-        center = center + [0.14 * distance, 0, 0]  # the panel covers the right
+        center[0] += 0.14 * distance  # the panel covers the right
         start = self.server.initial_camera
-        start.position = tuple(center + [0, 0, distance])
+        start.position = (center[0], center[1], center[2] + distance)
         start.look_at = tuple(center)
         start.fov = float(np.radians(50))
         start.near = 0.5
-        self._splats = None
+        self._splats: Any = None
         self._meshes: dict[str, Any] = {}
         self._bones: Any = None
         self._show = {"splats": True, "mesh": False, "skeleton": False}
@@ -170,7 +172,7 @@ class AvatarViewer:
         with gui.add_folder("Show"):
             for name in self._show:
                 box = gui.add_checkbox(name, self._show[name])
-                box.on_update(lambda event, name=name: self._toggle(name, event.target.value))
+                box.on_update(partial(self._toggle, name))
             color = gui.add_rgb("background", BACKGROUND)
             color.on_update(
                 lambda event: self.server.scene.set_background_image(_plain(event.target.value))
@@ -183,7 +185,7 @@ class AvatarViewer:
         with gui.add_folder("Motion"):
             self._motions = gui.add_dropdown("motion", ("still", *MOTIONS))
             self._motions.on_update(lambda event: self._pick_motion(event.target.value))
-            self._play = gui.add_checkbox("play", True)
+            self._playing: Any = gui.add_checkbox("play", True)
             self._time = gui.add_slider("time", min=0.0, max=1.0, step=0.005, initial_value=0.0)
             self._time.on_update(self._scrub)
         with gui.add_folder("Pose"):
@@ -217,7 +219,7 @@ class AvatarViewer:
 
                 self._slider(
                     finger, -20, 100, curl,
-                    lambda first=first: 100 * self._first().angles[first, 0] / fist[first, 0],
+                    partial(self._read_curl, first, float(fist[first, 0])),
                 )  # fmt: skip
         with self.server.gui.add_folder("Wrist", expand_by_default=False):
             for axis, (name, reach) in enumerate((("bend", 80), ("tilt", 80), ("turn", 180))):
@@ -229,7 +231,7 @@ class AvatarViewer:
 
                 self._slider(
                     name, -reach, reach, turn,
-                    lambda axis=axis: float(np.degrees(self._first().wrist[axis])),
+                    partial(self._read_wrist, axis),
                 )  # fmt: skip
         for finger in FINGERS:
             with self.server.gui.add_folder(f"{finger} joints", expand_by_default=False):
@@ -248,9 +250,7 @@ class AvatarViewer:
 
                         self._slider(
                             f"{joint - first + 1} {word}", low, high, bend,
-                            lambda joint=joint, axis=axis: float(
-                                np.degrees(self._first().angles[joint, axis])
-                            ),
+                            partial(self._read_joint, joint, axis),
                         )  # fmt: skip
 
     def _slider(
@@ -287,8 +287,17 @@ class AvatarViewer:
     def _first(self) -> HandState:
         return self.states[self._chosen()[0]]
 
-    def _toggle(self, name: str, shown: bool) -> None:
-        self._show[name] = bool(shown)
+    def _read_curl(self, joint: int, whole: float) -> float:
+        return 100 * float(self._first().angles[joint, 0]) / whole
+
+    def _read_wrist(self, axis: int) -> float:
+        return float(np.degrees(self._first().wrist[axis]))
+
+    def _read_joint(self, joint: int, axis: int) -> float:
+        return float(np.degrees(self._first().angles[joint, axis]))
+
+    def _toggle(self, name: str, event: Any) -> None:
+        self._show[name] = bool(event.target.value)
         self._changed.set()
 
     def _pick_motion(self, name: str) -> None:
@@ -296,7 +305,7 @@ class AvatarViewer:
 
     def _scrub(self, event: Any) -> None:
         if self.motion is not None and event.client is not None:
-            self._play.value = False
+            self._playing.value = False
             self.frame = event.target.value * (len(self.motion) - 1)
             self._changed.set()
 
@@ -326,7 +335,7 @@ class AvatarViewer:
     def _loop(self) -> None:
         last = time.monotonic()
         while not self._stopped.is_set():
-            playing = self.motion is not None and self._play.value
+            playing = self.motion is not None and self._playing.value
             self._changed.wait(None if not playing else FRAME_SECONDS)
             if self._stopped.is_set():
                 return

@@ -13,7 +13,7 @@ try {
   const { page, errors } = await openPage(browser, job.url, job.size);
   for (const step of job.steps) {
     if (step.waitFor) await page.waitForFunction(step.waitFor, { timeout: 120000, polling: 200 });
-    if (step.script) values[step.name] = await page.evaluate(`(async () => { ${step.script} })()`);
+    if (step.script) values[step.name] = await page.evaluate(`(async () => {\n${step.script}\n})()`);
     if (step.keys) {
       const { label, key, times } = step.keys;
       await page.evaluate((text) => {
