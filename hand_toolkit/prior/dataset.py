@@ -80,10 +80,12 @@ class Picture:
 
 
 class RenderedSet:
-    """A folder of samples; finished ones only, so that it may grow while it is read.
+    """Folders of samples; finished ones only, so that they may grow while they are read.
+
+    Subjects of the same name are the same person, whatever folder they are in.
 
     Args:
-        folder: the data.
+        folders: one data folder, or several that are read as one.
         config: network that will see the points (for fitting each picture's light).
         device: where batches go.
 
@@ -93,12 +95,19 @@ class RenderedSet:
     """
 
     def __init__(
-        self, folder: Path, config: PriorConfig, device: torch.device | str = "cpu"
+        self,
+        folders: Path | Sequence[Path],
+        config: PriorConfig,
+        device: torch.device | str = "cpu",
     ) -> None:
-        if not folder.is_dir():
-            raise InputError(f"{folder} is not a folder; give one that 'hand-toolkit synth' wrote")
-        self.folder, self.config, self.device = folder, config, torch.device(device)
-        self._data: HandDataset = open_dataset(folder)
+        self.folders = [folders] if isinstance(folders, Path) else list(folders)
+        for folder in self.folders:
+            if not folder.is_dir():
+                raise InputError(
+                    f"{folder} is not a folder; give one that 'hand-toolkit synth' wrote"
+                )
+        self.config, self.device = config, torch.device(device)
+        self._data: list[HandDataset] = [open_dataset(folder) for folder in self.folders]
         self._samples: dict[Path, HandSample] = {}
         self._pictures: OrderedDict[Path, Picture] = OrderedDict()
         self._lights: dict[tuple[str, str], torch.Tensor] = {}
@@ -111,11 +120,13 @@ class RenderedSet:
                 scenes, which never train) or None for all.
         """
         groups: dict[str, list[HandSample]] = {}
-        for path in sorted(self._data.root.glob("*/*/*_*.json")):
-            if path not in self._samples:
-                self._samples[path] = read_sample(path)
-            sample = self._samples[path]
-            groups.setdefault(f"{sample.split}/{sample.subject}/{sample.pose}", []).append(sample)
+        for data in self._data:
+            for path in sorted(data.root.glob("*/*/*_*.json")):
+                if path not in self._samples:
+                    self._samples[path] = read_sample(path)
+                sample = self._samples[path]
+                key = f"{data.root.name}/{sample.split}/{sample.subject}/{sample.pose}"
+                groups.setdefault(key, []).append(sample)
         scenes = [_scene(key, samples) for key, samples in sorted(groups.items())]
         return [s for s in scenes if split is None or split_of(s) == split]
 

@@ -64,7 +64,8 @@ def tasks(
     """
     scenes = data.scan(split)
     if not scenes:
-        raise InputError(f"{data.folder} has no '{split}' scenes; give a folder that has")
+        names = ", ".join(str(folder) for folder in data.folders)
+        raise InputError(f"{names} has no '{split}' scenes; give a folder that has")
     result = []
     for subject in sorted({s.subject for s in scenes}):
         own = [s for s in scenes if s.subject == subject]
@@ -236,7 +237,11 @@ def write_sheet(rows: Sequence[Sequence[np.ndarray]], path: Path, cell: int = 19
 
 
 def training_pictures(
-    model: Any, data: RenderedSet, scenes: Sequence[Scene], slots: dict[str, int]
+    model: Any,
+    data: RenderedSet,
+    scenes: Sequence[Scene],
+    slots: dict[str, int],
+    fine: bool = True,
 ) -> tuple[dict[str, float], list[list[np.ndarray]]]:
     """Stage one's score: training subjects, their own maps, poses that never trained.
 
@@ -253,7 +258,7 @@ def training_pictures(
         batch = data.batch(scene, [0], slots[scene.subject])
         with torch.no_grad():
             points = pose_points(
-                model.config, batch.sides, batch.theta, batch.shape, batch.translation
+                model.config, batch.sides, batch.theta, batch.shape, batch.translation, fine=fine
             )
             attributes = model.network(points, model.identity(batch.slot, batch.sides))
             geometry = place(model.config, attributes, points)

@@ -66,7 +66,7 @@ class Progress:
 
 def train(
     config: PriorConfig,
-    data: Path | SceneSource,
+    data: Path | Sequence[Path] | SceneSource,
     out: Path,
     *,
     settings: TrainConfig | None = None,
@@ -78,7 +78,7 @@ def train(
 
     Args:
         config: the network.
-        data: a folder of rendered hands, or scenes of your own.
+        data: one or several folders of rendered hands, or scenes of your own.
         out: folder of the checkpoint, ``log.jsonl`` and TensorBoard events.
         settings: steps, rates, weights, seed.
         resume: go on from the checkpoint in ``out`` where there is one, to the same losses
@@ -131,8 +131,8 @@ def train(
         progress = Progress(**state["progress"])
         log.info("resumed at step %d", progress.step)
     source: SceneSource = (
-        RenderedSet(Path(data), config, accelerator.device)
-        if isinstance(data, (str, Path))
+        RenderedSet([data] if isinstance(data, Path) else list(data), config, accelerator.device)
+        if isinstance(data, (Path, Sequence))
         else data
     )
     model, optimizer = accelerator.prepare(bare, optimizer)
@@ -161,12 +161,9 @@ def train(
                     f"{data} has no finished training scenes; render some with 'hand-toolkit synth'"
                 )
             _assign_slots(progress, scenes, settings)
-            lost = [key for key in progress.order[progress.cursor :] if key not in scenes]
-            if lost:
-                raise InputError(
-                    f"scene {lost[0]} of the interrupted epoch is gone from {data}; restore it, "
-                    "or start anew with resume off"
-                )
+            if any(key not in scenes for key in progress.order[progress.cursor :]):
+                log.warning("the data has changed since the checkpoint: a new epoch begins")
+                progress.cursor = len(progress.order)
             if progress.cursor >= len(progress.order):
                 progress.epoch += 1
                 progress.order = _shuffled(sorted(scenes), settings.seed, progress.epoch, per_step)
@@ -292,7 +289,7 @@ class _Log:
 def main(arguments: Sequence[str] | None = None) -> int:
     """``python -m hand_toolkit.prior.train``: what torchrun starts on each process."""
     parser = argparse.ArgumentParser(prog="hand_toolkit.prior.train", description=__doc__)
-    parser.add_argument("data", type=Path, help="folder of rendered hands")
+    parser.add_argument("data", type=Path, nargs="+", help="folders of rendered hands")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of checkpoints")
     parser.add_argument("--config", default="small", help="small, paper or tiny")
     parser.add_argument("--no-resume", action="store_true", help="ignore an earlier checkpoint")

@@ -234,11 +234,13 @@ def _irradiance(rng: np.random.Generator, solid: Splats, normals: np.ndarray) ->
     ambient = rng.uniform(0.35, 1.0)
     weights *= ambient * 2.0 / weights.sum()
     key = rng.normal(size=3)
+    every = slice(None, None, SHADOW_EVERY)
     caster = Splats(
-        *(getattr(solid, n)[::SHADOW_EVERY] for n in ("means", "quats")),
-        solid.scales[::SHADOW_EVERY] * np.float32(SHADOW_EVERY**0.5),
-        solid.opacities[::SHADOW_EVERY],
-        solid.colors[::SHADOW_EVERY],
+        solid.means[every],
+        solid.quats[every],
+        solid.scales[every] * np.float32(SHADOW_EVERY**0.5),
+        solid.opacities[every],
+        solid.colors[every],
     )
     lights = [*zip(directions, weights), (key / np.linalg.norm(key), rng.uniform(0.3, 1.1))]
     for direction, weight in lights:

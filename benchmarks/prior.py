@@ -1,0 +1,288 @@
+"""What the learned prior is worth: ablations of both stages, time, figures.
+
+Usage:
+    python benchmarks/prior.py stage-one DATA... --steps 600 --seeds 1 [--json FILE]
+    python benchmarks/prior.py stage-two DATA... --seeds 1 [--json FILE] [--sheet DIR]
+    python benchmarks/prior.py time [--json FILE]
+    python benchmarks/prior.py figures DATA... --checkpoint FILE --out DIR
+
+DATA are folders in the format of docs/synth.md. Stage one trains every variant from nothing
+with the same steps, seed and data order, and scores poses of the training subjects that never
+trained. Stage two fits one picture of each test subject with the given poses and scores its
+other views (novel view) and poses (novel pose).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hand_toolkit.files import atomic_write
+from hand_toolkit.prior.checkpoint import load_model
+from hand_toolkit.prior.config import FIT_MODES, SMALL, FitConfig, TrainConfig
+from hand_toolkit.prior.dataset import RenderedSet
+from hand_toolkit.prior.evaluate import (
+    METRICS,
+    drawer,
+    estimate_of,
+    evaluate,
+    score,
+    tasks,
+    training_pictures,
+    write_sheet,
+)
+from hand_toolkit.prior.train import train
+from hand_toolkit.prior.weights import load_prior
+
+STAGE_ONE: dict[str, dict[str, Any]] = {
+    "full": {},
+    "without identity map": {"use_identity_map": False},
+    "without IAttn": {"use_interaction": False},
+    "without GRM": {"use_refinement": False},
+}
+
+
+def stage_one(data: list[Path], steps: int, seeds: int, scenes: int) -> list[dict[str, Any]]:
+    """Rows of the stage-one table."""
+    rows = []
+    for name, change in STAGE_ONE.items():
+        config = dataclasses.replace(SMALL, **change)
+        scores = []
+        for seed in range(seeds):
+            settings = TrainConfig(
+                steps=steps,
+                coarse_steps=steps,
+                half_life=steps / 2,
+                seed=seed,
+                perceptual="gradient",
+                checkpoint_every=steps,
+            )
+            with tempfile.TemporaryDirectory() as folder:
+                out = train(config, data, Path(folder), settings=settings)
+                model, state = load_model(out)
+            source = RenderedSet(data, config)
+            slots = state["progress"]["slots"]
+            held = [s for s in source.scan("held-out") if s.subject in slots][:scenes]
+            scores.append(training_pictures(model, source, held, slots, fine=False)[0])
+        rows.append({"method": name, **_mean_and_deviation(scores)})
+        _print_row(rows[-1])
+    return rows
+
+
+def stage_two(
+    data: list[Path], seeds: int, targets: int, modes: list[str], sheet: Path | None
+) -> list[dict[str, Any]]:
+    """Rows of the stage-two table, the texture fit among them."""
+    prior = load_prior()
+    source = RenderedSet(data, prior.config)
+    rows = []
+    for mode in [*modes, "texture"]:
+        for drawn in ("neural", "baked"):
+            if drawn == "neural" and mode in ("ohta", "texture"):
+                continue
+            scores: dict[str, list[dict[str, float]]] = {}
+            for seed in range(seeds):
+                if mode == "texture":
+                    table = texture_table(source, targets, seed)
+                else:
+                    config = FitConfig(mode=mode, refine=False, seed=seed)
+                    path = None if sheet is None else sheet / f"{mode}-{drawn}-{seed}.png"
+                    table = evaluate(
+                        source,
+                        prior=prior,
+                        config=config,
+                        targets=targets,
+                        seed=seed,
+                        neural=drawn == "neural",
+                        sheet=path,
+                    )
+                for task, values in table.items():
+                    scores.setdefault(task, []).append(values)
+            for task, values_of in scores.items():
+                row = {"method": f"{mode}, {drawn}", "task": task, **_mean_and_deviation(values_of)}
+                rows.append(row)
+                _print_row(row)
+    return rows
+
+
+def texture_table(data: RenderedSet, targets: int, seed: int) -> dict[str, dict[str, float]]:
+    """The baseline: the texture fit on the same references with the same given poses."""
+    from hand_toolkit.fit.one_photo import TextureConfig, fit_texture
+    from hand_toolkit.types import Photo
+
+    sums: dict[str, list[dict[str, float]]] = {"novel view": [], "novel pose": []}
+    for task in tasks(data, "test", 1, targets, seed):
+        scene, view = task.reference
+        picture = data.picture(scene.views[view])
+        estimate = estimate_of(scene, scene.views[view].camera, "default")
+        mask = picture.mask / 255.0
+        labels = _labels(scene.views[view].sample, scene.sides, mask)
+        avatar = fit_texture(
+            Photo(picture.image),
+            mask,
+            labels,
+            estimate,
+            TextureConfig(),
+            progress=lambda f, m: None,
+        )
+        for name, wanted in (("novel view", task.novel_view), ("novel pose", task.novel_pose)):
+            scored = score(data, drawer(avatar), wanted)
+            if scored:
+                sums[name].append(scored)
+    return {
+        name: {m: float(np.mean([s[m] for s in scored])) for m in METRICS}
+        for name, scored in sums.items()
+        if scored
+    }
+
+
+def _labels(sample: Any, sides: tuple[str, ...], mask: np.ndarray) -> np.ndarray:
+    """(H, W) index of the hand that each pixel shows, -1 for none."""
+    result = np.full(mask.shape, -1, np.int32)
+    if not sample.picture_path("labels").is_file():
+        result[mask > 0.5] = 0
+        return result
+    found = sample.picture("labels")
+    for k, side in enumerate(sides):
+        result[(found == (1 if side == "right" else 2)) & (mask > 0.5)] = k
+    return result
+
+
+def timing() -> list[dict[str, Any]]:
+    """Forward pass, and one step of the fit, of two hands; medians, this machine."""
+    from hand_toolkit.prior.network import PriorNetwork
+    from hand_toolkit.prior.points import pose_points
+
+    torch.manual_seed(0)
+    network = PriorNetwork(SMALL).eval()
+    count = len(pose_shape())
+    theta = torch.randn(2, 16, 3) * 0.2
+    place = torch.tensor([[-0.05, 0, 0.5], [0.05, 0, 0.5]])
+    maps = torch.zeros(2, SMALL.identity_channels, SMALL.identity_size, SMALL.identity_size)
+    seconds: dict[str, list[float]] = {"points": [], "network": []}
+    with torch.no_grad():
+        for _ in range(12):
+            begun = time.perf_counter()
+            points = pose_points(SMALL, ("right", "left"), theta, torch.zeros(2, count), place)
+            seconds["points"].append(time.perf_counter() - begun)
+            begun = time.perf_counter()
+            network(points, maps)
+            seconds["network"].append(time.perf_counter() - begun)
+    rows = [
+        {"part": name, "median_ms": 1000 * float(np.median(values[2:]))}
+        for name, values in seconds.items()
+    ]
+    for row in rows:
+        print(f"{row['part']:10s} {row['median_ms']:8.1f} ms")
+    print(f"parameters {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M")
+    return rows
+
+
+def pose_shape() -> tuple[str, ...]:
+    """Names of the default hand's shape parameters."""
+    from hand_toolkit.hand_model import load_hand_model
+
+    return load_hand_model("default", "right", 0).shape_names
+
+
+def figures(data: list[Path], checkpoint: Path, out: Path) -> None:
+    """Target | picture | albedo target | albedo | shadow for held-out poses; contact; density."""
+    from hand_toolkit.prior.gaussians import place
+    from hand_toolkit.prior.points import pose_points
+    from hand_toolkit.prior.rendering import render_view, surface_splats
+
+    out.mkdir(parents=True, exist_ok=True)
+    model, state = load_model(checkpoint)
+    source = RenderedSet(data, model.config)
+    slots = state["progress"]["slots"]
+    held = [s for s in source.scan("held-out") if s.subject in slots]
+    table, rows = training_pictures(model, source, held[:8], slots)
+    print(f"held-out poses at step {state['progress']['step']}: {table}")
+    write_sheet(rows, out / "shadow.png", 256)
+    two = [s for s in source.scan() if len(s.sides) == 2]
+    touching = sorted(two, key=lambda s: s.family not in ("clasp", "interlaced", "prayer"))[:4]
+    cells = []
+    for scene in touching:
+        batch = source.batch(scene, [0])
+        with torch.no_grad():
+            points = pose_points(
+                model.config, batch.sides, batch.theta, batch.shape, batch.translation
+            )
+            near = torch.from_numpy(points.topology.nearest)
+            label = points.contact[:, near, None].float()
+            color = label * torch.tensor([0.9, 0.2, 0.1]) + (1 - label) * torch.tensor(
+                [0.6, 0.6, 0.65]
+            )
+            flat = (points.normals @ torch.tensor([0.3, -0.5, 0.8])).abs()[..., None] * 0.5 + 0.5
+            detected = render_view(surface_splats(points, color * flat), batch.cameras[0])
+            maps = model.identity(slots.get(scene.subject, 0), batch.sides)
+            attributes = model.network(points, maps)
+            geometry = place(model.config, attributes, points)
+            dots = dataclasses.replace(geometry, scales=geometry.scales * 0.25)
+            density = render_view(dots.splats(geometry.normals * 0.5 + 0.5), batch.cameras[0])
+            print(
+                f"{scene.key}: {float(label.mean()):.1%} of the points interact, "
+                f"{len(geometry.means)} splats of {points.world.shape[0] * points.world.shape[1]}"
+            )
+        cells.append([batch.images[0].numpy(), detected.color.numpy(), density.color.numpy()])
+    if cells:
+        write_sheet(cells, out / "contact.png", 256)
+
+
+def _mean_and_deviation(scores: list[dict[str, float]]) -> dict[str, float]:
+    row = {}
+    for metric in METRICS:
+        values = [s[metric] for s in scores]
+        row[metric] = float(np.mean(values))
+        row[f"{metric}_deviation"] = float(np.std(values))
+    return row
+
+
+def _print_row(row: dict[str, Any]) -> None:
+    label = f"{row['method']:28s} {row.get('task', ''):11s}"
+    print(label + "  ".join(f"{m} {row[m]:7.3f} ±{row[f'{m}_deviation']:.3f}" for m in METRICS))
+
+
+def main() -> None:
+    """Parse the command line and run one part."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=("stage-one", "stage-two", "time", "figures"))
+    parser.add_argument("data", nargs="*", type=Path)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--targets", type=int, default=4)
+    parser.add_argument("--scenes", type=int, default=24, help="held-out scenes scored")
+    parser.add_argument("--modes", default=",".join(FIT_MODES))
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("prior-figures"))
+    parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    if options.part == "stage-one":
+        rows = stage_one(options.data, options.steps, options.seeds, options.scenes)
+    elif options.part == "stage-two":
+        if options.sheet is not None:
+            options.sheet.mkdir(parents=True, exist_ok=True)
+        modes = options.modes.split(",")
+        rows = stage_two(options.data, options.seeds, options.targets, modes, options.sheet)
+    elif options.part == "time":
+        rows = timing()
+    else:
+        if options.checkpoint is None:
+            parser.error("figures needs --checkpoint")
+        figures(options.data, options.checkpoint, options.out)
+    if options.json is not None:
+        atomic_write(options.json, json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
