@@ -57,7 +57,7 @@ class Gradients:
 
 
 @dataclass(frozen=True)
-class _Window:
+class Window:
     """A rectangle of the picture, in pixels, rendered at a time."""
 
     left: int
@@ -78,24 +78,24 @@ class _Window:
     def tiles(self) -> int:
         return self.columns * -(-self.height // TILE_HEIGHT)
 
-    def halves(self) -> tuple[_Window, _Window]:
+    def halves(self) -> tuple[Window, Window]:
         """Two windows along a tile border near the middle, across the longer side."""
         rows = self.tiles // self.columns
         if rows == 1 or (self.columns > 1 and self.stride > rows * TILE_HEIGHT):
             cut = self.columns // 2 * TILE_WIDTH
             return (
-                _Window(self.left, self.top, cut, self.height),
-                _Window(self.left + cut, self.top, self.width - cut, self.height),
+                Window(self.left, self.top, cut, self.height),
+                Window(self.left + cut, self.top, self.width - cut, self.height),
             )
         cut = rows // 2 * TILE_HEIGHT
         return (
-            _Window(self.left, self.top, self.width, cut),
-            _Window(self.left, self.top + cut, self.width, self.height - cut),
+            Window(self.left, self.top, self.width, cut),
+            Window(self.left, self.top + cut, self.width, self.height - cut),
         )
 
 
 @dataclass
-class _Inputs:
+class Inputs:
     """One frame as the kernels take it."""
 
     count: int
@@ -112,11 +112,24 @@ class _Inputs:
 class _Drawn:
     """Where the last window's lists and planes are, for ``backward``."""
 
-    window: _Window
+    window: Window
     view: np.ndarray
     slots: int
     planes: np.ndarray
     bounds: np.ndarray
+
+
+_NO_PICTURE = np.zeros(0, np.uint8)
+_NO_PLANE = np.zeros((0, 0), np.float32)
+_NO_IDS = np.zeros((0, 0), np.int32)
+_NO_SKIN = (
+    *(0, np.zeros((1, 16, 3)), np.zeros((1, 3)), np.zeros((1, 16, 3)), np.zeros(16, np.int64)),
+    *(np.zeros((4, 4)), np.zeros((16, 12), np.float32), np.zeros((1, 135), np.float32)),
+    *(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)),
+    *(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros((3, 0), np.int32)),
+    *(np.zeros(0, np.float32), np.zeros(0, np.float32)),
+)
+"""Stands for "no next frame to skin" in ``blend_frame``; the same types as the avatar's."""
 
 
 class CpuRasterizer:
@@ -134,7 +147,7 @@ class CpuRasterizer:
         self._frame = Frame()
         self._buffers: dict[str, np.ndarray] = {}
         self._totals = np.zeros(4, np.int64)
-        self._inputs: _Inputs | None = None
+        self._inputs: Inputs | None = None
         self._drawn: list[_Drawn] = []
         self._own: dict[str, Any] = {}
 
@@ -146,9 +159,57 @@ class CpuRasterizer:
             self._buffers[name] = buffer
         return buffer
 
+    def run(self, kernel: Any, arguments: tuple[Any, ...]) -> None:
+        """Call a kernel on all threads."""
+        with self._lock:
+            self._frame.run(kernel, arguments, self._thread_count())
+
+    def begin(self, inputs: Inputs) -> None:
+        """Start a frame that another stage than ``prepare_frame`` projects."""
+        self._inputs = inputs
+        self._drawn = []
+
+    def projection_rooms(self, count: int) -> tuple[np.ndarray, ...]:
+        """Where projected splats go: records, keys, tiles, sums per chunk, totals."""
+        return (
+            self._room("records", count * RECORD + 16 * RECORD),
+            self._room("keys", count + 16, np.uint32),
+            self._room("tiles", count + 16, np.int32),
+            self._statistics(-(-count // SPLATS_PER_CHUNK)),
+            self._totals,
+        )
+
+    def blend_picture(
+        self, view: np.ndarray, picture: np.ndarray, clean: np.ndarray, skin: tuple | None
+    ) -> None:
+        """Blend the projected splats into a flat 8-bit picture; meanwhile skin the next frame."""
+        camera = self._frame_inputs().camera
+        window = Window(0, 0, camera.width, camera.height)
+        with self._lock:
+            self._blend(window, view, _NO_PLANE, clean, _NO_PLANE, _NO_IDS, picture, skin)
+
+    def blend_planes(self, view: np.ndarray) -> Rendering:
+        """Blend the projected splats into the own float planes."""
+        inputs = self._frame_inputs()
+        camera = inputs.camera
+        window = Window(0, 0, camera.width, camera.height)
+        size = PLANES * camera.height * window.stride
+        planes = self._room("image", size)[:size].reshape(PLANES, camera.height, window.stride)
+        with self._lock:
+            clean = self._clean_tiles(window, inputs.background)
+            self._blend(window, view, planes, clean, _NO_PLANE, _NO_IDS)
+        planes = planes[:, :, : camera.width]
+        planes.flags.writeable = False
+        return Rendering(planes[:3].transpose(1, 2, 0), planes[4], planes[3])
+
+    def _frame_inputs(self) -> Inputs:
+        if self._inputs is None:
+            raise RuntimeError("no frame was begun")
+        return self._inputs
+
     def image_buffer(self, camera: Camera) -> np.ndarray:
         """A fresh buffer of zeros for ``forward(..., image=)``: five planes, padded rows."""
-        window = _Window(0, 0, camera.width, camera.height)
+        window = Window(0, 0, camera.width, camera.height)
         return aligned_zeros(PLANES * camera.height * window.stride)
 
     def forward(
@@ -174,7 +235,7 @@ class CpuRasterizer:
             gradients: whether ``backward`` may follow.
         """
         names = ("means", "quats", "scales", "opacities", "colors")
-        inputs = _Inputs(
+        inputs = Inputs(
             count=len(splats),
             flat=tuple(
                 np.ascontiguousarray(getattr(splats, n), np.float32).reshape(-1) for n in names
@@ -191,9 +252,9 @@ class CpuRasterizer:
         with self._lock:
             return self._forward(inputs, image)
 
-    def _forward(self, inputs: _Inputs, image: np.ndarray | None) -> Rendering:
+    def _forward(self, inputs: Inputs, image: np.ndarray | None) -> Rendering:
         camera, options = inputs.camera, inputs.options
-        whole = _Window(0, 0, camera.width, camera.height)
+        whole = Window(0, 0, camera.width, camera.height)
         size = PLANES * camera.height * whole.stride
         if image is None:
             buffer = self._room("image", size)[:size]
@@ -222,7 +283,7 @@ class CpuRasterizer:
             ids=ids[:, :width] if options.with_ids else None,
         )
 
-    def _clean_tiles(self, window: _Window, background: np.ndarray) -> np.ndarray:
+    def _clean_tiles(self, window: Window, background: np.ndarray) -> np.ndarray:
         """Flags of the tiles of the own buffer that still show nothing but this background."""
         key = (window, background.tobytes(), self._buffers["image"].ctypes.data)
         if self._own.get("key") != key:
@@ -231,7 +292,7 @@ class CpuRasterizer:
 
     def _draw(
         self,
-        window: _Window,
+        window: Window,
         planes: np.ndarray,
         clean: np.ndarray,
         median: np.ndarray,
@@ -259,11 +320,9 @@ class CpuRasterizer:
             return
         self._blend(window, view, planes, clean, median, ids)
 
-    def _prepare(self, window: _Window) -> np.ndarray:
+    def _prepare(self, window: Window) -> np.ndarray:
         """Project the splats for a window; leaves the counts in ``_totals``."""
-        inputs = self._inputs
-        if inputs is None:
-            raise RuntimeError("_prepare before forward")
+        inputs = self._frame_inputs()
         camera = dataclasses.replace(
             inputs.camera, cx=inputs.camera.cx - window.left, cy=inputs.camera.cy - window.top
         )
@@ -271,15 +330,11 @@ class CpuRasterizer:
         # Windows look through the whole picture's camera: only the pixel grid moves.
         view[14:16] = camera.cx, camera.cy
         count = inputs.count
-        chunks = -(-count // SPLATS_PER_CHUNK)
         self._frame.run(
             prepare_frame,
             (
                 *(count, *inputs.flat, inputs.coefficients, view, window.width, window.height),
-                *(self._room("records", count * RECORD + 16 * RECORD),),
-                *(self._room("keys", count + 16, np.uint32),),
-                *(self._room("tiles", count + 16, np.int32),),
-                *(self._statistics(chunks), self._totals),
+                *self.projection_rooms(count),
             ),
             self._thread_count(),
         )
@@ -293,16 +348,16 @@ class CpuRasterizer:
 
     def _blend(
         self,
-        window: _Window,
+        window: Window,
         view: np.ndarray,
         planes: np.ndarray,
         clean: np.ndarray,
         median: np.ndarray,
         ids: np.ndarray,
+        picture: np.ndarray = _NO_PICTURE,
+        skin: tuple[Any, ...] | None = None,
     ) -> None:
-        inputs = self._inputs
-        if inputs is None:
-            raise RuntimeError("_blend before forward")
+        inputs = self._frame_inputs()
         threads = self._thread_count()
         count, slots = inputs.count, int(self._totals[SLOTS])
         tiles = window.tiles
@@ -325,7 +380,7 @@ class CpuRasterizer:
                 self._room("slot_entry", slots if inputs.keep else 0, np.int32),
                 *(inputs.keep, bounds, self._room("tile_needed", tiles, np.int32)),
                 *(self._scratch(threads), planes.reshape(-1), inputs.background, clean),
-                median.size > 0,
+                *(picture, skin or _NO_SKIN, median.size > 0),
                 *(median.reshape(-1), ids.reshape(-1)),
             ),
             threads,
@@ -366,7 +421,7 @@ class CpuRasterizer:
         if inputs is None or not inputs.keep:
             raise RuntimeError("backward needs a forward with gradients=True before it")
         camera = inputs.camera
-        whole = _Window(0, 0, camera.width, camera.height)
+        whole = Window(0, 0, camera.width, camera.height)
         size = PLANES * camera.height * whole.stride
         grad = self._room("image_grad", size)[:size].reshape(PLANES, camera.height, whole.stride)
         grad[:, :, camera.width :] = 0
@@ -395,9 +450,7 @@ class CpuRasterizer:
         return total
 
     def _project_back(self, drawn: _Drawn, grad: np.ndarray) -> Gradients:
-        inputs = self._inputs
-        if inputs is None:
-            raise RuntimeError("_project_back before forward")
+        inputs = self._frame_inputs()
         threads = self._thread_count()
         count, per_splat = inputs.count, max(1, inputs.coefficients)
         # Whole groups of sixteen are written; the views returned end with the last splat.

@@ -37,6 +37,7 @@ from .jit import inline, kernel
 from .parallel import await_stage, claim, enter, finish, leave
 from .project import SPLATS_PER_CHUNK, project_chunk_plain, project_chunk_vector
 from .project_backward import project_backward_chunk_plain, project_backward_chunk_vector
+from .skinning import place_chunk, skin_stages
 from .tiles_backward import tile_gradients
 from .tiles_forward import blend_tile, trace_tile
 from .tiles_plain import blend_tile_plain, tile_gradients_plain, trace_tile_plain
@@ -78,6 +79,41 @@ def prepare_frame(
     leave(control, leader)
 
 
+@kernel
+def skin_frame(control, generation, leader, skin):
+    """Pose and skin the avatar's mesh; for the first frame, later ones overlap the drawing."""
+    if not enter(control, generation):
+        return
+    skin_stages(control, 1, skin)
+    leave(control, leader)
+
+
+@kernel
+def place_frame(
+    control, generation, leader, count, splats, splat_face, shown, splat_hand, coefficients, sh,
+    camera, width, height, face_records, records, keys, tiles, statistics, totals,
+):  # fmt: skip
+    """``prepare_frame`` for splats bound to the skinned triangles."""
+    if not enter(control, generation):
+        return
+    chunks = (count + SPLATS_PER_CHUNK - 1) // SPLATS_PER_CHUNK
+    c = claim(control, 1)
+    while c < chunks:
+        start = c * SPLATS_PER_CHUNK
+        stop = min(count, start + SPLATS_PER_CHUNK)
+        place_chunk(
+            start, stop, splats, splat_face, shown, splat_hand, coefficients, sh, camera,
+            width, height, face_records, records, keys, tiles,
+        )  # fmt: skip
+        chunk_statistics(start, stop, keys, tiles, statistics[c])
+        finish(control, 1)
+        c = claim(control, 1)
+    if leader:
+        await_stage(control, 1, chunks)
+        sum_statistics(chunks, statistics, totals)
+    leave(control, leader)
+
+
 @inline
 def _sort_pairs(control, stage, shift, visible, size, source, target, counts):
     """One pass of the radix sort by all threads: stages ``stage`` to ``stage + 2``."""
@@ -109,9 +145,13 @@ def blend_frame(
     control, generation, leader, count, records, keys, tiles, statistics, totals, width, height,
     stride, columns, tile_count, slot_start, slots, pairs, spare, digit_counts, tile_counts,
     tile_start, entries, slot_entry, keep, bounds, tile_needed, scratch, image, background,
-    clean, trace, median, ids,
+    clean, picture, skin, trace, median, ids,
 ):  # fmt: skip
-    """Make the tiles' lists and blend them; with ``trace`` also median depth and ids."""
+    """Make the tiles' lists and blend them; with ``trace`` also median depth and ids.
+
+    picture: 8-bit RGB to write instead of the image, or empty.
+    skin: the next frame's pose and mesh, or a tuple that starts with 0.
+    """
     if not enter(control, generation):
         return
     worker = claim(control, _WORKERS)
@@ -177,7 +217,7 @@ def blend_frame(
             if VECTOR:
                 tile_needed[tile] = blend_tile(
                     tile, first, last, columns, height, stride, entries, records, rooms,
-                    image, background, clean,
+                    image, background, clean, picture,
                 )  # fmt: skip
                 if trace:
                     trace_tile(
@@ -196,6 +236,9 @@ def blend_frame(
                     )  # fmt: skip
         finish(control, 14)
         c = claim(control, 14)
+    # Threads that find no tile left begin with the next frame's mesh (avatar path).
+    if VECTOR:
+        skin_stages(control, 15, skin)
     await_stage(control, 14, ranges)
     leave(control, leader)
 

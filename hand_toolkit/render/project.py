@@ -39,10 +39,9 @@ from .vector import (
     minimum,
     select_le,
     sqrt,
-    store_aligned,
     store_bits,
     store_integers,
-    transpose16,
+    store_transposed,
 )
 
 RECORD = 16
@@ -107,18 +106,30 @@ def rotate(camera, a, b, c):
 
 @inline
 def footprint(camera, x, y, z, qw, qx, qy, qz, s0, s1, s2):
-    """EWA projection of splats (Zwicker et al. 2002).
-
-    Returns:
-        x and y in pixels, depth, the blurred 2D covariance xx, xy, yy, its determinant, and
-        the determinant without the blur.
-    """
+    """``footprint_of_axes`` of splats given by world mean, quaternion and scales."""
     px, py, pz = to_camera(camera, x, y, z)
     inverse_norm = like(qw, np.float32(1.0)) / sqrt(fma(qw, qw, fma(qx, qx, fma(qy, qy, qz * qz))))
     m = rotation(qw * inverse_norm, qx * inverse_norm, qy * inverse_norm, qz * inverse_norm)
     v00, v10, v20 = rotate(camera, m[0] * s0, m[3] * s0, m[6] * s0)
     v01, v11, v21 = rotate(camera, m[1] * s1, m[4] * s1, m[7] * s1)
     v02, v12, v22 = rotate(camera, m[2] * s2, m[5] * s2, m[8] * s2)
+    return footprint_of_axes(camera, px, py, pz, v00, v01, v02, v10, v11, v12, v20, v21, v22)
+
+
+@inline
+def footprint_of_axes(camera, px, py, pz, v00, v01, v02, v10, v11, v12, v20, v21, v22):
+    """EWA projection of splats (Zwicker et al. 2002).
+
+    Args:
+        camera: packed intrinsics.
+        px, py, pz: means in the camera frame.
+        v00 ... v22: row-major matrices whose columns are the splats' axes in the camera
+            frame, as long as their standard deviations.
+
+    Returns:
+        x and y in pixels, depth, the blurred 2D covariance xx, xy, yy, its determinant, and
+        the determinant without the blur.
+    """
     inverse_z = like(pz, np.float32(1.0)) / pz
     u = px * inverse_z
     v = py * inverse_z
@@ -156,19 +167,17 @@ def footprint(camera, x, y, z, qw, qx, qy, qz, s0, s1, s2):
 
 
 @inline
-def footprint_record(
-    camera, width, height, x, y, z, qw, qx, qy, qz, s0, s1, s2, opacity, red, green, blue
-):
+def record_of(camera, width, height, print_, opacity, red, green, blue):
     """The sixteen record fields of one splat or of sixteen, and how many tiles they touch.
 
     The number of tiles is that of the ellipse's bounding box, 0 for a splat that is dropped.
     A condition written ``select_le(a, b, tiles, zero)`` also drops NaN.
+
+    print_: what ``footprint`` returned.
     """
-    mx, my, depth, xx, xy, yy, determinant, sharp = footprint(
-        camera, x, y, z, qw, qx, qy, qz, s0, s1, s2
-    )
-    zero = like(x, np.float32(0.0))
-    one = like(x, np.float32(1.0))
+    mx, my, depth, xx, xy, yy, determinant, sharp = print_
+    zero = like(mx, np.float32(0.0))
+    one = like(mx, np.float32(1.0))
     inverse = one / determinant
     if camera[ANTIALIASED] != np.float32(0.0):
         opacity = opacity * sqrt(maximum(sharp * inverse, np.float32(1e-12)))
@@ -237,6 +246,18 @@ def _sh_colors(start, count, means, colors, coefficients, camera, basis, out):
 
 
 @inline
+def store_records(i, f, records, keys, tiles):
+    """Write what ``record_of`` returned for splats i..i+16."""
+    store_integers(tiles, i, f[16])
+    store_bits(keys, i, f[9])
+    if max_lanes(f[16]) > np.float32(0.0):
+        store_transposed(
+            records, i * RECORD, f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7],
+            f[8], f[9], f[10], f[11], f[12], f[13], f[14], f[15],
+        )  # fmt: skip
+
+
+@inline
 def project_chunk_vector(
     start, stop, means, quats, scales, opacities, colors, coefficients,
     camera, width, height, records, keys, tiles,
@@ -274,33 +295,17 @@ def project_chunk_vector(
             red, green, blue = load_rows3(shaded, 0)
         else:
             red, green, blue = load_rows3(colors, 3 * i)
-        f = footprint_record(
-            camera, width, height, x, y, z, qw, qx, qy, qz, s0, s1, s2, opacity, red, green, blue
+        f = record_of(
+            camera,
+            width,
+            height,
+            footprint(camera, x, y, z, qw, qx, qy, qz, s0, s1, s2),
+            opacity,
+            red,
+            green,
+            blue,
         )
-        store_integers(tiles, i, f[16])
-        store_bits(keys, i, f[9])
-        if max_lanes(f[16]) > np.float32(0.0):
-            t = transpose16(
-                f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7],
-                f[8], f[9], f[10], f[11], f[12], f[13], f[14], f[15],
-            )  # fmt: skip
-            q = i * RECORD
-            store_aligned(records, q, t[0])
-            store_aligned(records, q + 16, t[1])
-            store_aligned(records, q + 32, t[2])
-            store_aligned(records, q + 48, t[3])
-            store_aligned(records, q + 64, t[4])
-            store_aligned(records, q + 80, t[5])
-            store_aligned(records, q + 96, t[6])
-            store_aligned(records, q + 112, t[7])
-            store_aligned(records, q + 128, t[8])
-            store_aligned(records, q + 144, t[9])
-            store_aligned(records, q + 160, t[10])
-            store_aligned(records, q + 176, t[11])
-            store_aligned(records, q + 192, t[12])
-            store_aligned(records, q + 208, t[13])
-            store_aligned(records, q + 224, t[14])
-            store_aligned(records, q + 240, t[15])
+        store_records(i, f, records, keys, tiles)
 
 
 @inline
@@ -316,12 +321,12 @@ def project_chunk_plain(
             _sh_colors(g, 1, means, colors, coefficients, camera, basis, shaded)
         else:
             shaded[:] = colors[3 * g : 3 * g + 3]
-        f = footprint_record(
-            camera, width, height, means[3 * g], means[3 * g + 1], means[3 * g + 2],
+        print_ = footprint(
+            camera, means[3 * g], means[3 * g + 1], means[3 * g + 2],
             quats[4 * g], quats[4 * g + 1], quats[4 * g + 2], quats[4 * g + 3],
-            scales[3 * g], scales[3 * g + 1], scales[3 * g + 2], opacities[g],
-            shaded[0], shaded[1], shaded[2],
+            scales[3 * g], scales[3 * g + 1], scales[3 * g + 2],
         )  # fmt: skip
+        f = record_of(camera, width, height, print_, opacities[g], shaded[0], shaded[1], shaded[2])
         tiles[g] = int(f[16])
         keys[g] = float_bits(np.float32(f[9]))
         if tiles[g] > 0:

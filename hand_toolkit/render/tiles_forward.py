@@ -32,6 +32,7 @@ from .vector import (
     prefetch,
     select_le,
     store_aligned,
+    store_rgb8,
     store_streaming,
 )
 
@@ -144,13 +145,40 @@ def _write_rows(scratch, image, x0, y0, rows, stride, plane, background):
 
 
 @inline
+def _byte(value):
+    """A colour in [0, 1] as a float in [0, 255], to be rounded towards zero."""
+    scaled = fma(value, np.float32(255.0), broadcast(_HALF))
+    return maximum(minimum(scaled, np.float32(255.0)), np.float32(0.0))
+
+
+@inline
+def _write_rows8(scratch, picture, x0, y0, rows, stride, background):
+    """Write a blended tile to the interleaved 8-bit picture."""
+    for y in range(rows):
+        red, green, blue, _, _ = _finish_row(scratch, y * ROW, background)
+        p = 3 * ((y0 + y) * stride + x0)
+        store_rgb8(picture, p, _byte(red), _byte(green), _byte(blue))
+
+
+@inline
+def _fill_background8(picture, x0, y0, rows, stride, background):
+    """Write the rows of an empty tile to the interleaved 8-bit picture."""
+    red = _byte(broadcast(background[0]))
+    green = _byte(broadcast(background[1]))
+    blue = _byte(broadcast(background[2]))
+    for y in range(rows):
+        store_rgb8(picture, 3 * ((y0 + y) * stride + x0), red, green, blue)
+
+
+@inline
 def blend_tile(
     tile, first, last, columns, height, stride, entries, records, scratch, image, background,
-    clean,
+    clean, picture,
 ):  # fmt: skip
-    """Blend entries first..last of one tile into the planar image.
+    """Blend entries first..last of one tile into the planar image, or into the 8-bit picture.
 
     clean: one flag per tile; set where the image already shows the bare background there.
+    picture: (height * stride * 3) uint8, written instead of the image unless it is empty.
 
     Returns:
         The end of the entries that were needed: the rest lies behind opaque pixels.
@@ -165,7 +193,10 @@ def blend_tile(
         if clean[tile]:
             return last
         clean[tile] = 1
-        _fill_background(image, x0, y0, rows, stride, plane, background)
+        if len(picture) > 0:
+            _fill_background8(picture, x0, y0, rows, stride, background)
+        else:
+            _fill_background(image, x0, y0, rows, stride, plane, background)
         return last
     clean[tile] = 0
     for y in range(rows):
@@ -212,7 +243,10 @@ def blend_tile(
             if alive == 0:
                 needed = e + 1
                 break
-    _write_rows(scratch, image, x0, y0, rows, stride, plane, background)
+    if len(picture) > 0:
+        _write_rows8(scratch, picture, x0, y0, rows, stride, background)
+    else:
+        _write_rows(scratch, image, x0, y0, rows, stride, plane, background)
     return needed
 
 

@@ -541,6 +541,72 @@ def load_rows4(array: Any, index: int) -> Any:
     )
 
 
+@intrinsic
+def _join_quads(typing_context: Any, array: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Four times four floats, from four places."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        quad = ir.VectorType(_FLOAT, 4)
+        parts = []
+        for index in args[1:]:
+            pointer = _pointer(context, builder, signature.args[0], args[0], index, quad)
+            value = builder.load(pointer)
+            value.align = 4
+            parts.append(value)
+        left = builder.shuffle_vector(parts[0], parts[1], _mask(list(range(8))))
+        right = builder.shuffle_vector(parts[2], parts[3], _mask(list(range(8))))
+        return builder.shuffle_vector(left, right, _mask(list(range(16))))
+
+    index = types.intp
+    return float32x16(array, index, index, index, index), generate
+
+
+@njit_inline
+def gather_rows4(array: Any, rows: Any, index: int) -> Any:
+    """Four vectors: the columns of rows ``rows[index : index + 16]`` of a flat (N, 4) array."""
+    a = _join_quads(
+        array, 4 * rows[index], 4 * rows[index + 1], 4 * rows[index + 2], 4 * rows[index + 3]
+    )
+    b = _join_quads(
+        array, 4 * rows[index + 4], 4 * rows[index + 5], 4 * rows[index + 6], 4 * rows[index + 7]
+    )
+    c = _join_quads(
+        array, 4 * rows[index + 8], 4 * rows[index + 9], 4 * rows[index + 10], 4 * rows[index + 11]
+    )
+    d = _join_quads(
+        array,
+        4 * rows[index + 12],
+        4 * rows[index + 13],
+        4 * rows[index + 14],
+        4 * rows[index + 15],
+    )
+    return (
+        _x4c(_x4b(_x4a(a, b), c), d),
+        _y4c(_y4b(_y4a(a, b), c), d),
+        _z4c(_z4b(_z4a(a, b), c), d),
+        _w4c(_w4b(_w4a(a, b), c), d),
+    )
+
+
+@intrinsic
+def store_rgb8(typing_context: Any, array: Any, index: Any, red: Any, green: Any, blue: Any) -> Any:
+    """Store sixteen RGB pixels of values in [0, 255] as 48 bytes, rounded towards zero."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        narrow = ir.VectorType(_INT8, LANES)
+        r, g, b = (builder.trunc(builder.fptosi(v, _INTEGERS), narrow) for v in args[2:])
+        red_green = builder.shuffle_vector(r, g, _mask(list(range(32))))
+        blue_wide = builder.shuffle_vector(b, b, _mask(list(range(32))))
+        order = [place for x in range(LANES) for place in (x, LANES + x, 2 * LANES + x)]
+        pixels = builder.shuffle_vector(red_green, blue_wide, _mask(order))
+        wide = ir.VectorType(_INT8, 3 * LANES)
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], wide)
+        builder.store(pixels, pointer).align = 1
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, float32x16, float32x16, float32x16), generate
+
+
 def _spreading_shuffles(stride: int, part: int) -> list[Any]:
     """Shuffles that build loaded vector ``part`` of ``stride`` from the columns, in turn."""
     steps = []
@@ -655,6 +721,32 @@ def load_transposed(array: Any, index: int):
         load_aligned(array, index + 192), load_aligned(array, index + 208),
         load_aligned(array, index + 224), load_aligned(array, index + 240),
     )  # fmt: skip
+
+
+@njit_inline
+def store_transposed(
+    array: Any, index: int,
+    a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any,
+    i: Any, j: Any, k: Any, m: Any, n: Any, o: Any, p: Any, q: Any,
+) -> None:  # fmt: skip
+    """The reverse of ``load_transposed``."""
+    t = transpose16(a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q)
+    store_aligned(array, index, t[0])
+    store_aligned(array, index + 16, t[1])
+    store_aligned(array, index + 32, t[2])
+    store_aligned(array, index + 48, t[3])
+    store_aligned(array, index + 64, t[4])
+    store_aligned(array, index + 80, t[5])
+    store_aligned(array, index + 96, t[6])
+    store_aligned(array, index + 112, t[7])
+    store_aligned(array, index + 128, t[8])
+    store_aligned(array, index + 144, t[9])
+    store_aligned(array, index + 160, t[10])
+    store_aligned(array, index + 176, t[11])
+    store_aligned(array, index + 192, t[12])
+    store_aligned(array, index + 208, t[13])
+    store_aligned(array, index + 224, t[14])
+    store_aligned(array, index + 240, t[15])
 
 
 @njit_inline
