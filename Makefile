@@ -7,7 +7,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-EXTRAS := blender,cuda,dev,train,usd,view
+EXTRAS := blender,cuda,dev,extract,spz,synth,train,usd,view
+NODE := tests/interop
 STAMP := $(VENV)/.made
 
 .PHONY: demo test lint extension interop clean system-packages
@@ -15,7 +16,7 @@ STAMP := $(VENV)/.made
 demo: $(STAMP)-core | system-packages
 	$(BIN)/hand-toolkit demo --output demo --progress auto
 
-test: lint node_modules/.made
+test: lint $(NODE)/node_modules/.made
 	HAND_TOOLKIT_STRICT=1 $(BIN)/python -m pytest
 
 lint: $(STAMP)-all | system-packages
@@ -26,7 +27,7 @@ lint: $(STAMP)-all | system-packages
 extension: $(STAMP)-core
 	$(BIN)/python scripts/build_extension.py
 
-interop: $(STAMP)-all node_modules/.made | system-packages
+interop: $(STAMP)-all $(NODE)/node_modules/.made | system-packages
 	bash scripts/interop.sh
 
 $(STAMP)-core: pyproject.toml constraints.txt
@@ -39,12 +40,12 @@ $(STAMP)-all: $(STAMP)-core
 	$(PIP) --editable '.[$(EXTRAS)]'
 	touch $@
 
-node_modules/.made: package.json package-lock.json
-	npm ci --silent --no-audit --no-fund
+$(NODE)/node_modules/.made: $(NODE)/package.json $(NODE)/package-lock.json
+	cd $(NODE) && npm ci --silent --no-audit --no-fund --ignore-scripts
 	touch $@
 
 system-packages:
 	@bash scripts/system_packages.sh
 
 clean:
-	rm -rf $(VENV) node_modules demo dist build *.egg-info
+	rm -rf $(VENV) $(NODE)/node_modules demo dist build *.egg-info

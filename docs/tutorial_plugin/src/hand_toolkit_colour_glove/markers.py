@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -64,11 +65,11 @@ def find_markers(pixels: np.ndarray, hue: float, min_saturation: int) -> list[Ma
 def order_finger(markers: list[Marker], wrist: np.ndarray) -> list[Marker]:
     """A finger's markers from knuckle to tip: the shortest way from the wrist through all."""
 
-    def length(order: tuple[Marker, ...]) -> float:
+    def length(order: Sequence[Marker]) -> float:
         stops = np.array([wrist, *(marker.center for marker in order)])
         return float(np.linalg.norm(np.diff(stops, axis=0), axis=1).sum())
 
-    return list(min(permutations(markers), key=length))
+    return min((list(order) for order in permutations(markers)), key=length)
 
 
 def read_hands(pixels: np.ndarray, min_saturation: int) -> list[tuple[str, list[Marker]]]:
