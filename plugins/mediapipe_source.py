@@ -27,7 +27,7 @@ from .mediapipe_views import (
 
 MAX_PROPOSALS = 8
 MIN_SEEN_AGAIN = 3
-"""A hand must be seen again in so many of the six views that are cut around it,"""
+"""A hand must be seen again in so many of the views that are cut around it,"""
 
 MIN_VOTES = 3
 """or so often in these and the views that it was first seen in, if its side is sure."""
@@ -40,8 +40,8 @@ class MediapipeSource:
     """MediaPipe hands (Zhang et al. 2020) on a few crops of each hand.
 
     The whole picture is searched first, then tiles of it, then turned views, until there
-    are hands. Around each one six views are cut (plain, mirrored, turned by 15 degrees, farther);
-    those that agree on the side are averaged.
+    are hands. Around each one four views are cut (plain, mirrored, turned by 15 degrees), and
+    four from farther where these miss it; those that agree on the side are averaged.
 
     Attributes:
         task_file: a ``hand_landmarker.task`` to use instead of the models in the wheel.
@@ -95,11 +95,11 @@ class _Search:
         self.progress(0.0, "searching the picture")
         proposals = self.look(whole_views(size))
         hands = self.confirm(proposals)
-        rounds = [tile_views(size, 2), tile_views(size, 3), turned_views(size)]
-        for k, views in enumerate(rounds):
-            # Tiles cost time, so a picture filled by the hands that were found is done.
-            enough = len(hands) >= self.max_hands or (hands and self.large(hands))
-            if enough or (hands and k == len(rounds) - 1):
+        # Closer looks cost time; each round is for hands smaller than the largest found so far.
+        rounds = [(tile_views(size, 2), 0.4), (tile_views(size, 3), 0.2), (turned_views(size), 0.0)]
+        for k, (views, limit) in enumerate(rounds):
+            largest = max((h.size for h in hands), default=0.0) / max(size)
+            if len(hands) >= self.max_hands or (hands and largest > limit):
                 break
             self.progress(0.2 + 0.2 * k, "searching closer")
             new = [d for d in self.look(views) if all(distance(d, h) > 0.3 for h in hands)]
@@ -107,10 +107,6 @@ class _Search:
                 hands = self.merge(hands + self.confirm(new))
         self.progress(1.0, f"found {len(hands)} hands")
         return hands
-
-    def large(self, hands: list[Detection]) -> bool:
-        """The largest hand is not small in the picture, so others would have been seen."""
-        return max(h.size for h in hands) > 0.4 * max(self.photo.size)
 
     def look(self, views: list[View]) -> list[Detection]:
         """Everything that the detector sees in the views, in photo pixels."""
@@ -134,7 +130,10 @@ class _Search:
             hand = consensus(group)
             if any(distance(hand, other) < 0.2 for other in hands):
                 continue
-            for seen in cluster(self.look(hand_views(hand))):
+            near = self.look(hand_views(hand))
+            if sum(distance(d, hand) < SAME_HAND for d in near) < MIN_SEEN_AGAIN:
+                near += self.look(hand_views(hand, far=True))
+            for seen in cluster(near):
                 again = consensus(seen)
                 same = distance(again, hand) < SAME_HAND
                 votes = len(seen) + (len(group) if same else 0)

@@ -114,10 +114,16 @@ def build_pyramid(pixels: np.ndarray) -> list[np.ndarray]:
     return levels
 
 
+OTHER_SIDE = 1.7
+"""How much farther apart two detections of opposite sides count: a clasped pair lies closer
+than two views of one hand may, but a hand whose side is mistaken stays where it is."""
+
+
 def distance(first: Detection, second: Detection) -> float:
-    """Mean keypoint distance in units of the larger hand's size."""
+    """Mean keypoint distance in units of the larger hand's size, more for opposite sides."""
     gap = np.linalg.norm(first.keypoints - second.keypoints, axis=1).mean()
-    return float(gap / max(first.size, second.size, 1e-6))
+    factor = 1.0 if first.left == second.left else OTHER_SIDE
+    return float(factor * gap / max(first.size, second.size, 1e-6))
 
 
 def cluster(detections: list[Detection], limit: float = 0.3) -> list[list[Detection]]:
@@ -186,22 +192,20 @@ def turned_views(size: tuple[int, int]) -> list[View]:
     return [View(center, side * s, math.radians(a), m, pixels) for a, m, s in turns]
 
 
-def hand_views(hand: Detection) -> list[View]:
-    """Six views of one found hand: plain, mirrored, turned by 15 degrees, and from farther.
+def hand_views(hand: Detection, far: bool = False) -> list[View]:
+    """Four views of one found hand: plain, mirrored and turned by 15 degrees both ways.
 
-    The hand fills somewhat less than half of the near ones and a third of the far ones, as
-    the palm detector likes it; tight views make it miss hands that hold something.
+    The hand fills somewhat less than half of each, which the landmark model likes best, or
+    with ``far`` a third: the palm detector misses some hands in tight views.
     """
     low, high = hand.keypoints.min(axis=0), hand.keypoints.max(axis=0)
     center = (float(low[0] + high[0]) / 2, float(low[1] + high[1]) / 2)
-    near, far = (factor * float(max(high - low)) for factor in (2.1, 3.0))
-    pixels = [int(np.clip(side, 256, 448)) for side in (near, far)]
+    side = (3.0 if far else 2.1) * float(max(high - low))
+    pixels = int(np.clip(side, 256, 448))
     turn = math.radians(15)
     return [
-        View(center, near, size=pixels[0]),
-        View(center, near, mirror=True, size=pixels[0]),
-        View(center, near, turn, size=pixels[0]),
-        View(center, near, -turn, True, size=pixels[0]),
-        View(center, far, size=pixels[1]),
-        View(center, far, mirror=True, size=pixels[1]),
+        View(center, side, size=pixels),
+        View(center, side, mirror=True, size=pixels),
+        View(center, side, turn, size=pixels),
+        View(center, side, -turn, True, size=pixels),
     ]

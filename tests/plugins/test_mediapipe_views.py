@@ -79,7 +79,7 @@ def test_back_from_undoes_a_view(mirror: bool) -> None:
 
 
 def test_duplicates_are_one_cluster_and_crossing_hands_two() -> None:
-    crossing = detection(x=68, left=True)
+    crossing = detection(x=62, left=True)
     groups = cluster([detection(), detection(52, 41), crossing, detection(49, 40)])
     assert sorted(len(g) for g in groups) == [1, 3]
 
@@ -110,4 +110,4 @@ def test_views_cover_the_picture() -> None:
         assert covered.all()
         assert len(tile_views(size, 3)) <= 9
     assert len(whole_views((640, 480))) == 3
-    assert len(hand_views(detection())) == 6
+    assert len(hand_views(detection())) == 4
