@@ -63,11 +63,11 @@ def _build_hand(context, collection, root, side, value, part):
     armature = _build_armature(context, collection, root, side, label, part)
     surface = _build_surface(collection, armature, side, label, part, root)
     facts = value["hands"][side]
-    surface["hand_toolkit_shape_names"] = list(facts["shape_names"])
-    surface["hand_toolkit_shape"] = [float(v) for v in part["shape"]]
-    surface["hand_toolkit_shape_sigmas"] = [float(v) for v in part["shape_sigmas"]]
-    surface["hand_toolkit_source_theta"] = [float(v) for v in part["source_theta"].ravel()]
-    surface["hand_toolkit_source_translation"] = [float(v) for v in part["source_translation"]]
+    surface["hand_shape_names"] = list(facts["shape_names"])
+    surface["hand_shape"] = [float(v) for v in part["shape"]]
+    surface["hand_shape_sigmas"] = [float(v) for v in part["shape_sigmas"]]
+    surface["hand_source_theta"] = [float(v) for v in part["source_theta"].ravel()]
+    surface["hand_source_translation"] = [float(v) for v in part["source_translation"]]
     for axis in ("fx", "fy", "cx", "cy", "width", "height"):
         root[f"photo_{axis}"] = float(value["camera"][axis])
     look.skin_material(surface, part)
@@ -102,11 +102,11 @@ def _build_armature(context, collection, root, side, label, part):
                 bone.parent = data.edit_bones[axes.bone_name(parent, side)]
             bone.use_connect = False
             place_bone(bone, joint, part["axes"][joint], part["joints"], part["keypoints"])
-    for bone in ob.pose.bones:
-        bone.rotation_mode = "QUATERNION"
-        if bone.name != axes.bone_name("wrist", side):
-            bone.lock_location = (True, True, True)
-        bone.lock_scale = (True, True, True)
+    for posed in ob.pose.bones:
+        posed.rotation_mode = "QUATERNION"
+        if posed.name != axes.bone_name("wrist", side):
+            posed.lock_location = (True, True, True)
+        posed.lock_scale = (True, True, True)
     _bone_collections(data, side)
     return ob
 
@@ -231,5 +231,5 @@ def reshape(context, rig_object, arrays, shape):
         for joint, name in enumerate(axes.JOINTS):
             bone = rig_object.data.edit_bones[axes.bone_name(name, side)]
             place_bone(bone, joint, rest[joint], arrays["joints"], arrays["keypoints"])
-    surface["hand_toolkit_shape"] = [float(v) for v in shape]
+    surface["hand_shape"] = [float(v) for v in shape]
     splats.update_rest(rig_object, surface)

@@ -148,7 +148,8 @@ def of_scene(depsgraph, focus=None):
 
 
 def of_viewport(region, region_data, clip, scale, focus=None):
-    """View of a 3D viewport at 1/``scale`` of its resolution."""
+    """View of a 3D viewport at 1/``scale`` of its resolution; ``focus`` as in from_projection."""
     width = max(1, region.width // scale)
     height = max(1, region.height // scale)
-    return from_projection(region_data.window_matrix, region_data.view_matrix, width, height, *clip)
+    projection, view = region_data.window_matrix, region_data.view_matrix
+    return from_projection(projection, view, width, height, clip[0], clip[1], None, focus)

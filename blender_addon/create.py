@@ -37,6 +37,12 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
     filter_glob: bpy.props.StringProperty(default=PICTURES, options={"HIDDEN"})
+    # Blender's file browser reads this one by its name: pictures are chosen by looking at them.
+    display_type: bpy.props.EnumProperty(
+        items=(("DEFAULT", "Default", "", 0), ("THUMBNAIL", "Thumbnails", "", 3)),
+        default="THUMBNAIL",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
     output: bpy.props.StringProperty(
         name="Save avatar as",
         description="The .hand file to write; empty puts it beside the picture, or beside the "
@@ -173,9 +179,9 @@ def _take_textures():
         _awaited.remove(entry)
         surface = bpy.data.objects.get(name)
         # Undo or deletion may have come first; a failed bake leaves the vertex colours.
-        if request.error is None and surface is not None and surface.hand_toolkit.root is not None:
-            if surface.hand_toolkit.root.hand_toolkit.key == key:
-                look.set_texture(surface, request.arrays["texture"])
+        root = surface.hand_toolkit.root if surface is not None else None
+        if request.error is None and root is not None and root.hand_toolkit.key == key:
+            look.set_texture(surface, request.arrays["texture"])
     return 0.5 if _awaited else None
 
 
@@ -240,9 +246,9 @@ def delete_avatar(root):
     for ob in parts:
         bpy.data.objects.remove(ob)
     for collection in holders:
-        if not collection.objects and not collection.children and not collection.library:
-            if collection.name in bpy.data.collections:
-                bpy.data.collections.remove(collection)
+        empty = not collection.objects and not collection.children and not collection.library
+        if empty and collection.name in bpy.data.collections:
+            bpy.data.collections.remove(collection)
     bpy.data.batch_remove([d for d in data if d.users == 0])
 
 

@@ -14,7 +14,7 @@ import traceback
 import bpy
 import numpy as np
 
-from . import camera, link, lights, scene_data, viewport
+from . import camera, lights, link, scene_data, viewport
 from .base import HandError
 from .client import FrameBlock, WorkerError
 
@@ -213,9 +213,9 @@ def _panels():
             continue
         name = cls.__name__
         shared = name in wanted or name.startswith(("DATA_PT_", "WORLD_PT_", "VIEWLAYER_PT_"))
-        if shared and ("BLENDER_RENDER" in engines or "BLENDER_EEVEE" in engines):
-            yield engines
-        elif name in wanted:
+        if (
+            shared and ("BLENDER_RENDER" in engines or "BLENDER_EEVEE" in engines)
+        ) or name in wanted:
             yield engines
 
 

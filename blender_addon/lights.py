@@ -177,13 +177,13 @@ def _project(image):
     counts = np.diff(ys)[:, None] * np.diff(xs)[None, :]
     radiance = blocks / counts[..., None]
     latitude = (0.5 * (ys[1:] + ys[:-1]) / height - 0.5) * math.pi
-    # Blender's centre column looks along -y, and u grows towards the viewer's right
+    # Blender's centre column looks along +x, and columns go on clockwise seen from above
     longitude = (0.5 * (xs[1:] + xs[:-1]) / width - 0.5) * 2 * math.pi
     cos = np.cos(latitude)[:, None]
     directions = np.stack(
         [
+            cos * np.cos(longitude),
             -cos * np.sin(longitude),
-            -cos * np.cos(longitude),
             np.sin(latitude)[:, None] * np.ones(columns),
         ],
         axis=-1,

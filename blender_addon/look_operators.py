@@ -24,7 +24,7 @@ def _reshape_later():
     context = bpy.context
     if active_hand(context) is not None and context.mode == "OBJECT":
         bpy.ops.hand_toolkit.apply_shape()
-    return None
+    return
 
 
 class HandToolkitShapeParameter(bpy.types.PropertyGroup):
@@ -43,12 +43,12 @@ class HandToolkitShapeParameter(bpy.types.PropertyGroup):
 
 def shape_of(surface):
     """(S,) shape parameters that the mesh has."""
-    return np.array(surface["hand_toolkit_shape"], np.float64)
+    return np.array(surface["hand_shape"], np.float64)
 
 
 def sigmas_of(surface):
     """(S,) standard deviations of the parameters."""
-    return np.maximum(np.array(surface["hand_toolkit_shape_sigmas"], np.float64), 1e-9)
+    return np.maximum(np.array(surface["hand_shape_sigmas"], np.float64), 1e-9)
 
 
 def fill_sliders(surface):
@@ -59,7 +59,7 @@ def fill_sliders(surface):
         sliders = surface.hand_toolkit_shape
         sliders.clear()
         values = shape_of(surface) / sigmas_of(surface)
-        for name, value in zip(surface["hand_toolkit_shape_names"], values):
+        for name, value in zip(surface["hand_shape_names"], values):
             item = sliders.add()
             item.name = name
             item.value = value
@@ -96,7 +96,7 @@ class HAND_TOOLKIT_OT_apply_shape(NeedsHand, WorkerOperator, bpy.types.Operator)
         hand = active_hand(context)
         surface = scene_data.surface_of(hand)
         sigma, shape = sigmas_of(surface), shape_of(surface)
-        names = list(surface["hand_toolkit_shape_names"])
+        names = list(surface["hand_shape_names"])
         if self.values:
             for name, value in _parse(self.values, names):
                 shape[names.index(name)] = value * sigma[names.index(name)]

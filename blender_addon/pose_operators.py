@@ -8,7 +8,7 @@ import os
 import bpy
 import numpy as np
 
-from . import axes, controls, link, rig, scene_data
+from . import axes, controls, rig, scene_data
 from .base import HandError, HandOperator, NeedsHand, WorkerOperator, active_hand
 
 PRESETS = ("flat", "relaxed", "fist", "pinch", "point", "victory", "thumbs_up")
@@ -308,9 +308,9 @@ class HAND_TOOLKIT_OT_photo_pose(NeedsHand, HandOperator, bpy.types.Operator):
         root = scene_data.root_of(active_hand(context))
         for hand in scene_data.rigs_of(root):
             surface = scene_data.surface_of(hand)
-            theta = np.array(surface["hand_toolkit_source_theta"]).reshape(16, 3)
+            theta = np.array(surface["hand_source_theta"]).reshape(16, 3)
             hand.location = (0.0, 0.0, 0.0)
-            where = np.array(surface["hand_toolkit_source_translation"])
+            where = np.array(surface["hand_source_translation"])
             rig.set_theta(hand, theta, where)
             auto_key(context, hand)
         if self.camera:

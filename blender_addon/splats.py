@@ -36,13 +36,7 @@ def build_cloud(collection, rig, surface, part):
     """
     name = f"{rig.name} splats"
     count = len(part["triangle"])
-    if native_splats():
-        data = bpy.data.pointclouds.new(name)
-        data.resize(count)
-        data.type = "GAUSSIAN_SPLAT"
-    else:
-        data = bpy.data.meshes.new(name)
-        data.vertices.add(count)
+    data = _native_cloud(name, count) if native_splats() else _loose_points(name, count)
     corner = part["faces"][part["triangle"]]
     rest = np.einsum("nk,nkc->nc", part["barycentric"], part["vertices"][corner])
     _write(data, "position", "FLOAT_VECTOR", "vector", rest)
@@ -76,6 +70,21 @@ def build_cloud(collection, rig, surface, part):
         # The mesh stays for shadows and reflections; the camera sees the splats.
         surface.visible_camera = False
     return ob
+
+
+def _native_cloud(name, count):
+    """A point cloud that Blender 5.3 draws as splats."""
+    cloud = bpy.data.pointclouds.new(name)
+    cloud.resize(count)
+    cloud.type = "GAUSSIAN_SPLAT"
+    return cloud
+
+
+def _loose_points(name, count):
+    """Older versions: a mesh of loose vertices, the only points that scripts can make there."""
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(count)
+    return mesh
 
 
 def update_rest(rig, surface):

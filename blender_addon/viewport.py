@@ -58,7 +58,8 @@ class Viewport:
 
         try:
             hands = engines.shown_hands(depsgraph)
-            view = camera.of_viewport(*place, engines.centre_of(hands))
+            region, data, clip, scale = place
+            view = camera.of_viewport(region, data, clip, scale, engines.centre_of(hands))
             for root in {h.root for h in hands}:
                 link.open_avatar(root)
             light = engines.scene_light(depsgraph, hands)

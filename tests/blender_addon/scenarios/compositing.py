@@ -1,5 +1,7 @@
 """Hands among Cycles objects: a cube partly before and partly behind the hand, shadows, frames."""
 
+import itertools
+
 import bpy
 import numpy as np
 from common import ARGS, FOLDER, camera, import_hand, load_pixels, scenario
@@ -25,7 +27,7 @@ def cube(name, location, size, color):
 def run():
     engine = ARGS[1]
     scene = bpy.context.scene
-    root, rigs = import_hand(ARGS[0])
+    _root, rigs = import_hand(ARGS[0])
     camera(width=320, height=240)
     scene.camera.data.lens = 60
     # a green bar that pierces the plane of the palms: its left half is nearer than the hands
@@ -61,7 +63,7 @@ def run():
     bpy.ops.render.render(animation=True)
     frames = [load_pixels(FOLDER / f"composite_{engine}_{f:04d}.png") for f in (1, 3, 5)]
     report = {"engine": engine, "moves": []}
-    for a, b in zip(frames, frames[1:]):
+    for a, b in itertools.pairwise(frames):
         report["moves"].append(float(np.abs(a - b).mean()))
 
     pixels = frames[0]

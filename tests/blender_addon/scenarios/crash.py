@@ -74,7 +74,7 @@ def run():
     text.write_text("no picture")
     report["picture_broken"] = refused(bpy.ops.hand_toolkit.create_from_image, filepath=str(text))
 
-    root, rigs = import_hand(ARGS[0])
+    _root, _rigs = import_hand(ARGS[0])
     camera()
     bpy.ops.hand_toolkit.use_engine()
     before = scene_state()

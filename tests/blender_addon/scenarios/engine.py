@@ -61,7 +61,7 @@ def check_cameras(ob):
 
 def run():
     scene = bpy.context.scene
-    root, rigs = import_hand(ARGS[0])
+    _root, rigs = import_hand(ARGS[0])
     ob = camera()
     assert "no camera" in _without_camera(scene, ob)
     report = {"projection": check_cameras(ob)}

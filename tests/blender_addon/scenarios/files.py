@@ -115,7 +115,7 @@ def run():
 
     # two avatars in one scene, then replacing one
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    first, first_rigs = import_hand(ARGS[0])
+    first, _first_rigs = import_hand(ARGS[0])
     bpy.context.scene.cursor.location = (0.5, 0.0, 0.0)
     second, second_rigs = import_hand(ARGS[1])
     assert len(scene_data.roots(bpy.context.scene)) == 2
@@ -158,26 +158,26 @@ def undo_all():
     bpy.ops.ed.undo_push(message="selected")
     motion = ARGS[2]
     steps = {
-        "preset_pose": dict(name="fist", both=True),
+        "preset_pose": {"name": "fist", "both": True},
         "rest_pose": {},
         "mirror_pose": {},
         "key_pose": {},
-        "toggle_limits": dict(on=True),
-        "fingertip_ik": dict(finger="index"),
-        "load_motion": dict(filepath=motion),
-        "photo_pose": dict(camera=True),
-        "apply_shape": dict(values=""),
+        "toggle_limits": {"on": True},
+        "fingertip_ik": {"finger": "index"},
+        "load_motion": {"filepath": motion},
+        "photo_pose": {"camera": True},
+        "apply_shape": {"values": ""},
         "reset_tone": {},
         "use_engine": {},
         "composite": {},
         "remove_avatar": {},
-        "import_avatar": dict(filepath=ARGS[0]),
-        "replace_avatar": dict(filepath=ARGS[1]),
+        "import_avatar": {"filepath": ARGS[0]},
+        "replace_avatar": {"filepath": ARGS[1]},
     }
     undone = []
     for name, options in steps.items():
         if name == "apply_shape":
-            names = scene_data.surface_of(find("right"))["hand_toolkit_shape_names"]
+            names = scene_data.surface_of(find("right"))["hand_shape_names"]
             options["values"] = f"{names[0]}=1"
         if name == "composite":
             camera()

@@ -49,7 +49,7 @@ def run():
     report["worst"] = {k: float(v) for k, v in worst.items()}
 
     # the mesh is where the toolkit's own skinning puts it
-    for side, hand in rigs.items():
+    for _side, hand in rigs.items():
         hand.location = (0, 0, 0)
         rig.set_theta(hand, poses[0], np.array([0.1, 0.2, 0.3]))
     bpy.context.view_layer.update()
@@ -153,7 +153,7 @@ def run():
     rig.set_theta(right, poses[0])
     before = np.linalg.norm(np.array(right.data.bones["index1.R"].vector))
     surface = scene_data.surface_of(right)
-    names = list(surface["hand_toolkit_shape_names"])
+    names = list(surface["hand_shape_names"])
     report["shape_names"] = names
     longer = next(n for n in names if "index" in n and "length" in n)
     assert bpy.ops.hand_toolkit.apply_shape(values=f"{longer}=3") == {"FINISHED"}

@@ -1,0 +1,88 @@
+"""Runs inside Blender at start: quiet splash, sidebar open on the "Hand" tab, a clean scene.
+
+Also writes what a driver needs to see from outside: ``state.json`` beside the pictures, twice a
+second, with the avatars, the job's progress and the last report, so that a shell script can wait.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+import bpy
+
+FOLDER = os.environ["HAND_WINDOW_FOLDER"]
+
+
+def prepare():
+    """Open the sidebar; its category can be set only once it has drawn, so retry."""
+    window = bpy.context.window_manager.windows[0]
+    area = next((a for a in window.screen.areas if a.type == "VIEW_3D"), None)
+    if area is None:
+        return 0.5
+    space = area.spaces.active
+    space.show_region_ui = True
+    region = next(r for r in area.regions if r.type == "UI")
+    try:
+        region.active_panel_category = "Hand"
+    except (TypeError, AttributeError):
+        area.tag_redraw()
+        return 0.5
+    if region.active_panel_category != "Hand":
+        return 0.5
+    space.shading.type = "SOLID"
+    space.shading.color_type = "TEXTURE"
+    space.clip_start = 0.001
+    with bpy.context.temp_override(window=window, area=area, region=region_of(area)):
+        bpy.ops.view3d.view_axis(type="FRONT")
+    space.region_3d.view_distance = 0.55
+    space.region_3d.view_location = (0.0, 0.0, 0.07)
+    space.region_3d.view_perspective = "PERSP"
+    return None
+
+
+def region_of(area):
+    """The main region of an area."""
+    return next(r for r in area.regions if r.type == "WINDOW")
+
+
+def tell():
+    """Write what a driver waits for."""
+    scene = bpy.context.scene
+    state = {
+        "ready": True,
+        "objects": sorted(ob.name for ob in scene.objects),
+        "avatars": [
+            ob.name
+            for ob in scene.objects
+            if getattr(ob, "hand_toolkit", None) and ob.hand_toolkit.kind == "ROOT"
+        ],
+        "frame": scene.frame_current,
+        "keys": sum(
+            len(getattr(a, "fcurves", ()))
+            or sum(
+                len(bag.fcurves)
+                for layer in getattr(a, "layers", ())
+                for strip in layer.strips
+                for bag in strip.channelbags
+            )
+            for a in bpy.data.actions
+        ),
+        "engine": scene.render.engine,
+        "rendered": any(i.type == "RENDER_RESULT" and i.has_data for i in bpy.data.images),
+        "images": sorted(i.name for i in bpy.data.images),
+    }
+    temporary = os.path.join(FOLDER, "state.part")
+    with open(temporary, "w", encoding="utf-8") as stream:
+        json.dump(state, stream)
+    os.replace(temporary, os.path.join(FOLDER, "state.json"))
+    return 0.5
+
+
+for ob in list(bpy.data.objects):
+    if ob.type != "LIGHT":
+        bpy.data.objects.remove(ob)
+bpy.context.preferences.view.show_splash = False
+bpy.context.preferences.filepaths.use_auto_save_temporary_files = False
+bpy.app.timers.register(prepare, first_interval=1.0)
+bpy.app.timers.register(tell, first_interval=1.0)

@@ -1,0 +1,13 @@
+"""Light "from this scene" against Cycles."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_lights_match_cycles(blender) -> None:
+    report = blender.run("lights")
+    for name in ("world", "sun", "point", "spot", "area", "picture", "turned"):
+        assert report[name]["brightness"] == pytest.approx(1, abs=0.06), name
+        # second-order harmonics leave 9% of a directional light's energy out
+        assert report[name]["mean"] < 0.1, name
