@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import signal
 import sys
 import time
 
@@ -51,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = vars(build_parser().parse_args(arguments))
     out, workers, seed = options.pop("out"), options.pop("workers"), options.pop("seed")
     resume = not options.pop("no_resume")
+    # A polite kill cleans up like Ctrl-C, also where the shell made us ignore the latter.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     begun = time.monotonic()
     last = [0.0]
 

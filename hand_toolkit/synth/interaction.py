@@ -112,7 +112,7 @@ def arrange(rng: np.random.Generator, family: str) -> Arrangement:
         bends[:, 0] = -np.radians(rng.uniform(15, 45)) + rng.normal(size=2) * 0.05
         right = Placement((jitter(0.04), jitter(0.06), 1), (1, 0, 0), "palm", (-half, 0, 0))
         left = Placement((jitter(0.04), jitter(0.06), 1), (-1, 0, 0), "palm", (half, 0, jitter(0.004)))
-        contacts = [Contact((0, "palm"), (1, "palm"), 0.55), *_finger_pairs(0.5)]
+        contacts = [Contact((0, "palm"), (1, "palm"), 0.55, 2.0), *_finger_pairs(1.0)]
     elif family in ("clasp", "interlaced"):
         # Fingers pass between each other only where they are slim and far enough apart:
         # spread wide, crossing beyond the middle of the first phalanx.
@@ -180,7 +180,7 @@ def arrange(rng: np.random.Generator, family: str) -> Arrangement:
         angles = posed("cup", "cup", 0.5)
         right = Placement((0.25, 1, 0.35), (0.35, -0.35, 1), "edge", (-0.009, 0, 0))
         left = Placement((-0.25, 1, 0.35), (-0.35, -0.35, 1), "edge", (0.009, jitter(0.006), 0))
-        contacts = [Contact((0, "edge"), (1, "edge"), 0.5)]
+        contacts = [Contact((0, "edge"), (1, "edge"), 0.5, 1.5)]
     elif family == "hold_wrist":
         angles = posed("grip", str(rng.choice(["rest", "fist", "flat"])), 0.6)
         angles[0, [1, 4, 7, 10], 0] *= 0.8

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .config import SynthConfig
-from .interaction import TWO_HAND_NAMES, arrange, choose_family
-from .poses import FAMILIES, sample_angles
+from .interaction import TWO_HAND_NAMES, Contact, arrange, choose_family
+from .poses import FAMILIES, TOUCHES, sample_angles
 from .solve import HandSolver, SolvedPose
 from .subjects import Subject
 
@@ -76,7 +76,11 @@ def solve_pose(
             family = str(ones[count]) if count < len(ones) else str(rng.choice(ones))
             side = "right" if rng.random() < 0.5 else "left"
             bend = rng.normal(size=2) * np.radians([16, 8])
-            solved = solver.solve_one(sample_angles(rng, family), side, bend)
+            touch = tuple(
+                Contact((0, first), (0, second), 0.4, 3.0 * weight)
+                for first, second, weight in TOUCHES.get(family, ())
+            )
+            solved = solver.solve_one(sample_angles(rng, family), side, bend, touch)
             solved = _turn(solved, _world_turn(rng, 3.0))
         depth = max(solved.penetration_mm, 0.5 * solved.self_penetration_mm)
         if best is None or depth < best[0]:

@@ -18,9 +18,9 @@ _HALF: Finger = (35, 50, 30)
 _THUMB_OUT = (-8.0, 4.0, 0.0, -2.0, -2.0)
 """The thumb: first joint's flexion, abduction, twist, second's flexion, third's flexion."""
 _THUMB_ALONG = (6.0, 10.0, 0.0, 8.0, 8.0)
-_THUMB_OVER = (26.0, 26.0, 14.0, 28.0, 40.0)
-_THUMB_IN = (30.0, 12.0, 10.0, 30.0, 35.0)
-_THUMB_OPPOSED = (18.0, 34.0, 18.0, 14.0, 22.0)
+_THUMB_OVER = (38.0, 16.0, 12.0, 28.0, 40.0)
+_THUMB_IN = (40.0, 4.0, 10.0, 30.0, 35.0)
+_THUMB_OPPOSED = (34.0, 24.0, 18.0, 16.0, 22.0)
 
 FAMILIES: dict[str, tuple[tuple[Finger, Finger, Finger, Finger], tuple[float, ...], tuple[float, ...]]] = {
     # flexion of index, middle, ring, pinky; thumb; abduction of index ... pinky
@@ -40,7 +40,7 @@ FAMILIES: dict[str, tuple[tuple[Finger, Finger, Finger, Finger], tuple[float, ..
     "asl_b": ((_STRAIGHT,) * 4, _THUMB_IN, (-3, -1, 1, 3)),
     "asl_c": (((34, 46, 30),) * 4, (6, 36, 14, 4, 14), (0, 0, 0, 0)),
     "asl_d": ((_STRAIGHT, (52, 66, 36), (56, 66, 36), (58, 66, 36)), (20, 34, 20, 14, 20), (0, 0, 0, 0)),
-    "asl_e": (((38, 104, 62),) * 4, (28, 20, 12, 28, 36), (0, 0, 0, 0)),
+    "asl_e": (((32, 92, 44),) * 4, (28, 20, 12, 28, 36), (0, 0, 0, 0)),
     "asl_f": (((56, 54, 26), (4, 6, 4), (0, 4, 3), (-4, 2, 2)), _THUMB_OPPOSED, (0, 4, -4, -12)),
     "asl_i": ((_CURLED, _CURLED, _CURLED, (0, 4, 3)), _THUMB_OVER, (0, 0, 0, -6)),
     "asl_l": ((_STRAIGHT, _CURLED, _CURLED, _CURLED), (-22, -8, 0, -6, -4), (4, 0, 0, 0)),
@@ -54,6 +54,25 @@ FAMILIES: dict[str, tuple[tuple[Finger, Finger, Finger, Finger], tuple[float, ..
     "count_three": (((0, 3, 3), (0, 3, 3), _CURLED, _CURLED), _THUMB_OUT, (8, -6, 0, 0)),
 }  # fmt: skip
 """Name to angles in degrees."""
+
+TOUCHES: dict[str, tuple[tuple[str, str, float], ...]] = {
+    "pinch": (("thumb_pad", "index_pad", 1.0),),
+    "ok": (("thumb_pad", "index_pad", 1.0),),
+    "asl_f": (("thumb_pad", "index_pad", 1.0),),
+    "asl_o": (("thumb_pad", "index_pad", 1.0), ("thumb_pad", "middle_pad", 0.5)),
+    "asl_d": (("thumb_pad", "middle_pad", 1.0), ("thumb_pad", "ring_pad", 0.2)),
+    "asl_e": (("thumb_pad", "ring_pad", 0.3),),
+    "fist": (("thumb_pad", "middle_back", 0.6), ("thumb_pad", "index_back", 0.3)),
+    "point": (("thumb_pad", "middle_back", 0.6),),
+    "asl_i": (("thumb_pad", "middle_back", 0.5),),
+    "asl_x": (("thumb_pad", "middle_back", 0.5),),
+    "asl_u": (("thumb_pad", "ring_back", 0.5),),
+    "asl_v": (("thumb_pad", "ring_back", 0.5),),
+    "asl_w": (("thumb_pad", "pinky_back", 0.5),),
+    "horns": (("thumb_pad", "middle_back", 0.4), ("thumb_pad", "ring_back", 0.2)),
+    "asl_b": (("thumb_pad", "palm_front", 0.3),),
+}
+"""Where a family's thumb rests: region, region, strength; see ``solve.regions``."""
 
 LOOSE = ("random",)
 POSE_NAMES = (*FAMILIES, *LOOSE)

@@ -75,7 +75,6 @@ class HandScene:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self.scene = bpy.context.scene
         _configure(self.scene, samples, threads)
-        self._limit = {side: limit_operator(surfaces[side].quads, len(surfaces[side].rest)) for side in SIDES}
         self._materials = {side: SkinMaterial(bpy, side) for side in SIDES}
         self._objects = {
             side: self._make_hand(surfaces[side], texels[side], self._materials[side])
@@ -100,13 +99,9 @@ class HandScene:
             shown.hide_render = side not in vertices
             if side not in vertices:
                 continue
-            target = np.asarray(vertices[side], dtype=np.float64)
-            control = target
-            # Catmull-Clark shrinks; move the control points until the limit meets the model.
-            for _ in range(3):
-                control = control + 0.8 * (target - self._limit[side] @ control)
             mesh = shown.data
-            mesh.vertices.foreach_set("co", control.astype(np.float32).ravel())
+            control = np.asarray(vertices[side], dtype=np.float32)
+            mesh.vertices.foreach_set("co", control.ravel())
             mesh.update()
 
     def set_camera(self, camera: Camera) -> None:
@@ -201,6 +196,7 @@ class HandScene:
         mesh.update()
         hand = bpy.data.objects.new(surface.side, mesh)
         self._link(hand)
+        # The same Catmull-Clark subdivision as the hand model's own levels.
         smooth = hand.modifiers.new("smooth", "SUBSURF")
         smooth.levels = smooth.render_levels = 2
         smooth.uv_smooth = "PRESERVE_BOUNDARIES"
@@ -320,48 +316,6 @@ class SkinMaterial:
         shader.subsurface_method = "BURLEY"
         node("ShaderNodeOutputMaterial", {0: shader.outputs[0]})
         return material
-
-
-def limit_operator(quads: np.ndarray, vertices: int) -> Any:
-    """Sparse (V, V) matrix from control points to their Catmull-Clark limit positions.
-
-    Interior of valence n: (n^2 v + 4 sum of edge neighbours + sum of face opposites) /
-    (n (n + 5)) (Halstead, Kass and DeRose 1993, section 3); boundary: cubic B-spline.
-    """
-    from scipy.sparse import csr_matrix
-
-    edges: dict[tuple[int, int], int] = {}
-    for quad in quads:
-        for k in range(4):
-            a, b = int(quad[k]), int(quad[(k + 1) % 4])
-            edges[min(a, b), max(a, b)] = edges.get((min(a, b), max(a, b)), 0) + 1
-    neighbours: list[set[int]] = [set() for _ in range(vertices)]
-    border: list[set[int]] = [set() for _ in range(vertices)]
-    for (a, b), uses in edges.items():
-        neighbours[a].add(b)
-        neighbours[b].add(a)
-        if uses == 1:
-            border[a].add(b)
-            border[b].add(a)
-    opposite: list[list[int]] = [[] for _ in range(vertices)]
-    for quad in quads:
-        for k in range(4):
-            opposite[int(quad[k])].append(int(quad[(k + 2) % 4]))
-    rows, columns, values = [], [], []
-    for v in range(vertices):
-        n = len(neighbours[v])
-        if border[v] or n == 0:
-            entries = {v: 4 / 6, **{w: 1 / 6 for w in border[v]}} if len(border[v]) == 2 else {v: 1.0}
-        else:
-            entries = {v: n * n / (n * (n + 5))}
-            for w in neighbours[v]:
-                entries[w] = entries.get(w, 0) + 4 / (n * (n + 5))
-            for w in opposite[v]:
-                entries[w] = entries.get(w, 0) + 1 / (n * (n + 5))
-        rows += [v] * len(entries)
-        columns += list(entries)
-        values += list(entries.values())
-    return csr_matrix((values, (rows, columns)), shape=(vertices, vertices))
 
 
 def _configure(scene: Any, samples: int, threads: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ from .interaction import Arrangement, Contact, rotation_to
 
 if TYPE_CHECKING:
     import torch
+
+    from ..hand_model import HandModel
 
 BALLS = 260
 PROBES = 700
@@ -57,10 +60,27 @@ class SolvedPose:
     gap_mm: float | None
 
 
+@lru_cache(maxsize=2)
+def smooth_model(side: str) -> HandModel:
+    """The level-0 mesh with its vertices on the smooth surface that is rendered.
+
+    Catmull-Clark subdivision keeps the original vertices first but draws them inwards, half
+    a millimetre on the average, which hands that touch must not leave as a gap.
+    """
+    coarse, fine = load_hand_model("default", side), load_hand_model("default", side, 2)
+    count = len(coarse.template)
+    return dataclasses.replace(
+        coarse,
+        template=fine.template[:count],
+        weights=fine.weights[:count],
+        shape_dirs=fine.shape_dirs[:, :count],
+    )
+
+
 @lru_cache(maxsize=1)
 def regions() -> dict[str, np.ndarray]:
     """Vertex sets of the right hand's level-0 mesh by name."""
-    model = load_hand_model("default", "right")
+    model = smooth_model("right")
     rest, _, keypoints = rest_hand(model)
     normals = vertex_normals(rest, model.faces)
     weights = model.weights
@@ -92,6 +112,7 @@ def regions() -> dict[str, np.ndarray]:
         reach = np.linalg.norm(chain[3] - chain[2])
         sets[f"{finger}_pad"] = np.flatnonzero(last & (palmar > 0.6) & (along > 0.25 * reach))
         sets[f"{finger}_tip"] = np.flatnonzero(last & (along > 0.45 * reach))
+        sets[f"{finger}_back"] = np.flatnonzero((part == first + 1) & (palmar < -0.5))
         sets[f"{finger}_front"] = np.flatnonzero(
             np.isin(part, [first, first + 1, first + 2]) & (palmar > 0.6)
         )
@@ -109,7 +130,7 @@ def _flexion_axis(finger: int) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _template_choice() -> tuple[np.ndarray, np.ndarray]:
     """Ball seeds and probe vertices, chosen once on the mean hand."""
-    model = load_hand_model("default", "right")
+    model = smooth_model("right")
     rest, _, _ = rest_hand(model)
     balls = inscribed_balls(rest, model.faces, np.asarray(model.weights, float), count=BALLS)
     picked, gap = [0], np.full(len(rest), np.inf)
@@ -131,7 +152,7 @@ class HandSolver:
 
         self._torch = torch
         self.shape = np.asarray(shape, dtype=np.float64)
-        self.model = load_hand_model("default", "right")
+        self.model = smooth_model("right")
         self.faces = self.model.faces
         self.weights = np.asarray(self.model.weights, dtype=np.float64)
         self.rest, _, self.keypoints = rest_hand(self.model, self.shape)
@@ -159,7 +180,7 @@ class HandSolver:
             touch: contacts of the hand with itself, both entries hand 0.
         """
         identity = np.eye(3)[None]
-        state = self._descend(angles[None], identity, np.zeros((1, 3)), touch, 36)
+        state = self._descend(angles[None], identity, np.zeros((1, 3)), touch, 60 if touch else 36)
         return self._finish(state, (side,), np.asarray(bend)[None])
 
     def solve_two(self, start: Arrangement, iterations: int = 100) -> SolvedPose:
@@ -346,18 +367,18 @@ class HandSolver:
             sign = 1.0 if side == "right" else -1.0
             # Flexing the hand by +z turns the forearm the other way about the hand.
             forearms.append(np.array([0.0, sign * bends[k, 1], -sign * bends[k, 0]]))
-            model = load_hand_model("default", side)
+            model = smooth_model(side)
             place = state["translations"][k]
             vertices.append(pose_hand_numpy(model, theta, self.shape, place)[0])
         inter, own, gap = 0.0, 0.0, None
         for k, side in enumerate(sides):
-            model = load_hand_model("default", side)
+            model = smooth_model(side)
             rest = self.rest if side == "right" else self.rest * FLIP
             _, depth, _ = self_penetration(vertices[k], model.faces, self.weights, rest)
             own = max(own, float(depth.max(initial=0)))
         if len(sides) == 2:
             for k in range(2):
-                faces = load_hand_model("default", sides[1 - k]).faces
+                faces = smooth_model(sides[1 - k]).faces
                 _, depth, _ = penetration(vertices[k], vertices[1 - k], faces)
                 inter = max(inter, float(depth.max(initial=0)))
             if inter > 0:
@@ -365,7 +386,7 @@ class HandSolver:
             else:
                 apart, _ = cKDTree(vertices[0]).query(vertices[1])
                 close = vertices[1][np.argsort(apart)[:60]]
-                faces = load_hand_model("default", sides[0]).faces
+                faces = smooth_model(sides[0]).faces
                 gap = float(closest_points(close, vertices[0][faces])[0].min()) * 1e3
         return SolvedPose(
             sides=sides,
