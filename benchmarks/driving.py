@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from hand_toolkit.avatar import Avatar
+from hand_toolkit.errors import HandToolkitError
 from hand_toolkit.fit.one_photo import TextureConfig, fit_texture
 from hand_toolkit.fit.optimize import OptimizeConfig
 from hand_toolkit.image import (
@@ -48,7 +49,10 @@ def load_frames(folder: Path) -> list[Frame]:
         photo = load_photo(path)
         mask_path = path.with_name(f"{path.stem}_mask.png")
         mask = load_mask(mask_path, photo.size) if mask_path.is_file() else None
-        frames.append(Frame(path.stem, photo, mask, estimate_pose(photo, hands="left")))
+        try:
+            frames.append(Frame(path.stem, photo, mask, estimate_pose(photo, hands="left")))
+        except HandToolkitError as error:
+            print(f"  {path.stem}: {error}")
     return frames
 
 

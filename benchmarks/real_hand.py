@@ -1,6 +1,7 @@
-"""Pose error on real photos of one hand, against given joints and masks.
+"""Pose error on real photos of one hand, and driving an avatar of one photo by the others.
 
-Usage: python benchmarks/real_hand.py pose [--photos ../shared/photos] [--json FILE]
+Usage: python benchmarks/real_hand.py [all|pose|drive] [--photos ../shared/photos]
+           [--method texture ...] [--pictures FOLDER] [--json FILE]
 
 ``one_subject`` holds frames of one person's hand with 21 joints in camera space and, for
 most, a mask that ends just below the wrist; overlap is compared above the wrist.
@@ -16,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import driving
 import numpy as np
 
 from hand_toolkit.errors import HandToolkitError
 from hand_toolkit.files import atomic_write
 from hand_toolkit.image import load_mask, load_photo, rasterize_mesh, wrist_half_plane
 from hand_toolkit.metrics import keypoint_error_px, pa_mpjpe_mm, silhouette_iou
+from hand_toolkit.pipeline import METHODS
 from hand_toolkit.pose import estimate_pose, posed_mesh
 from hand_toolkit.types import Photo, PoseEstimate
 
@@ -191,16 +194,23 @@ def print_pose(section: dict[str, Any]) -> None:
 def main() -> None:
     """Run the sections that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("section", nargs="?", default="pose", choices=("pose",))
+    parser.add_argument("section", nargs="?", default="all", choices=("all", "pose", "drive"))
     parser.add_argument("--photos", type=Path, default=DEFAULT_PHOTOS)
+    parser.add_argument("--method", action="append", choices=METHODS, help="default: every one")
+    parser.add_argument("--pictures", type=Path, help="folder for sheets of driven avatars")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     arguments = parser.parse_args()
     if not (arguments.photos / "annotations.json").is_file():
         parser.error(f"{arguments.photos} has no annotations.json; give --photos FOLDER")
     results: dict[str, Any] = {}
-    if arguments.section == "pose":
+    if arguments.section in ("all", "pose"):
         results["pose"] = pose_section(arguments.photos)
         print_pose(results["pose"])
+    if arguments.section in ("all", "drive"):
+        frames = driving.load_frames(arguments.photos / "one_subject")
+        methods = tuple(arguments.method or METHODS)
+        results["drive"] = driving.run(frames, methods, pictures=arguments.pictures)
+        print(driving.table(results["drive"]))
     if arguments.json:
         atomic_write(arguments.json, json.dumps(results, indent=1))
 
