@@ -17,9 +17,10 @@ from ..errors import InputError
 from ..synth.dataset import HandDataset, HandSample, open_dataset, read_sample
 from ..types import Camera
 from .config import PriorConfig
+from .layers import unit
 from .model import SceneBatch
-from .points import pose_points
-from .rendering import normal_picture
+from .points import PosedPoints, pose_points
+from .rendering import normal_picture, render_view, surface_splats
 from .shading import solve_light, srgb_to_linear
 
 MAX_CACHED_VIEWS = 4000
@@ -29,6 +30,11 @@ HOLD_OUT = 16
 
 MIDDLE_SKIN = (0.72, 0.54, 0.45)
 """sRGB albedo supposed where a data set has none: the mean of the CC0 skins."""
+
+VISIBLE_M = 0.004
+"""A point is hidden when it lies this much behind the surface that is seen there."""
+
+FILL_TEXELS = 3.0
 
 HAND_LABELS = (1, 2)
 """Labels of the right and the left hand; forearms, 3 and 4, are not part of the avatar."""
@@ -185,6 +191,83 @@ class RenderedSet:
             albedo, normals, color = (torch.cat(p) for p in zip(*parts))
             self._lights[key] = solve_light(albedo, normals, color, torch.ones(len(albedo)))
         return self._lights[key]
+
+    @torch.no_grad()
+    def albedo_map(self, scenes: Sequence[Scene]) -> torch.Tensor | None:
+        """(2, 3, S, S) sRGB-encoded albedo that a subject's pictures show, in UV; right, left.
+
+        Texels that no picture shows take the other hand's value, else the mean. None where the
+        set has no albedo pictures.
+        """
+        config = dataclasses.replace(self.config, use_interaction=False)
+        size = config.identity_size
+        total = torch.zeros(2, size * size, 4)
+        for scene in scenes:
+            arrays = (scene.theta, scene.shape, scene.translation)
+            tensors = (torch.from_numpy(a.astype(np.float32)) for a in arrays)
+            points = pose_points(config, scene.sides, *tensors)
+            cells = torch.from_numpy(points.topology.cells(size))
+            for view in scene.views:
+                picture = self.picture(view)
+                if picture.albedo is None:
+                    return None
+                color, weight = visible_colors(points, view.camera, picture.albedo, picture.mask)
+                for hand, side in enumerate(scene.sides):
+                    both = torch.cat([color[hand], torch.ones(len(cells), 1)], 1)
+                    total[SIDES.index(side)].index_add_(0, cells, both * weight[hand][:, None])
+        return fill_map(total).reshape(2, size, size, 3).permute(0, 3, 1, 2)
+
+
+def visible_colors(
+    points: PosedPoints, camera: Camera, pixels: np.ndarray, mask: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Colours (H, N, 3) in [0, 1] at the points' pixels, and how far to trust them (H, N).
+
+    Trust is the cosine of the viewing angle, and 0 for points turned away, hidden behind
+    others (by the depth of the plain surface), or outside the mask.
+    """
+    flat = points.world.reshape(-1, 3)
+    depth_picture = render_view(surface_splats(points, points.normals), camera).depth
+    matrix = points.world.new_tensor(camera.world_to_camera)
+    local = flat @ matrix[:3, :3].T + matrix[:3, 3]
+    x = local[:, 0] / local[:, 2] * camera.fx + camera.cx
+    y = local[:, 1] / local[:, 2] * camera.fy + camera.cy
+    inside = (x >= 0) & (y >= 0) & (x < camera.width) & (y < camera.height) & (local[:, 2] > 0)
+    column = x.long().clamp(0, camera.width - 1)
+    row = y.long().clamp(0, camera.height - 1)
+    toward = unit(-local) @ matrix[:3, :3]
+    cosine = (toward * points.normals.reshape(-1, 3)).sum(1)
+    front = local[:, 2] < depth_picture[row, column] + VISIBLE_M
+    solid = torch.from_numpy(mask)[row, column] > 250
+    weight = (cosine - 0.2).clamp_min(0) * (inside & front & solid)
+    color = torch.from_numpy(pixels)[row, column].float() / 255
+    shape = points.world.shape[:2]
+    return color.view(*shape, 3), weight.view(*shape)
+
+
+def fill_map(total: torch.Tensor) -> torch.Tensor:
+    """Weighted means (2, T, 3) of sums (2, T, 4) on a square map, gaps filled.
+
+    Gaps up to FILL_TEXELS wide lie between points; they take the nearest texel. Wider ones take
+    the other hand's texel, or the mean where that is unknown too.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    weight = total[..., 3:].numpy()
+    color = total[..., :3].numpy() / np.maximum(weight, 1e-6)
+    mean = total[..., :3].sum((0, 1)).numpy() / max(float(weight.sum()), 1e-6)
+    size = round(color.shape[1] ** 0.5)
+    near = np.zeros_like(color)
+    known = np.zeros(weight.shape, bool)
+    for hand in range(2):
+        gap = (weight[hand, :, 0] <= 0.05).reshape(size, size)
+        if gap.all():
+            continue
+        distance, (rows, columns) = distance_transform_edt(gap, return_indices=True)
+        near[hand] = color[hand].reshape(size, size, 3)[rows, columns].reshape(-1, 3)
+        known[hand, :, 0] = distance.ravel() <= FILL_TEXELS
+    filled = np.where(known, near, np.where(known[::-1], near[::-1], mean))
+    return torch.from_numpy(filled.astype(np.float32))
 
 
 def split_of(scene: Scene) -> str:

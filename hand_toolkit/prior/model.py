@@ -12,13 +12,16 @@ from ..types import Camera
 from .config import PriorConfig, TrainConfig
 from .gaussians import colors, place
 from .losses import Perceptual, image_loss, mask_loss
-from .network import PriorNetwork, camera_embedding
+from .network import DIRECT_GAIN, SKIN_LOGIT, PriorNetwork, camera_embedding
 from .points import PosedPoints, pose_points
 from .rendering import render_view, stack_views
 from .shading import linear_to_srgb
 
-IDENTITY_DEVIATION = 0.02
-"""Identity maps of training subjects start as N(0, 0.02), as in the authors' code."""
+IDENTITY_DEVIATION = 0.002
+"""Identity maps of training subjects start as N(0, 0.002) plus the albedo that the pictures show.
+
+The authors' code takes 0.02; with the linear way from map to colour that would be speckle.
+"""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,18 @@ class PriorModel(nn.Module):
             for _ in range(train.subject_slots)
         )
         self._perceptual = perceptual
+
+    @torch.no_grad()
+    def start_identity(self, slot: int, albedo: torch.Tensor) -> None:
+        """Write an albedo map (2, 3, S, S), sRGB-encoded, into a subject's map, so that the
+        network's first colours are nearly right and its capacity goes into what maps cannot say.
+        """
+        target = self.identities[slot]
+        if target.shape[-1] == 1:
+            albedo = albedo.mean((2, 3), keepdim=True)
+        albedo = albedo.to(target.device, target.dtype).clamp(0.02, 0.98)
+        base = target.new_tensor(SKIN_LOGIT)[:, None, None]
+        target[:, :3] += (torch.logit(albedo) - base) / DIRECT_GAIN
 
     def identity(self, slot: int, sides: tuple[str, ...]) -> torch.Tensor:
         """(H, C, S, S) maps of a training subject's hands."""

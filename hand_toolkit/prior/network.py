@@ -19,6 +19,9 @@ UV_FREQUENCIES = 6
 SKIN_LOGIT = (0.75, 0.15, -0.2)
 """Logits of a middle skin's sRGB albedo, where training starts."""
 
+DIRECT_GAIN = 10.0
+"""Logits of albedo per unit of the identity map's first three channels, where training starts."""
+
 
 @dataclass(frozen=True)
 class Attributes:
@@ -117,9 +120,9 @@ class PriorNetwork(nn.Module):
             self.shadow_out.bias.fill_(1.4)
             # a direct way from the identity map to colour: whatever the decoder has learned,
             # any colour can be written into the map, so that one-shot fitting is well posed
-            nn.init.normal_(self.identity_color.weight, std=0.5)
+            nn.init.normal_(self.identity_color.weight, std=0.2)
             for c in range(3):
-                self.identity_color.weight[c, c] = 10.0
+                self.identity_color.weight[c, c] = DIRECT_GAIN
 
     def forward(
         self,

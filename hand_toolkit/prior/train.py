@@ -24,6 +24,8 @@ from ..errors import HandToolkitError, InputError, missing_dependency
 from .config import PriorConfig, TrainConfig, from_mapping, preset
 
 if TYPE_CHECKING:
+    import torch
+
     from .dataset import Scene
     from .model import SceneBatch
 
@@ -31,6 +33,8 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
 GRADIENT_LIMIT = 1.0
+FIRST_SCENES = 4
+"""Scenes from which a new subject's identity map is first written."""
 
 
 class SceneSource(Protocol):
@@ -42,6 +46,10 @@ class SceneSource(Protocol):
 
     def batch(self, scene: Scene, views: Sequence[int], slot: int) -> SceneBatch:
         """Pixels, masks and lights of some views of a scene."""
+        ...
+
+    def albedo_map(self, scenes: Sequence[Scene]) -> torch.Tensor | None:
+        """(2, 3, S, S) albedo that a subject's pictures show, in UV, or None."""
         ...
 
 
@@ -160,7 +168,11 @@ def train(
                 raise InputError(
                     f"{data} has no finished training scenes; render some with 'hand-toolkit synth'"
                 )
-            _assign_slots(progress, scenes, settings)
+            for subject in _assign_slots(progress, scenes, settings):
+                own = [s for s in scenes.values() if s.subject == subject][:FIRST_SCENES]
+                albedo = source.albedo_map(own)
+                if albedo is not None:
+                    bare.start_identity(progress.slots[subject], albedo)
             if any(key not in scenes for key in progress.order[progress.cursor :]):
                 log.warning("the data has changed since the checkpoint: a new epoch begins")
                 progress.cursor = len(progress.order)
@@ -224,14 +236,17 @@ def _same_config(config: PriorConfig, state: dict[str, Any]) -> None:
         )
 
 
-def _assign_slots(progress: Progress, scenes: dict[str, Scene], settings: TrainConfig) -> None:
-    for subject in sorted({s.subject for s in scenes.values()}):
-        progress.slots.setdefault(subject, len(progress.slots))
+def _assign_slots(progress: Progress, scenes: dict[str, Scene], settings: TrainConfig) -> list[str]:
+    """Give every new subject an identity map; returns the new ones."""
+    new = sorted({s.subject for s in scenes.values()} - set(progress.slots))
+    for subject in new:
+        progress.slots[subject] = len(progress.slots)
     if len(progress.slots) > settings.subject_slots:
         raise InputError(
             f"the data has {len(progress.slots)} training subjects, but there are "
             f"{settings.subject_slots} identity maps; raise subject_slots"
         )
+    return new
 
 
 def _shuffled(keys: list[str], seed: int, epoch: int, per_step: int) -> list[str]:
