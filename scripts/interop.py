@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,9 +22,9 @@ from hand_toolkit.export import import_file
 from hand_toolkit.export.scene import build_scene
 from hand_toolkit.render import render
 from hand_toolkit.testing.avatars import procedural_avatar
+from hand_toolkit.testing.browser import run_node
 from hand_toolkit.testing.interop import blender_errors, usd_errors, usd_problems
 
-HERE = Path(__file__).resolve().parents[1] / "tests" / "interop"
 SIZE = 640
 FOCAL = 1100.0
 BACKGROUND = (0.16, 0.18, 0.21)
@@ -282,21 +280,6 @@ def save_picture(picture: np.ndarray, path: Path) -> None:
     from PIL import Image
 
     Image.fromarray((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)).save(path)
-
-
-def run_node(script: str, *arguments: Any) -> str:
-    """Output of a node program in tests/interop."""
-    done = subprocess.run(
-        ["node", str(HERE / script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-        env={**os.environ, "NODE_NO_WARNINGS": "1"},
-    )
-    if done.returncode:
-        raise SystemExit(f"{script} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    return done.stdout
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +17,8 @@ from hand_toolkit.export.axes import base_colors
 from hand_toolkit.export.gltf_read import GltfFile
 from hand_toolkit.export.scene import build_scene
 from hand_toolkit.testing.avatars import procedural_avatar
+from hand_toolkit.testing.browser import run_node, why_missing
 
-INTEROP = Path(__file__).parents[1] / "interop"
 SMALL = {"texture_size": 64}
 
 
@@ -222,10 +220,7 @@ def test_bad_requests_are_one_line(keywords: dict, words: str, tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(
-    shutil.which("node") is None or not (INTEROP / "node_modules" / "gltf-validator").is_dir(),
-    reason="tests/interop's npm packages are not installed (make interop)",
-)
+@pytest.mark.skipif(why_missing(browser=False) is not None, reason=str(why_missing(browser=False)))
 def test_khronos_validator_finds_nothing(tmp_path: Path) -> None:
     avatar = procedural_avatar(0, limit=500, sh_degree=1)
     jobs = {
@@ -239,11 +234,7 @@ def test_khronos_validator_finds_nothing(tmp_path: Path) -> None:
     for name, keywords in jobs.items():
         keywords.setdefault("options", SMALL)
         paths.append(export_avatar(avatar, tmp_path / name, **keywords)[0])
-    done = subprocess.run(
-        ["node", str(INTEROP / "validate.mjs"), *map(str, paths)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for name, issues in json.loads(done.stdout).items():
+    for name, issues in json.loads(run_node("validate.mjs", *paths)).items():
         # the validator does not know the attribute names that the extension defines
         serious = [
             m for m in issues["messages"]

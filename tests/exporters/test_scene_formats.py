@@ -207,6 +207,23 @@ def test_npz_layouts_are_read_back(tmp_path: Path) -> None:
     np.testing.assert_allclose(fingers.theta[:, :, 1:], motion.theta[:, :, 1:])
 
 
+def test_ply_is_read_by_plyfile(tmp_path: Path) -> None:
+    import plyfile
+
+    avatar = procedural_avatar(0, limit=30, sh_degree=3)
+    ours = build_scene(avatar).splats(0)
+    vertex = plyfile.PlyData.read(str(export_avatar(avatar, tmp_path / "a.ply")[0]))["vertex"]
+    assert [p.name for p in vertex.properties][:9] == [
+        "x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2",
+    ]  # fmt: skip
+    assert [p.name for p in vertex.properties][9:54] == [f"f_rest_{k}" for k in range(45)]
+    np.testing.assert_array_equal(vertex["z"], np.asarray(ours.means)[:, 2])
+    np.testing.assert_allclose(np.exp(vertex["scale_1"]), ours.scales[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(1 / (1 + np.exp(-vertex["opacity"])), ours.opacities, atol=1e-5)
+    # f_rest goes channel by channel: green's fourth higher coefficient is number 15 + 3
+    np.testing.assert_array_equal(vertex["f_rest_18"], np.asarray(ours.colors)[:, 4, 1])
+
+
 def test_spz_is_read_by_its_library(tmp_path: Path) -> None:
     import gsply
 

@@ -220,4 +220,4 @@ def test_chromium_draws_and_moves_the_hand(page: Path, tmp_path: Path) -> None:
     assert np.abs(shots["fist"] - shots["start"]).max(2).mean() > 0.02
     silhouette = np.abs(shots["start"] - background).max(2) > 0.08
     meshed = np.abs(shots["mesh"] - background).max(2) > 0.08
-    assert (silhouette & meshed).sum() / (silhouette | meshed).sum() > 0.95
+    assert (silhouette & meshed).sum() / (silhouette | meshed).sum() > 0.92

@@ -239,7 +239,7 @@ class Viewer {
     this.sliders = [];
     const slider = (parent, name, id, low, high, read, act) => {
       const l = document.createElement("label"), out = document.createElement("output");
-      const input = Object.assign(document.createElement("input"), { type: "range", min: low, max: high, step: (high - low) / 200, id });
+      const input = Object.assign(document.createElement("input"), { type: "range", min: Math.round(low), max: Math.round(high), step: 1, id });
       l.append(Object.assign(document.createElement("span"), { textContent: name }), input, out);
       input.addEventListener("input", () => { act(Number(input.value)); out.textContent = Math.round(Number(input.value)); });
       this.sliders.push(() => { input.value = read(); out.textContent = Math.round(read()); });
