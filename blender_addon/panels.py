@@ -83,7 +83,7 @@ class HAND_TOOLKIT_PT_pose(HandPanel, bpy.types.Panel):
         hand = active_hand(context)
         row = layout.row(align=True)
         row.operator("hand_toolkit.rest_pose", text="Rest")
-        row.operator_menu_enum("hand_toolkit.preset_pose", "name", text="Preset")
+        row.operator_menu_enum("hand_toolkit.preset_pose", "pose", text="Preset")
         row = layout.row(align=True)
         row.operator("hand_toolkit.mirror_pose", text="Mirror", icon="MOD_MIRROR")
         row.operator("hand_toolkit.photo_pose", text="As in Photo", icon="CAMERA_DATA")

@@ -67,7 +67,7 @@ class HAND_TOOLKIT_OT_preset_pose(NeedsHand, WorkerOperator, bpy.types.Operator)
     bl_description = "Give the fingers a pose of the toolkit; the wrist stays"
     title = "Posing"
 
-    name: bpy.props.EnumProperty(
+    pose: bpy.props.EnumProperty(
         name="Pose",
         items=[(n, n.replace("_", " ").capitalize(), f"Fingers as in '{n}'") for n in PRESETS],
     )
@@ -77,7 +77,7 @@ class HAND_TOOLKIT_OT_preset_pose(NeedsHand, WorkerOperator, bpy.types.Operator)
         return self.execute(context)  # the answer comes in milliseconds
 
     def ask(self, context):
-        return "motion", {"name": self.name}, None
+        return "motion", {"name": self.pose}, None
 
     def take(self, context, value, arrays):
         for hand in _both_or_one(context, self.both):
@@ -333,6 +333,7 @@ def add_photo_camera(context, root):
     data.shift_x = (width / 2 - cx) / width
     data.shift_y = (cy - height / 2) / width
     data.clip_start = 0.01
+    data.display_size = 0.1
     context.scene.camera = ob
     context.scene.render.resolution_x, context.scene.render.resolution_y = int(width), int(height)
     return ob

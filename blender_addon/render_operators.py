@@ -47,6 +47,7 @@ class HAND_TOOLKIT_OT_use_engine(NeedsAvatar, HandOperator, bpy.types.Operator):
         root = scene_data.roots(context.scene)[0]
         data = bpy.data.cameras.new("Camera")
         data.lens = 70.0
+        data.display_size = 0.1  # a hand is small beside a metre-wide camera
         ob = bpy.data.objects.new("Camera", data)
         context.scene.collection.objects.link(ob)
         ob.location = root.matrix_world.translation

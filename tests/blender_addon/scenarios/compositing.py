@@ -50,7 +50,7 @@ def run():
     assert bpy.ops.hand_toolkit.select_hand(name=rigs["right"].name) == {"FINISHED"}
     for frame, name in ((1, "flat"), (3, "relaxed"), (5, "fist")):
         scene.frame_set(frame)
-        assert bpy.ops.hand_toolkit.preset_pose(name=name, both=True) == {"FINISHED"}
+        assert bpy.ops.hand_toolkit.preset_pose(pose=name, both=True) == {"FINISHED"}
         assert bpy.ops.hand_toolkit.key_pose(both=True) == {"FINISHED"}
     scene.frame_start, scene.frame_end, scene.frame_step = 1, 5, 2
     assert bpy.ops.hand_toolkit.composite(shadows=engine == "CYCLES") == {"FINISHED"}

@@ -68,7 +68,7 @@ def run():
     camera_size = (480, 360)
     scene.render.resolution_x, scene.render.resolution_y = camera_size
     assert bpy.ops.hand_toolkit.use_engine() == {"FINISHED"}
-    assert bpy.ops.hand_toolkit.preset_pose(name="relaxed", both=True) == {"FINISHED"}
+    assert bpy.ops.hand_toolkit.preset_pose(pose="relaxed", both=True) == {"FINISHED"}
     bpy.context.view_layer.update()
 
     # the same picture through the toolkit itself: θ, places and camera for the test

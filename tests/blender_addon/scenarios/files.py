@@ -158,7 +158,7 @@ def undo_all():
     bpy.ops.ed.undo_push(message="selected")
     motion = ARGS[2]
     steps = {
-        "preset_pose": {"name": "fist", "both": True},
+        "preset_pose": {"pose": "fist", "both": True},
         "rest_pose": {},
         "mirror_pose": {},
         "key_pose": {},

@@ -121,7 +121,7 @@ def run():
     # presets and motions of the toolkit
     assert bpy.ops.hand_toolkit.rest_pose(both=True) == {"FINISHED"}
     for name in ("fist", "thumbs_up"):
-        assert bpy.ops.hand_toolkit.preset_pose(name=name, both=True) == {"FINISHED"}
+        assert bpy.ops.hand_toolkit.preset_pose(pose=name, both=True) == {"FINISHED"}
         assert np.abs(axes.mirror_theta(seen(right)) - seen(left)).max() < 1e-5
     assert bpy.ops.hand_toolkit.load_motion(name="open-close") == {"FINISHED"}
     assert scene.frame_end >= 50 and rig.action_curves(right) and rig.action_curves(left)
