@@ -22,8 +22,9 @@ from hand_toolkit.export import import_file
 from hand_toolkit.export.scene import build_scene
 from hand_toolkit.render import render
 from hand_toolkit.testing.avatars import procedural_avatar
-from hand_toolkit.testing.browser import run_node
+from hand_toolkit.testing.browser import drive_page, run_node
 from hand_toolkit.testing.interop import blender_errors, usd_errors, usd_problems
+from hand_toolkit.view import AvatarViewer, viewer_html
 
 SIZE = 640
 FOCAL = 1100.0
@@ -36,13 +37,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="folder for files and pictures")
     parser.add_argument("--avatar", type=Path, help=".hand file; default a procedural avatar")
+    parser.add_argument("--pictures", type=Path, help="folder that gets the docs' pictures")
     parser.add_argument("--table", type=Path, help="also write the table to this Markdown file")
     args = parser.parse_args()
     out = args.out or Path(tempfile.mkdtemp(prefix="hand-toolkit-interop-"))
     out.mkdir(parents=True, exist_ok=True)
     avatar = Avatar.load(args.avatar) if args.avatar else procedural_avatar(0, splats_per_face=2)
     rows: list[tuple[str, str, str, str, bool]] = []
-    for check in (check_gltf, check_browsers, check_blender, check_usd, check_splat_transform):
+    checks = (
+        check_gltf,
+        check_browsers,
+        check_blender,
+        check_usd,
+        check_splat_transform,
+        check_viewer,
+    )
+    for check in checks:
         print(f"... {check.__name__}", file=sys.stderr)
         rows += check(avatar, out)
     lines = ["| program | file | what | result | |", "|---|---|---|---|---|"]
@@ -50,7 +60,20 @@ def main() -> int:
     print("\n".join(lines))
     if args.table:
         args.table.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    if args.pictures:
+        save_pictures(out, args.pictures)
     return 0 if all(row[-1] for row in rows) else 1
+
+
+def save_pictures(out: Path, folder: Path) -> None:
+    """Keep what the documentation shows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pair = [read_picture(out / f"{n}.png") for n in ("babylon_splats_ours", "babylon_splats")]
+    save_picture(np.concatenate(pair, 1), folder / "babylon.png")
+    frames = [read_picture(out / f"three_mesh_{k}.png") for k in range(3)]
+    save_picture(np.concatenate(frames, 1), folder / "three.png")
+    for name in ("viewer_flat", "viewer_index", "viewer_mesh", "viewer_served"):
+        save_picture(read_picture(out / f"{name}.png"), folder / f"{name}.png")
 
 
 def files(avatar: Avatar, out: Path) -> dict[str, Path]:
@@ -239,6 +262,50 @@ def check_splat_transform(avatar: Avatar, out: Path) -> list[tuple[str, str, str
             rows.append(
                 ("splat-transform", f"{paths[key].name} to {target}", "converts", text, good)
             )
+    return rows
+
+
+def check_viewer(avatar: Avatar, out: Path) -> list[tuple[str, str, str, str, bool]]:
+    """The self-contained page and the served one in headless Chromium."""
+    page = viewer_html(avatar, out / "viewer.html")
+    slide = (
+        "const s = document.getElementById('curl-index'); s.value = 80; "
+        "s.dispatchEvent(new Event('input'));"
+    )
+    mesh = (
+        "const h = window.handViewer; Object.assign(h.show, {splats: false, mesh: true, "
+        "skeleton: true}); h.setPose('relaxed');"
+    )
+    steps: list[dict[str, Any]] = [
+        {"name": "viewer_flat", "script": "await window.handViewer.ready;", "wait": 600},
+        {"name": "viewer_index", "script": slide, "wait": 600},
+        {"name": "viewer_mesh", "script": mesh, "wait": 600},
+    ]
+    errors = drive_page(page.as_uri(), (1200, 720), steps, out)["errors"]
+    before, after = (read_picture(out / f"viewer_{n}.png") for n in ("flat", "index"))
+    changed = np.abs(before - after).max(2) > 0.06
+    share = float(changed[:, : 1200 - 268].mean())
+    text = f"{100 * share:.1f} % of the picture's pixels change, {len(errors)} errors"
+    rows = [
+        ("viewer (--html)", "viewer.html", "the index slider moves the finger", text,
+         0.005 < share < 0.2 and not errors),
+    ]  # fmt: skip
+    viewer = AvatarViewer(avatar)
+    try:
+        steps = [
+            {"name": "viewer_start", "wait": 9000,
+             "waitFor": "document.querySelectorAll('[role=slider]').length > 5"},
+            {"name": "viewer_served", "wait": 5000,
+             "keys": {"label": "index", "key": "End", "times": 1}},
+        ]  # fmt: skip
+        drive_page(viewer.url, (1200, 720), steps, out)
+        bend = float(np.degrees(viewer.states[avatar.sides[0]].angles[0, 0]))
+    finally:
+        viewer.stop()
+    text = f"the slider bends the joint by {bend:.0f} degrees"
+    rows.append(
+        ("viewer (viser)", viewer.url.rpartition(":")[0], "the page drives it", text, bend > 60)
+    )
     return rows
 
 

@@ -4,5 +4,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 PYTHON="${PYTHON:-$(if [ -x .venv/bin/python ]; then echo .venv/bin/python; else echo python3; fi)}"
-(cd tests/interop && npm ci --no-audit --no-fund --ignore-scripts --silent)
+installed=tests/interop/node_modules/.package-lock.json
+if [ ! -f "$installed" ] || [ tests/interop/package-lock.json -nt "$installed" ]; then
+  (cd tests/interop && npm ci --no-audit --no-fund --ignore-scripts --silent)
+fi
 exec "$PYTHON" scripts/interop.py "$@"

@@ -221,3 +221,21 @@ def test_chromium_draws_and_moves_the_hand(page: Path, tmp_path: Path) -> None:
     silhouette = np.abs(shots["start"] - background).max(2) > 0.08
     meshed = np.abs(shots["mesh"] - background).max(2) > 0.08
     assert (silhouette & meshed).sum() / (silhouette | meshed).sum() > 0.92
+
+
+def test_the_photo_comes_along_small(tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (1800, 1200, 3), np.uint8)).save(
+        photo
+    )
+    avatar = procedural_avatar(0, limit=20, level=0)
+    text = viewer_html(avatar, tmp_path / "a.html", photo=photo).read_text(encoding="utf-8")
+    manifest = json.loads(re.findall(r'id="manifest"[^>]*>(.*?)</script>', text, re.S)[0])
+    head, _, data = manifest["photo"].partition(",")
+    assert head == "data:image/jpeg;base64"
+    import base64
+    import io
+
+    assert max(Image.open(io.BytesIO(base64.b64decode(data))).size) == 1400
+    with pytest.raises(InputError):
+        viewer_html(avatar, tmp_path / "a.html", photo=tmp_path / "none.png")

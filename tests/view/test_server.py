@@ -77,12 +77,12 @@ def test_poses_reach_the_splats(viewer: AvatarViewer) -> None:
     want_means = splats_y_up(viewer.avatar.splats(theta, places)).means * 100
     wait_for(
         lambda: (
-            viewer._splats is not None
-            and np.allclose(viewer._splats.centers, want_means, atol=1e-3)
+            viewer.drawing.splats is not None
+            and np.allclose(viewer.drawing.splats.centers, want_means, atol=1e-3)
         )
     )
-    assert viewer._splats is not None
-    covariance = viewer._splats.covariances
+    assert viewer.drawing.splats is not None
+    covariance = viewer.drawing.splats.covariances
     splats = splats_y_up(viewer.avatar.splats(theta, places))
     volume = np.trace(np.asarray(covariance, np.float64), axis1=1, axis2=2)
     np.testing.assert_allclose(volume, ((splats.scales * 100.0) ** 2).sum(1), rtol=5e-3)

@@ -220,10 +220,15 @@ class Viewer {
   buildPanel() {
     const panel = document.getElementById("panel"), m = this.manifest;
     const heading = (text) => panel.append(Object.assign(document.createElement("h2"), { textContent: text }));
+    this.sliders = []; // what follows the state when a script or another control changes it
     const row = () => { const div = Object.assign(document.createElement("div"), { className: "row" }); panel.append(div); return div; };
     const button = (parent, text, act, pressed) => {
       const b = Object.assign(document.createElement("button"), { type: "button", textContent: text });
-      if (pressed) { b.setAttribute("aria-pressed", String(pressed())); b.sync = () => b.setAttribute("aria-pressed", String(pressed())); }
+      if (pressed) {
+        b.sync = () => b.setAttribute("aria-pressed", String(pressed()));
+        this.sliders.push(b.sync);
+        b.sync();
+      }
       b.addEventListener("click", () => { act(); b.sync?.(); });
       parent.append(b);
       return b;
@@ -236,7 +241,6 @@ class Viewer {
       parent.append(s);
       return s;
     };
-    this.sliders = [];
     const slider = (parent, name, id, low, high, read, act) => {
       const l = document.createElement("label"), out = document.createElement("output");
       const input = Object.assign(document.createElement("input"), { type: "range", min: Math.round(low), max: Math.round(high), step: 1, id });
@@ -256,7 +260,9 @@ class Viewer {
     button(more, "reset view", () => this.resetCamera());
     const color = Object.assign(document.createElement("input"), { type: "color", value: "#23272e", ariaLabel: "background" });
     color.addEventListener("input", () => { this.background = [1, 3, 5].map((i) => parseInt(color.value.slice(i, i + 2), 16) / 255); this.dirty = true; });
-    row().append(color);
+    const back = document.createElement("label");
+    back.append(Object.assign(document.createElement("span"), { textContent: "background" }), color);
+    panel.append(back);
     if (m.photo) {
       const figure = document.getElementById("photo");
       figure.querySelector("img").src = m.photo;
