@@ -34,15 +34,13 @@ _PUBLIC = {
     "builtin_motion": ".animate",
     "estimate_pose": ".pose",
     "export_avatar": ".export",
-    "fit": ".pipeline",
+    "fit_photo": ".pipeline",
     "hookimpl": ".hookspecs",
     "hookspec": ".hookspecs",
     "load_hand_model": ".hand_model",
     "load_motion": ".animate",
     "load_photo": ".image",
     "pose_hand": ".hand_model",
-    "registry": ".registry",
-    "render": ".render",
 }
 
 __all__ = ["__version__", *_PUBLIC]

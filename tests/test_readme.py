@@ -37,7 +37,7 @@ ONLY_PARSED = {"demo", "view", "serve", "train", "evaluate", "synth", "import-ma
 CHEAPER = {"fit": ["--quality", "draft"], "render": ["--size", "64x64"], "export": ["--lod", "1"]}
 """Added to the commands that are run."""
 
-QUICK = (('hand_toolkit.fit("photo.jpg")', 'hand_toolkit.fit("photo.jpg", quality="draft")'),)
+QUICK = (('fit_photo("photo.jpg")', 'fit_photo("photo.jpg", quality="draft")'),)
 """Replaced in the Python that is run."""
 
 
