@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,7 +122,7 @@ def adjacent_parts() -> np.ndarray:
         if parent >= 0:
             near[joint, parent] = near[parent, joint] = True
     knuckles = [1, 4, 10, 7]
-    for a, b in zip(knuckles, knuckles[1:]):
+    for a, b in pairwise(knuckles):
         near[a, b] = near[b, a] = True
     return near
 
@@ -186,9 +187,7 @@ def _kernels() -> Any:
                 la = np.sqrt(ax * ax + ay * ay + az * az)
                 lb = np.sqrt(bx * bx + by * by + bz * bz)
                 lc = np.sqrt(cx * cx + cy * cy + cz * cz)
-                det = (
-                    ax * (by * cz - bz * cy) - ay * (bx * cz - bz * cx) + az * (bx * cy - by * cx)
-                )
+                det = ax * (by * cz - bz * cy) - ay * (bx * cz - bz * cx) + az * (bx * cy - by * cx)
                 ab = ax * bx + ay * by + az * bz
                 bc = bx * cx + by * cy + bz * cz
                 ca = cx * ax + cy * ay + cz * az

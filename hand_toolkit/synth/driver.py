@@ -109,9 +109,7 @@ def synthesize(
     return SynthResult(out, finished, made)
 
 
-def _prepare(
-    out: Path, config: SynthConfig, seed: int, resume: bool, subjects: list[Any]
-) -> None:
+def _prepare(out: Path, config: SynthConfig, seed: int, resume: bool, subjects: list[Any]) -> None:
     description = {
         "format": FORMAT,
         "version": VERSION,

@@ -111,7 +111,9 @@ def arrange(rng: np.random.Generator, family: str) -> Arrangement:
         angles[:, [0, 3, 6, 9], 0] -= np.radians(4)
         bends[:, 0] = -np.radians(rng.uniform(15, 45)) + rng.normal(size=2) * 0.05
         right = Placement((jitter(0.04), jitter(0.06), 1), (1, 0, 0), "palm", (-half, 0, 0))
-        left = Placement((jitter(0.04), jitter(0.06), 1), (-1, 0, 0), "palm", (half, 0, jitter(0.004)))
+        left = Placement(
+            (jitter(0.04), jitter(0.06), 1), (-1, 0, 0), "palm", (half, 0, jitter(0.004))
+        )
         contacts = [Contact((0, "palm"), (1, "palm"), 0.55, 2.0), *_finger_pairs(1.0)]
     elif family in ("clasp", "interlaced"):
         # Fingers pass between each other only where they are slim and far enough apart:
@@ -130,11 +132,17 @@ def arrange(rng: np.random.Generator, family: str) -> Arrangement:
         shift = 0.011 * float(rng.choice([-1, 1]))
         gap = 0.060 * lean
         right = Placement((lean, 0, 1), (1, 0, -lean), "palm_front", (-gap, shift / 2, 0))
-        left = Placement((-lean, 0, 1), (-1, 0, -lean), "palm_front", (gap, -shift / 2, jitter(0.002)))
-        contacts = [Contact((0, "palm_front"), (1, "palm_front"), 0.4, 0.25 if family == "clasp" else 0.08)]
+        left = Placement(
+            (-lean, 0, 1), (-1, 0, -lean), "palm_front", (gap, -shift / 2, jitter(0.002))
+        )
+        contacts = [
+            Contact((0, "palm_front"), (1, "palm_front"), 0.4, 0.25 if family == "clasp" else 0.08)
+        ]
         for finger in ("index", "middle", "ring", "pinky"):
             for one, other in ((0, 1), (1, 0)):
-                contacts.append(Contact((one, f"{finger}_pad"), (other, "hand_back"), 0.5, 0.3 * fold))
+                contacts.append(
+                    Contact((one, f"{finger}_pad"), (other, "hand_back"), 0.5, 0.3 * fold)
+                )
     elif family == "hand_on_hand":
         angles = posed("cup", "flat", 0.7)
         angles[0, [0, 3, 6, 9], 0] -= np.radians(14)
@@ -142,14 +150,18 @@ def arrange(rng: np.random.Generator, family: str) -> Arrangement:
         right = Placement((-np.sin(yaw), np.cos(yaw), 0), (jitter(0.08), jitter(0.08), -1), "palm",
                           (jitter(0.012), 0.02 + jitter(0.015), 0.020))  # fmt: skip
         left = Placement((0, 1, 0), (0, 0, -1), "back", (0, 0, 0))
-        contacts = [Contact((0, "palm"), (1, "back"), 0.5), Contact((0, "middle_pad"), (1, "skin"), 0.5, 0.3),
-                    Contact((0, "index_pad"), (1, "skin"), 0.5, 0.3)]  # fmt: skip
+        contacts = [
+            Contact((0, "palm"), (1, "back"), 0.5),
+            Contact((0, "middle_pad"), (1, "skin"), 0.5, 0.3),
+            Contact((0, "index_pad"), (1, "skin"), 0.5, 0.3),
+        ]
     elif family == "fist_in_palm":
         angles = posed("fist", "cup", 0.5)
         right = Placement((1, 0.5 + jitter(0.2), 0.4), (0.2, 0, -1), "knuckles", (-0.016, 0, 0))
         left = Placement((0.2, jitter(0.25), 1), (-1, 0, 0.1), "palm", (half, 0, 0))
-        contacts = [Contact((0, "knuckles"), (1, "palm"), 0.7), *[
-            Contact((1, f"{f}_pad"), (0, "skin"), 0.5, 0.3) for f in ("index", "middle", "ring")]]  # fmt: skip
+        contacts = [Contact((0, "knuckles"), (1, "palm"), 0.7)]
+        for finger in ("index", "middle", "ring"):
+            contacts.append(Contact((1, f"{finger}_pad"), (0, "skin"), 0.5, 0.3))
     elif family in ("steeple", "fingertips"):
         angles = posed("rest", "rest", 0.35)
         spread = np.radians([8, 2, -4, -12])
@@ -168,13 +180,20 @@ def arrange(rng: np.random.Generator, family: str) -> Arrangement:
         finger = str(rng.choice(["index", "middle", "ring", "pinky"]))
         turn = rng.uniform(-0.9, 0.9)
         left = Placement((0, 0, 1), (0, -1, 0), f"{finger}_tip", (0, 0, 0))
-        right = Placement((np.cos(turn), 0.25, -np.sin(turn)), (0.1, -0.6, -0.8), "pinch_gap", (-0.002, 0, 0.0))
+        right = Placement(
+            (np.cos(turn), 0.25, -np.sin(turn)), (0.1, -0.6, -0.8), "pinch_gap", (-0.002, 0, 0.0)
+        )
         contacts = [Contact((0, "thumb_pad"), (1, f"{finger}_tip"), 0.4, 1.0),
                     Contact((0, "index_pad"), (1, f"{finger}_tip"), 0.4, 1.0)]  # fmt: skip
     elif family == "point_at_palm":
         angles = posed("point", "rest", 0.5)
         left = Placement((jitter(0.2), 0, 1), (-1, 0, 0.1), "palm", (0, 0, 0))
-        right = Placement((1, jitter(0.3), jitter(0.3)), (0, jitter(0.4), -1), "index_tip", (-0.012, jitter(0.015), jitter(0.02)))
+        right = Placement(
+            (1, jitter(0.3), jitter(0.3)),
+            (0, jitter(0.4), -1),
+            "index_tip",
+            (-0.012, jitter(0.015), jitter(0.02)),
+        )
         contacts = [Contact((0, "index_tip"), (1, "palm"), 0.3, 1.0)]
     elif family == "cupped":
         angles = posed("cup", "cup", 0.5)
@@ -185,20 +204,41 @@ def arrange(rng: np.random.Generator, family: str) -> Arrangement:
         angles = posed("grip", str(rng.choice(["rest", "fist", "flat"])), 0.6)
         angles[0, [1, 4, 7, 10], 0] *= 0.8
         left = Placement((0, 0, 1), (0, -1, 0), "wrist", (0, 0, 0))
-        right = Placement((1, 0.1, jitter(0.2)), (0.15, float(rng.choice([-1, 1])), 0), "palm", (-0.02, 0, 0.01))
+        right = Placement(
+            (1, 0.1, jitter(0.2)), (0.15, float(rng.choice([-1, 1])), 0), "palm", (-0.02, 0, 0.01)
+        )
         sign = -right.palm[1]
-        right = Placement(right.fingers, right.palm, "palm", (-0.01, 0.042 * sign, 0.015 + jitter(0.01)))
-        contacts = [Contact((0, "palm"), (1, "wrist"), 0.3, 0.8), *[
-            Contact((0, f"{f}_pad"), (1, "wrist"), 0.4, 0.35) for f in ("index", "middle", "thumb")]]  # fmt: skip
+        right = Placement(
+            right.fingers, right.palm, "palm", (-0.01, 0.042 * sign, 0.015 + jitter(0.01))
+        )
+        contacts = [Contact((0, "palm"), (1, "wrist"), 0.3, 0.8)]
+        for finger in ("index", "middle", "thumb"):
+            contacts.append(Contact((0, f"{finger}_pad"), (1, "wrist"), 0.4, 0.35))
     else:
-        names = ("flat", "rest", "spread", "fist", "point", "claw", "grip", "random", "ok", "asl_v", "asl_l")
+        names = (
+            "flat",
+            "rest",
+            "spread",
+            "fist",
+            "point",
+            "claw",
+            "grip",
+            "random",
+            "ok",
+            "asl_v",
+            "asl_l",
+        )
         angles = posed(str(rng.choice(names)), str(rng.choice(names)), 1.0)
         direction = rng.normal(size=(4, 3))
         distance = rng.uniform(0.05, 0.12)
         side = rng.normal(size=3) * [1, 0.6, 0.6]
         offset = side / np.linalg.norm(side) * distance / 2
-        right = Placement(_tuple(direction[0] + [0.6, 0, 0.8]), _tuple(direction[1]), "palm", _tuple(-offset))
-        left = Placement(_tuple(direction[2] + [-0.6, 0, 0.8]), _tuple(direction[3]), "palm", _tuple(offset))
+        right = Placement(
+            _tuple(direction[0] + [0.6, 0, 0.8]), _tuple(direction[1]), "palm", _tuple(-offset)
+        )
+        left = Placement(
+            _tuple(direction[2] + [-0.6, 0, 0.8]), _tuple(direction[3]), "palm", _tuple(offset)
+        )
         contacts = []
     return Arrangement(family, angles, (right, left), tuple(contacts), bends, opening)
 

@@ -53,7 +53,9 @@ def blackbody(kelvin: float) -> np.ndarray:
 
 def sample_lighting(rng: np.random.Generator) -> Lighting:
     """Draw a room: soft overcast, window, studio, evening lamp or sun."""
-    kind = rng.choice(["overcast", "window", "studio", "lamp", "sun"], p=[0.2, 0.3, 0.2, 0.15, 0.15])
+    kind = rng.choice(
+        ["overcast", "window", "studio", "lamp", "sun"], p=[0.2, 0.3, 0.2, 0.15, 0.15]
+    )
     lamps: list[AreaLight] = []
     key_kelvin = {"lamp": rng.uniform(2700, 4000), "sun": rng.uniform(4800, 6200)}.get(
         str(kind), rng.uniform(4000, 7500)
@@ -66,9 +68,13 @@ def sample_lighting(rng: np.random.Generator) -> Lighting:
         lamps.append(_lamp(rng, float(size), float(power), float(key_kelvin), (0.15, 0.95)))
     if kind == "studio" or rng.random() < 0.4:
         kelvin = float(key_kelvin * rng.uniform(0.8, 1.25))
-        lamps.append(_lamp(rng, float(rng.uniform(0.3, 0.8)), float(rng.uniform(1, 4)), kelvin, (-0.6, 0.8)))
+        lamps.append(
+            _lamp(rng, float(rng.uniform(0.3, 0.8)), float(rng.uniform(1, 4)), kelvin, (-0.6, 0.8))
+        )
     if rng.random() < 0.25:
-        lamps.append(_lamp(rng, 0.2, float(rng.uniform(3, 8)), float(rng.uniform(3500, 8000)), (-0.2, 0.9)))
+        lamps.append(
+            _lamp(rng, 0.2, float(rng.uniform(3, 8)), float(rng.uniform(3500, 8000)), (-0.2, 0.9))
+        )
     ambient = float(rng.uniform(0.5, 1.1)) if kind == "overcast" else float(rng.uniform(0.12, 0.5))
     return Lighting(_environment(rng, ambient), tuple(lamps))
 

@@ -99,7 +99,9 @@ def _world_turn(rng: np.random.Generator, tilt: float) -> np.ndarray:
     heading = Rotation.from_rotvec([0, 0, rng.uniform(-np.pi, np.pi)])
     axis = rng.normal(size=3) * [1, 1, 0.2]
     angle = min(abs(rng.normal()) * tilt, np.pi)
-    return np.asarray((heading * Rotation.from_rotvec(axis / np.linalg.norm(axis) * angle)).as_matrix())
+    return np.asarray(
+        (heading * Rotation.from_rotvec(axis / np.linalg.norm(axis) * angle)).as_matrix()
+    )
 
 
 def _turn(pose: SolvedPose, turn: np.ndarray) -> SolvedPose:
@@ -111,6 +113,4 @@ def _turn(pose: SolvedPose, turn: np.ndarray) -> SolvedPose:
     theta = pose.theta.copy()
     theta[:, 0] = (Rotation.from_matrix(turn) * Rotation.from_rotvec(theta[:, 0])).as_rotvec()
     center = pose.translation.mean(0)
-    return dataclasses.replace(
-        pose, theta=theta, translation=(pose.translation - center) @ turn.T
-    )
+    return dataclasses.replace(pose, theta=theta, translation=(pose.translation - center) @ turn.T)

@@ -18,7 +18,7 @@ from .skin import BakedSkin
 from .surface import Surface
 from .texels import TexelMap
 
-MICRO_BUMP_MM = 0.05
+KEPT_SUBJECTS = 24
 PARTS = ("right hand", "left hand", "right forearm", "left forearm")
 """Value 1 to 4 of the label picture; 0 is the background."""
 
@@ -87,10 +87,29 @@ class HandScene:
         self._lamps: list[Any] = []
         self._make_world()
 
-    def set_subject(self, look: Appearance, skins: dict[str, BakedSkin]) -> None:
-        """Load a subject's textures and surface optics."""
+    def set_subject(self, number: int, look: Appearance, skins: dict[str, BakedSkin]) -> None:
+        """Load textures and surface optics of subject ``number``."""
+        known = self._materials["right"]
+        if not known.knows(number) and known.count >= KEPT_SUBJECTS:
+            self._forget_subjects()
         for side in SIDES:
-            self._materials[side].set_subject(look, skins[side])
+            self._materials[side].set_subject(number, look, skins[side])
+
+    def _forget_subjects(self) -> None:
+        """Drop all textures, Cycles' copies first.
+
+        Cycles would take a new texture at a freed one's address for the old one. It lets go
+        of everything after a render without persistent data, so make a tiny one.
+        """
+        render, cycles = self.scene.render, self.scene.cycles
+        before = (render.resolution_x, render.resolution_y, cycles.samples)
+        render.use_persistent_data = False
+        render.resolution_x, render.resolution_y, cycles.samples = 4, 4, 1
+        self._bpy.ops.render.render()
+        render.use_persistent_data = True
+        render.resolution_x, render.resolution_y, cycles.samples = before
+        for material in self._materials.values():
+            material.forget()
 
     def set_hands(self, vertices: dict[str, np.ndarray]) -> None:
         """Show the hands of ``vertices`` (by side, (V, 3) metres, forearm included)."""
@@ -152,23 +171,23 @@ class HandScene:
         self.scene.render.filepath = str(self._raw)
         self._bpy.ops.render.render(write_still=True)
         try:
-            channels: dict[str, np.ndarray] = {}
+            layers: dict[str, np.ndarray] = {}
             with OpenEXR.File(str(self._raw), separate_channels=True) as file:
                 for part in file.parts:
-                    for name, channel in part.channels.items():
-                        channels[name] = np.array(channel.pixels, dtype=np.float32)
+                    for name, layer in part.channels.items():
+                        layers[name] = np.array(layer.pixels, dtype=np.float32)
         finally:
             self._raw.unlink(missing_ok=True)
 
         def channel(*endings: str) -> np.ndarray:
-            return next(v for k, v in channels.items() if k.endswith(endings))
+            return next(v for k, v in layers.items() if k.endswith(endings))
 
         alpha = np.clip(channel("Combined.A"), 0, 1)
         solid = np.maximum(alpha, 1e-3)[..., None]
         color = np.stack([channel(f"Combined.{c}") for c in "RGB"], -1) / solid
-        albedo = np.stack(
-            [channel(f"Diffuse Color.{c}", f"DiffCol.{c}") for c in "RGB"], -1
-        ) / solid
+        albedo = (
+            np.stack([channel(f"Diffuse Color.{c}", f"DiffCol.{c}") for c in "RGB"], -1) / solid
+        )
         index = channel("Material Index.X", "IndexMA.X")
         # The index pass keeps one sample; where it missed the hand, the nearest label counts.
         labels = _fill_labels(np.rint(index).astype(np.uint8), alpha > 0.02)
@@ -223,36 +242,58 @@ class SkinMaterial:
     def __init__(self, bpy: Any, side: str) -> None:
         self._bpy = bpy
         self._side = side
-        self._images: dict[str, Any] = {}
+        self._images: dict[int, dict[str, Any]] = {}
         hand, forearm = PARTS.index(f"{side} hand") + 1, PARTS.index(f"{side} forearm") + 1
         self.slots = [self._build(f"{side} hand"), None]
         self.slots[1] = self.slots[0].copy()
         self.slots[0].pass_index, self.slots[1].pass_index = hand, forearm
 
-    def set_subject(self, look: Appearance, skin: BakedSkin) -> None:
-        """Replace textures and optics."""
-        for name, pixels in (("albedo", skin.albedo), ("detail", skin.detail)):
-            height, width = pixels.shape[:2]
-            image = self._images.get(name)
-            if image is None or tuple(image.size) != (width, height):
-                image = self._bpy.data.images.new(
-                    f"{self._side} {name}", width, height, float_buffer=True
-                )
-                image.colorspace_settings.name = "Non-Color"
-                self._images[name] = image
-            buffer = np.ones((height, width, 4), dtype=np.float32)
-            buffer[..., :3] = pixels[::-1]
-            image.pixels.foreach_set(buffer.ravel())
-            image.update()
+    def set_subject(self, number: int, look: Appearance, skin: BakedSkin) -> None:
+        """Replace textures and optics; ``number`` tells subjects apart.
+
+        With persistent data Cycles knows a texture by its data block and does not look at its
+        pixels again, so every subject has data blocks of its own.
+        """
+        if number not in self._images:
+            self._images[number] = {
+                "albedo": self._make_image(f"{self._side} albedo {number}", skin.albedo),
+                "detail": self._make_image(f"{self._side} detail {number}", skin.detail),
+            }
         for material in self.slots:
             nodes = material.node_tree.nodes
-            for name, image in self._images.items():
+            for name, image in self._images[number].items():
                 nodes[name].image = image
             nodes["relief"].inputs["Distance"].default_value = look.bump_mm * 1e-3
             nodes["roughness"].inputs[2].default_value = look.roughness
             shader = nodes["skin"]
             shader.inputs["Subsurface Scale"].default_value = look.subsurface_mm * 1e-3
             shader.inputs["Specular IOR Level"].default_value = look.specular
+
+    @property
+    def count(self) -> int:
+        """Of how many subjects the textures are in Blender."""
+        return len(self._images)
+
+    def knows(self, number: int) -> bool:
+        """Whether the subject's textures are in Blender."""
+        return number in self._images
+
+    def forget(self) -> None:
+        """Remove all textures."""
+        for images in self._images.values():
+            for image in images.values():
+                self._bpy.data.images.remove(image)
+        self._images.clear()
+
+    def _make_image(self, name: str, pixels: np.ndarray) -> Any:
+        height, width = pixels.shape[:2]
+        image = self._bpy.data.images.new(name, width, height, float_buffer=True)
+        image.colorspace_settings.name = "Non-Color"
+        buffer = np.ones((height, width, 4), dtype=np.float32)
+        buffer[..., :3] = pixels[::-1]
+        image.pixels.foreach_set(buffer.ravel())
+        image.update()
+        return image
 
     def _build(self, name: str) -> Any:
         bpy = self._bpy
@@ -290,10 +331,14 @@ class SkinMaterial:
         fine = node(
             "ShaderNodeTexNoise", {"Vector": rest, "Scale": 700.0, "Detail": 3.0, "Roughness": 0.6}
         ).outputs[0]
-        micro = math("MULTIPLY_ADD", math("MINIMUM", pores, 0.12), 1.1, math("MULTIPLY", fine, 0.30))
+        micro = math(
+            "MULTIPLY_ADD", math("MINIMUM", pores, 0.12), 1.1, math("MULTIPLY", fine, 0.30)
+        )
         micro = math("MULTIPLY", micro, math("SUBTRACT", 1.0, nail))
         height = math("ADD", relief, micro)
-        bump = node("ShaderNodeBump", {"Strength": 1.0, "Distance": 5e-4, "Height": height}, name="relief")
+        bump = node(
+            "ShaderNodeBump", {"Strength": 1.0, "Distance": 5e-4, "Height": height}, name="relief"
+        )
         vary = math("MULTIPLY_ADD", math("SUBTRACT", fine, 0.5), 0.22, 0.5, label="roughness")
         matt = math("SUBTRACT", 1.0, math("MULTIPLY", gloss, 0.55))
         roughness = math("MULTIPLY", vary, matt)

@@ -96,9 +96,7 @@ def bake(texels: TexelMap, look: Appearance, skin: np.ndarray | None, side: str)
         )
     )
     color = color * flush
-    color = color * np.exp(
-        -look.redness * _blood(texels)[:, None] * np.array([0.02, 0.24, 0.22])
-    )
+    color = color * np.exp(-look.redness * _blood(texels)[:, None] * np.array([0.02, 0.24, 0.22]))
     relief = 0.10 * grain + 0.08 * speckle
 
     fold, fold_tone = _knuckle_folds(texels, rng, seed)
@@ -264,7 +262,13 @@ def _veins(texels: TexelMap, rng: np.random.Generator, seed: int) -> np.ndarray:
     for start in (-0.78, -0.12, 0.45, 0.95):
         end = 0.55 * start + rng.normal() * 0.3
         middle = start + rng.normal(size=3) * 0.16
-        points = [[0.93, start], [0.66, middle[0]], [0.36, 0.8 * middle[1]], [0.0, end], [-0.9, end]]
+        points = [
+            [0.93, start],
+            [0.66, middle[0]],
+            [0.36, 0.8 * middle[1]],
+            [0.0, end],
+            [-0.9, end],
+        ]
         trunks.append(smooth_curve(np.array(points)) * metric)
     joints = [np.array([trunks[i][14 + 6 * i], trunks[i + 1][6 + 9 * i]]) for i in range(3)]
     for path, width in [(t, rng.uniform(0.0011, 0.0019)) for t in trunks] + [

@@ -166,7 +166,7 @@ class HandSolver:
         self._ball_weights = torch.tensor(self.balls.weights, dtype=torch.float32)
         self._low = torch.tensor(LOWEST, dtype=torch.float32)
         self._high = torch.tensor(HIGHEST, dtype=torch.float32)
-        self._free = torch.tensor((HIGHEST - LOWEST) > np.radians(10), dtype=torch.float32)
+        self._free = torch.tensor(np.radians(10) < (HIGHEST - LOWEST), dtype=torch.float32)
 
     def solve_one(
         self, angles: np.ndarray, side: str, bend: np.ndarray, touch: tuple[Contact, ...] = ()
@@ -274,11 +274,11 @@ class HandSolver:
             some = vertices[:, probes]
             collision = ball_penalty(some, centers, self._radii, -SOFTNESS_M, self._allowed).sum()
             if hands == 2:
-                collision = collision + ball_penalty(
-                    some, centers.flip(0), self._radii, -SOFTNESS_M
-                ).sum()
+                collision = (
+                    collision + ball_penalty(some, centers.flip(0), self._radii, -SOFTNESS_M).sum()
+                )
             exact = vertices.new_zeros(())
-            if step >= 0.7 * iterations and step % 2 == 0 or step == iterations:
+            if (step >= 0.7 * iterations and step % 2 == 0) or step == iterations:
                 exact, depth = self._exact_penalty(vertices)
                 if best is None or depth <= max(best[0], 2 * SOFTNESS_M):
                     best = (depth, _snapshot(current, turn, shift, rotations, translations))
@@ -301,10 +301,12 @@ class HandSolver:
             loss.backward()
             optimizer.step()
             for group, rate in zip(optimizer.param_groups, rates):
-                group["lr"] = rate * (1.0 if step < 0.4 * iterations else 0.06 ** (
-                    (step - 0.4 * iterations) / (0.6 * iterations)
-                ))
-        assert best is not None  # noqa: S101  the last step always measures
+                group["lr"] = rate * (
+                    1.0
+                    if step < 0.4 * iterations
+                    else 0.06 ** ((step - 0.4 * iterations) / (0.6 * iterations))
+                )
+        assert best is not None
         return best[1]
 
     def _contact(self, vertices: Any, contact: Contact) -> Any:

@@ -8,8 +8,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from ..conventions import SIDES, side_index
-from ..hand_model import load_hand_model, pose_hand_numpy
 from ..hand_model import default as default_hand
+from ..hand_model import load_hand_model, pose_hand_numpy
 from .collision import vertex_normals
 
 FOREARM_FILE = default_hand.DATA_FILE.with_name("default_forearm.npz")
@@ -97,7 +97,12 @@ def load_surface(side: str) -> Surface:
     pivot = rim.mean(0)
     if side == SIDES[1]:
         flip = np.array([-1.0, 1.0, 1.0])
-        rest, keypoints, pivot, shape_dirs = rest * flip, keypoints * flip, pivot * flip, shape_dirs * flip
+        rest, keypoints, pivot, shape_dirs = (
+            rest * flip,
+            keypoints * flip,
+            pivot * flip,
+            shape_dirs * flip,
+        )
         axes = axes * np.array([1.0, -1.0, -1.0])
         quads, uv_quads = quads[:, ::-1], uv_quads[:, ::-1]
         # The skins hold the left forearm elsewhere; where it is unknown the right one serves.

@@ -70,18 +70,23 @@ def _drawing(kind: str, rng: np.random.Generator) -> np.ndarray:
     elif kind == "script":
         for row in range(int(rng.integers(1, 4))):
             t = np.linspace(0, 1, 240)
-            shape = sum(rng.normal() * np.sin(2 * np.pi * k * t + rng.uniform(0, 6)) for k in range(5, 16))
+            shape = sum(
+                rng.normal() * np.sin(2 * np.pi * k * t + rng.uniform(0, 6)) for k in range(5, 16)
+            )
             y = (0.3 + 0.22 * row) * size + 0.03 * size * shape / max(np.std(shape), 1e-6)
             draw.line(list(zip((0.1 + 0.8 * t) * size, y)), fill=255, width=max(width // 2, 4))
     else:
         petals = int(rng.integers(6, 13))
         for ring in range(1, int(rng.integers(3, 5))):
-            radius, petal = 0.13 * ring * size, 0.07 * size * rng.uniform(0.7, 1.2)
-            box = (middle - radius, middle - radius, middle + radius, middle + radius)
+            reach, petal = float(0.13 * ring * size), float(0.07 * size * rng.uniform(0.7, 1.2))
+            box = (middle - reach, middle - reach, middle + reach, middle + reach)
             draw.ellipse(box, outline=255, width=max(width // 2, 4))
             for k in range(petals):
                 angle = 2 * np.pi * (k + 0.5 * (ring % 2)) / petals
-                x, y = middle + radius * np.cos(angle), middle + radius * np.sin(angle)
-                draw.ellipse((x - petal, y - petal, x + petal, y + petal), outline=255, width=width // 2)
+                x = float(middle + reach * np.cos(angle))
+                y = float(middle + reach * np.sin(angle))
+                draw.ellipse(
+                    (x - petal, y - petal, x + petal, y + petal), outline=255, width=width // 2
+                )
     picture = picture.filter(ImageFilter.GaussianBlur(scale * 1.2))
     return np.asarray(picture.resize((CANVAS, CANVAS), Image.Resampling.BOX)) / 255.0

@@ -30,7 +30,9 @@ from .surface import load_surface, pose_surface
 from .texels import build_texel_map
 from .views import sample_view
 
-SKIN_CACHE = 24
+SKIN_CACHE = 64
+"""Subjects whose baked skins are kept; each takes ten megabytes or so at half precision."""
+
 OTHER_LIGHT_SHARE = 0.4
 """Share of the poses that are seen in a light of their own instead of the subject's."""
 
@@ -96,7 +98,9 @@ class RenderWorker:
         rng = np.random.default_rng([self.seed, 5, unit.subject, unit.pose])
         own_light = bool(rng.random() < OTHER_LIGHT_SHARE) and unit.pose > 0
         own = sample_lighting(rng)
-        cameras = [sample_view(rng, points, forearms, self.config.size) for _ in range(self.config.views)]
+        cameras = [
+            sample_view(rng, points, forearms, self.config.size) for _ in range(self.config.views)
+        ]
         if own_light and len(cameras) > 1:
             # The same view in both lights shows which colour is light and which is skin.
             cameras[1] = cameras[0]
@@ -117,7 +121,9 @@ class RenderWorker:
                 self._scene.set_lighting(own, center)
                 passes = self._scene.render()
                 if own_development is None:
-                    own_development = meter(passes, np.random.default_rng([self.seed, 6, unit.subject, unit.pose]))
+                    own_development = meter(
+                        passes, np.random.default_rng([self.seed, 6, unit.subject, unit.pose])
+                    )
                 development = own_development
             seconds = time.perf_counter() - begun
             if view not in views:
@@ -173,12 +179,12 @@ class RenderWorker:
             if subject.look.skin is not None:
                 skin = load_skin(self._skins[subject.look.skin])
             self._baked[subject.index] = {
-                side: bake(self._texels[side], subject.look, skin, side) for side in SIDES
+                side: _half(bake(self._texels[side], subject.look, skin, side)) for side in SIDES
             }
             while len(self._baked) > SKIN_CACHE:
                 self._baked.popitem(last=False)
         self._baked.move_to_end(subject.index)
-        self._scene.set_subject(subject.look, self._baked[subject.index])
+        self._scene.set_subject(subject.index, subject.look, self._baked[subject.index])
         self._shown = subject.index
         if subject.index not in self._homes:
             self._homes[subject.index] = self._home(subject)
@@ -228,6 +234,10 @@ class RenderWorker:
             )
             for k, side in enumerate(pose.sides)
         }
+
+
+def _half(skin: BakedSkin) -> BakedSkin:
+    return BakedSkin(skin.albedo.astype(np.float16), skin.detail.astype(np.float16))
 
 
 def _stem(unit: Unit, view: int) -> str:
