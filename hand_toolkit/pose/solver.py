@@ -26,6 +26,7 @@ class FitWeights:
     Attributes:
         image_m: 2D keypoints, metres at the hand's distance.
         world_m: 3D keypoints about the palm's centre, metres.
+        world_along: weight of their part along the ray to the palm, against that across it.
         depth_m: image depth along the ray to the palm, metres.
         depth_gain: what image depths are multiplied with; detectors flatten them.
         limit: past a joint limit, radians.
@@ -39,8 +40,9 @@ class FitWeights:
 
     image_m: float = 0.004
     world_m: float = 0.010
-    depth_m: float = 0.012
-    depth_gain: float = 1.5
+    world_along: float = 0.6
+    depth_m: float = 0.010
+    depth_gain: float = 1.2
     limit: float = 0.05
     coupling: float = DIP_SIGMA
     coupling_ratio: float = DIP_PER_PIP
@@ -158,7 +160,9 @@ class Problem:
 
         centred = points - points[:, PALM].mean(axis=1, keepdims=True)
         scale = (t.world_weights / w.world_m)[..., None]
-        parts.append(((centred - t.world) * scale).reshape(batch, 63))
+        # Detectors know the picture's plane better than the depth: less weight along the ray.
+        flatten = np.eye(3) + (w.world_along - 1) * t.ray[:, :, None] * t.ray[:, None, :]
+        parts.append((((centred - t.world) @ flatten) * scale).reshape(batch, 63))
         along = np.einsum("bki,bi->bk", centred, t.ray)
         gain = t.depth * w.depth_gain
         scale_depth = t.depth_weights / w.depth_m
@@ -167,7 +171,8 @@ class Problem:
             turned = full.copy()
             turned[..., 3:6] = 0
             turned -= turned[:, PALM].mean(axis=1, keepdims=True)
-            jacobians.append((turned * scale[..., None]).reshape(batch, 63, size))
+            flat_turned = flatten[:, None] @ turned
+            jacobians.append((flat_turned * scale[..., None]).reshape(batch, 63, size))
             by_depth = (t.ray[:, None, None] @ turned)[:, :, 0]
             by_depth[..., 5] -= gain
             jacobians.append(by_depth * scale_depth[..., None])
