@@ -69,7 +69,7 @@ class PriorConfig:
     head_width: int = 64
     interaction_points: int = 1_500
     neighbours: int = 16
-    overlap: float = 0.6
+    overlap: float = 0.75
     interaction_limit: int = 384
     interaction_layers: int = 2
     camera_input: bool = False

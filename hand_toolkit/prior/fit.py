@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +23,7 @@ from .losses import gradient_loss, image_loss, mask_loss
 from .network import Attributes, Encoded, PriorNetwork, camera_embedding
 from .points import PosedPoints, pose_points
 from .rendering import normal_picture, render_view
-from .shading import linear_to_srgb, solve_light, srgb_to_linear
+from .shading import linear_to_srgb, shade, solve_light, srgb_to_linear
 from .weights import Prior, load_prior
 
 Progress = Callable[[float, str], None]
@@ -35,6 +37,17 @@ training pictures near this level, so calibrated albedo and light stay in the tr
 
 REGION_PX = 8
 """Pixels around the posed hand's silhouette that are compared; a sleeve or arm lies beyond."""
+
+RIM_SHARE = 0.012
+"""Width of the mask's rim, over the crop's longer side, whose colours are not compared: there
+the photo mixes skin and background, and masks are off by a pixel or two."""
+
+UNSEEN_WEIGHT, UNSEEN_SHARE = 0.1, 0.8
+"""Directions that no pixel faces are supposed this bright, relative to the photo's mean, with
+this weight relative to all pixels: rooms have walls."""
+
+LIGHT_WEIGHT = 0.3
+"""L2 penalty that holds the light near its least-squares start."""
 
 ENCODE_EVERY = 10
 """Steps after which a moving hand's geometric encoding is computed anew."""
@@ -166,6 +179,7 @@ class Fitting:
         self.region = self._region(alpha)
         self.mask = self.mask * self.region
         self.target = self.target * self.region[..., None]
+        self.trusted = self.region * (1 - self._rim())
         self._initial_light(points)
         self.losses: list[float] = []
 
@@ -203,6 +217,15 @@ class Fitting:
         )[0, 0]
         return (near > 0.5).to(alpha.dtype)
 
+    def _rim(self) -> torch.Tensor:
+        """(h, w) 1 in a band on both sides of the mask's edge."""
+        radius = max(1, round(RIM_SHARE * max(self.mask.shape)))
+        solid = (self.mask > 0.5).to(self.mask.dtype)[None, None]
+        size = 2 * radius + 1
+        grown = torch.nn.functional.max_pool2d(solid, size, stride=1, padding=radius)
+        shrunk = 1 - torch.nn.functional.max_pool2d(1 - solid, size, stride=1, padding=radius)
+        return (grown - shrunk)[0, 0]
+
     def _camera_input(self, points: PosedPoints) -> torch.Tensor | None:
         if not self.prior.config.camera_input:
             return None
@@ -224,28 +247,33 @@ class Fitting:
         geometry = place(self.prior.config, attributes, points)
         flat = render_view(geometry.splats(linear_to_srgb(geometry.albedo)), self.camera)
         normals, alpha = normal_picture(points, self.camera)
-        use = (self.mask > 0.9) & (alpha > 0.9) & (self.target.amax(2) < 0.98)
+        use = (self.mask * self.trusted > 0.9) & (alpha > 0.9) & (self.target.amax(2) < 0.98)
         if int(use.sum()) < 50:
             use = (self.mask > 0.5) & (alpha > 0.5)
         if not bool(use.any()):
             raise InputError(
                 "the posed hand lies outside the mask; check the pose, or give another mask"
             )
-        albedo = flat.color[use] / flat.alpha[use][:, None].clamp_min(0.1)
-        light = solve_light(
-            srgb_to_linear(albedo),
-            normals[use],
-            srgb_to_linear(self.target[use]),
-            torch.ones(int(use.sum()), device=self.device),
+        albedo = srgb_to_linear(flat.color[use] / flat.alpha[use][:, None].clamp_min(0.1))
+        seen = srgb_to_linear(self.target[use])
+        tint = seen.mean(0) / albedo.mean(0).clamp_min(1e-3)
+        # One brightness per direction: a photo of skin cannot tell coloured light apart from
+        # blood and tan, and colours fitted to few directions run wild on all others.
+        grey = solve_light(
+            *_with_unseen(
+                (albedo * tint).mean(1, keepdim=True).expand(-1, 3),
+                normals[use],
+                seen.mean(1, keepdim=True).expand(-1, 3),
+            )
         )
-        from .shading import shade
-
-        level = shade(light, normals[use]).mean(0).clamp_min(1e-3)
-        gain = level / MEAN_SHADING
+        level = shade(grey, normals[use]).mean().clamp_min(1e-3)
+        gain = tint * level / MEAN_SHADING
         if self.config.mode == "no-calibration":
-            gain = torch.ones_like(gain)
-        self.unknowns.log_gain = gain.log().clamp(-3, 1.5)
-        self.unknowns.light = light / self.unknowns.gain
+            self.unknowns.light = grey * tint
+        else:
+            self.unknowns.log_gain = gain.log().clamp(-3, 1.5)
+            self.unknowns.light = grey * MEAN_SHADING / level
+        self._first_light = self.unknowns.light.clone()
 
     def _groups(self) -> list[dict[str, Any]]:
         u, c = self.unknowns, self.config
@@ -276,12 +304,13 @@ class Fitting:
         picture = render_view(
             geometry.splats(colors(geometry, shadow, u.light, u.gain)), self.camera
         )
-        region = self.region[..., None]
-        image, target, mask = (picture.color * region)[None], self.target[None], self.mask[None]
+        trusted, mask = self.trusted[..., None], self.mask[None]
+        image, target = (picture.color * trusted)[None], (self.target * trusted)[None]
         loss = image_loss(image, target, mask)
         loss = loss + c.weight_perceptual * gradient_loss(image, target, mask)
         loss = loss + c.weight_mask * mask_loss((picture.alpha * self.region)[None], mask)
         loss = loss + c.weight_bias * u.bias.square().sum() / 100
+        loss = loss + LIGHT_WEIGHT * (u.light - self._first_light).square().sum()
         if c.refine:
             loss = loss + 0.5 * (u.theta.square().mean() + 0.1 * u.shape.square().mean())
         return loss
@@ -395,16 +424,34 @@ class Fitting:
         )
 
 
-def _without_refinement(config: FitConfig) -> FitConfig:
-    import dataclasses
+def _with_unseen(
+    albedo: torch.Tensor, normals: torch.Tensor, color: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Pixels and their weights, joined by a sphere of weak, even light."""
+    count = 200
+    k = torch.arange(count, device=normals.device, dtype=normals.dtype) + 0.5
+    z = 1 - 2 * k / count
+    angle = k * math.pi * (3 - math.sqrt(5))
+    flat = (1 - z * z).sqrt()
+    sphere = torch.stack([flat * angle.cos(), flat * angle.sin(), z], 1)
+    even = albedo.mean(0).expand(count, 3)
+    level = (color.mean(0) * UNSEEN_SHARE).expand(count, 3)
+    weight = torch.ones(len(albedo) + count, device=normals.device)
+    weight[len(albedo) :] = UNSEEN_WEIGHT * len(albedo) / count
+    return (
+        torch.cat([albedo, even]),
+        torch.cat([normals, sphere]),
+        torch.cat([color, level]),
+        weight,
+    )
 
+
+def _without_refinement(config: FitConfig) -> FitConfig:
     return dataclasses.replace(config, refine=False)
 
 
 def _views_around(points: PosedPoints, camera: Camera) -> list[Camera]:
     """Two views of the hands from the sides, 60 degrees off the photo's, small."""
-    import dataclasses
-
     from scipy.spatial.transform import Rotation
 
     centre = points.world.mean((0, 1)).cpu().numpy().astype(np.float64)

@@ -105,6 +105,7 @@ def pose_points(
     scene = tuple(scene) if scene is not None else (0,) * len(sides)
     wrist = rotation_matrices(theta[:, 0])
     parts: list[list[torch.Tensor]] = []
+    flat_points: list[np.ndarray] = []
     for hand, side in enumerate(sides):
         model = topo.mesh(side)
         one = slice(hand, hand + 1)
@@ -114,6 +115,9 @@ def pose_points(
         rest = data["template"] + (shape[hand] @ data["shape_dirs"]).reshape(-1, 3)
         turned_frames, size = _frames(vertices, faces)
         _, flat_size = _frames(rest, faces)
+        if config.use_interaction:
+            corners = faces[torch.from_numpy(topo.detection).to(theta.device)]
+            flat_points.append(rest.detach()[corners].mean(1).cpu().numpy().astype(np.float64))
         smooth = unit(vertex_normals(vertices, model.faces)[faces].sum(1))
         centre = vertices[faces].mean(1)
         place = (centre - translation[hand]) @ wrist[hand] / LOCAL_UNIT_M
@@ -144,7 +148,7 @@ def pose_points(
         local_normals,
         wrist=wrist,
         other=_other_hands(sides, scene, wrist, translation),
-        contact=_contact(config, topo, scene, world),
+        contact=_contact(config, topo, scene, world, flat_points),
     )
 
 
@@ -177,17 +181,24 @@ def _other_hands(
 
 
 def _contact(
-    config: PriorConfig, topo: Topology, scene: tuple[int, ...], world: torch.Tensor
+    config: PriorConfig,
+    topo: Topology,
+    scene: tuple[int, ...],
+    world: torch.Tensor,
+    flat: list[np.ndarray],
 ) -> torch.Tensor:
+    """(H, D) flags; ``flat`` are the detection points of each hand's own flat shape."""
     count = len(topo.detection)
     contact = torch.zeros(len(scene), count, dtype=torch.bool)
     if config.use_interaction:
         points = world.detach()[:, topo.detection].cpu().numpy().astype(np.float64)
-        rest = topo.rest_points[topo.detection]
         for number in sorted(set(scene)):
             hands = [h for h, s in enumerate(scene) if s == number]
             found = detect_interaction(
-                [points[h] for h in hands], [rest] * len(hands), config.neighbours, config.overlap
+                [points[h] for h in hands],
+                [flat[h] for h in hands],
+                config.neighbours,
+                config.overlap,
             )
             for hand, flags in zip(hands, found):
                 contact[hand] = torch.from_numpy(flags)

@@ -4,7 +4,7 @@ Cycles spends seconds on a picture; splats with the same baked skins, lit by cla
 and splat shadow maps, cost a twentieth of that and teach the prior most of what it must know:
 who the subjects are, where skin is hidden, how light and contact darken it. Subsurface
 scattering, gloss and forearms are missing, so training ends on the Cycles set. The folder has
-the same format (docs/synth.md), the same subjects by name and none of the test subjects.
+the same format (docs/synth.md) and the same subjects by name, test subjects in the test split.
 
 Run it as ``python -m hand_toolkit.prior.warmup OUT --skins FOLDER``.
 """
@@ -106,7 +106,7 @@ class Painter:
 
     def __init__(self, config: SynthConfig, seed: int) -> None:
         self.config, self.seed = config, seed
-        self.subjects = [s for s in make_subjects(config, seed) if s.split == "train"]
+        self.subjects = make_subjects(config, seed)
         self._skins = find_skins(config.skins)
         self._texels = {s: build_texel_map(load_surface(s), TEXTURE_SCALE) for s in SIDES}
         self._uvs = {s: face_uvs(s, self._texels[s]) for s in SIDES}
@@ -155,7 +155,7 @@ class Painter:
             write_json(
                 folder / f"{stem}.json",
                 sample_json(
-                    split="train",
+                    split=subject.split,
                     subject=subject.name,
                     pose=f"{900 + pose:03d}",
                     view=f"{view:02d}",
@@ -298,14 +298,14 @@ def _forearm(theta: np.ndarray, side_sign: float) -> np.ndarray:
 def make_warmup(
     out: Path, config: SynthConfig, poses: int, seed: int = 0, limit_s: float | None = None
 ) -> int:
-    """Draw ``poses`` poses of every training subject; finished poses are kept.
+    """Draw poses of every subject; finished poses are kept.
 
     Subjects take turns, so that every prefix of the work is a useful set.
 
     Args:
         out: folder; made if it does not exist.
         config: as for the Cycles set (size, subjects, views, share of two hands, skins).
-        poses: per subject.
+        poses: per training subject; ``config.test_poses`` per test subject.
         seed: of the Cycles set.
         limit_s: stop after this many seconds.
 
@@ -317,15 +317,17 @@ def make_warmup(
         write_json(out / "dataset.json", {"format": FORMAT, "version": VERSION, "seed": seed})
     painter = Painter(config, seed)
     started, made = time.monotonic(), 0
-    for pose in range(poses):
+    for pose in range(max(poses, config.test_poses)):
         for subject in painter.subjects:
+            if pose >= (config.test_poses if subject.split == "test" else poses):
+                continue
             if limit_s is not None and time.monotonic() - started > limit_s:
                 return made
-            folder = out / "train" / subject.name
+            folder = out / subject.split / subject.name
             last = folder / f"{900 + pose:03d}_{config.views - 1:02d}.json"
             if not last.is_file():
                 made += painter.draw(subject, pose, folder)
-        log.info("pose %d of %d drawn, %d pictures", pose + 1, poses, made)
+        log.info("pose %d drawn, %d pictures", pose + 1, made)
     return made
 
 
@@ -335,6 +337,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="folder of the set")
     parser.add_argument("--skins", help="folder of MakeHuman skins, as for the Cycles set")
     parser.add_argument("--subjects", type=int, default=40, help="training subjects")
+    parser.add_argument("--test-subjects", type=int, default=8, help="that never train")
+    parser.add_argument("--test-poses", type=int, default=4, help="poses a test subject")
     parser.add_argument("--poses", type=int, default=12, help="poses a subject")
     parser.add_argument("--views", type=int, default=4, help="views a pose")
     parser.add_argument("--size", type=int, default=256, help="width and height, pixels")
@@ -346,6 +350,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = SynthConfig(
             size=options.size,
             train_subjects=options.subjects,
+            test_subjects=options.test_subjects,
+            test_poses=options.test_poses,
             views=options.views,
             two_hands=options.two_hands,
             skins=options.skins,
