@@ -141,15 +141,45 @@ def _rim(depth: np.ndarray) -> np.ndarray:
     return 1 - smoothstep(distance, max(3.0, 0.022 * size), max(7.0, 0.05 * size))
 
 
-def foreign(pixels: np.ndarray, predicted: np.ndarray, tolerance: float = 1.0) -> np.ndarray:
-    """(...) 0 where the photo agrees with predicted skin ... 1 where it shows something else.
+def unlike(pixels: np.ndarray, expected: np.ndarray, tolerance: float = 1.0) -> np.ndarray:
+    """(...) 0 where sRGB colours (..., 3) agree ... 1 where they are of something else.
 
     At tolerance 1 lightness may differ by half, chromaticity by a few hundredths: creases,
-    shadows and highlights pass, cloth and walls do not.
+    shadows and highlights of skin pass, cloth and walls do not.
     """
-    light = np.abs(np.log((pixels.sum(-1) + 0.05) / (predicted.sum(-1) + 0.05)))
-    chroma = np.abs(_chromaticity(pixels) - _chromaticity(predicted)).sum(-1)
+    light = np.abs(np.log((pixels.sum(-1) + 0.05) / (expected.sum(-1) + 0.05)))
+    chroma = np.abs(_chromaticity(pixels) - _chromaticity(expected)).sum(-1)
     return smoothstep(np.maximum(light / 0.5, chroma / 0.07) / tolerance, 0.7, 1.2)
+
+
+def like_background(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """(H, W) 1 where a pixel looks like something outside the mask nearby, 0 where it does not.
+
+    Tells a wall that shows past a finger from a painted nail.
+    """
+    from scipy.ndimage import binary_dilation
+    from scipy.spatial import cKDTree
+
+    size = max(mask.shape)
+    inside = mask > 0.02
+    ring = binary_dilation(inside, iterations=max(2, round(0.12 * size)))
+    ring &= ~binary_dilation(inside, iterations=max(1, round(0.008 * size)))
+    result = np.zeros(mask.shape)
+    if not ring.any():
+        return result
+    rows, columns = np.indices(mask.shape)
+    features = np.concatenate(
+        [
+            np.log(pixels.sum(-1, keepdims=True) + 0.05) / 0.5,
+            _chromaticity(pixels) / 0.05,
+            np.stack([rows, columns], axis=-1) / (0.3 * size),
+        ],
+        axis=-1,
+    )
+    step = max(1, int(ring.sum()) // 20000)
+    distance, _ = cKDTree(features[ring][::step]).query(features[inside], workers=-1)
+    result[inside] = 1 - smoothstep(distance, 0.9, 1.6)
+    return result
 
 
 def _chromaticity(color: np.ndarray) -> np.ndarray:

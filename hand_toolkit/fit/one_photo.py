@@ -18,11 +18,12 @@ from .light import LUMINANCE, estimate_light, visibility
 from .observe import (
     Observation,
     PosedSurface,
-    foreign,
+    like_background,
     observe,
     pose_surfaces,
     sample,
     smoothstep,
+    unlike,
 )
 from .optimize import OptimizeConfig, Refined, optimize
 from .texture import complete_log_albedo, template_log_albedo
@@ -116,7 +117,7 @@ def fit_texture(
     progress(0.92, "completing hidden skin")
     seen = [
         dataclasses.replace(
-            o, color=r.color, evidence=o.evidence * (1 - at * foreign(r.color, c, 0.6))
+            o, color=r.color, evidence=o.evidence * (1 - at * unlike(r.color, c, 0.6))
         )
         for o, r, at, c in zip(seen, refined, at_rim, complete.baked)
     ]
@@ -151,13 +152,13 @@ def _drop_background(
     seen: list[Observation],
     rim: np.ndarray,
 ) -> tuple[list[Observation], np.ndarray, list[np.ndarray]]:
-    """Take evidence from splats and pixels near outlines that do not look like this skin.
+    """Take evidence from splats and pixels near outlines that look like background, not skin.
 
     What skin should look like there is completed from the skin away from outlines.
 
     Returns:
         The observations with less evidence; (H, W) trust: the mask less what was dropped; and
-        (N,) per hand how near the outlines each splat is.
+        (N,) per hand how likely each splat shows background.
     """
     from scipy.ndimage import distance_transform_edt
 
@@ -166,8 +167,10 @@ def _drop_background(
         dataclasses.replace(o, evidence=o.evidence * (1 - 0.9 * r)) for o, r in zip(seen, at_rim)
     ]
     expected = _Skin.of(hands, bindings, core).complete().baked
+    suspect = rim * like_background(crop.pixels, crop.mask)
+    at_rim = [sample(suspect[..., None], o.pixel)[:, 0] for o in seen]
     kept = [
-        dataclasses.replace(o, evidence=o.evidence * (1 - r * foreign(o.color, e)))
+        dataclasses.replace(o, evidence=o.evidence * (1 - r * unlike(o.color, e)))
         for o, r, e in zip(seen, at_rim, expected)
     ]
     parts = []
@@ -183,7 +186,7 @@ def _drop_background(
     if not covered.any():
         return kept, crop.mask, at_rim
     rows, columns = distance_transform_edt(~covered, return_distances=False, return_indices=True)
-    trust = crop.mask * (1 - rim * foreign(crop.pixels, shown[rows, columns]))
+    trust = crop.mask * (1 - suspect * unlike(crop.pixels, shown[rows, columns]))
     return kept, trust, at_rim
 
 

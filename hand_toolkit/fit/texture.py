@@ -83,13 +83,14 @@ def complete_log_albedo(
     difference = observed[seen] - template[seen]
     middle = np.median(difference, axis=0)
     # rings, paint and misjudged background must not tint the rest of the hand
-    difference = middle + np.clip(difference - middle, -0.6, 0.6)
+    odd = np.linalg.norm(difference - middle, axis=1) / 0.4
+    evidence = evidence[seen] / (1 + odd**4)
     vertices = int(faces.max()) + 1
     rows = np.repeat(np.arange(int(seen.sum())), 3)
     sample = sparse.csr_matrix(
         (barycentric[seen].ravel(), (rows, corners[seen].ravel())), (int(seen.sum()), vertices)
     )
-    weight = sparse.diags(evidence[seen] ** 2)
+    weight = sparse.diags(evidence**2)
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     ones = np.ones(len(edges))
     adjacency = sparse.csr_matrix((ones, (edges[:, 0], edges[:, 1])), (vertices, vertices))
