@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="folder for files and pictures")
     parser.add_argument("--avatar", type=Path, help=".hand file; default a procedural avatar")
     parser.add_argument("--pictures", type=Path, help="folder that gets the docs' pictures")
-    parser.add_argument("--table", type=Path, help="also write the table to this Markdown file")
+    parser.add_argument("--docs", type=Path, help="Markdown file whose marked block gets the table")
     args = parser.parse_args()
     out = args.out or Path(tempfile.mkdtemp(prefix="hand-toolkit-interop-"))
     out.mkdir(parents=True, exist_ok=True)
@@ -58,8 +58,17 @@ def main() -> int:
     lines = ["| program | file | what | result | |", "|---|---|---|---|---|"]
     lines += [f"| {a} | {b} | {c} | {d} | {'ok' if ok else 'FAILED'} |" for a, b, c, d, ok in rows]
     print("\n".join(lines))
-    if args.table:
-        args.table.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    if args.docs:
+        page = args.docs.read_text(encoding="utf-8")
+        before, begin, rest = page.partition("<!-- interop: begin")
+        head, _, rest = rest.partition("\n")
+        _, end, after = rest.partition("<!-- interop: end -->")
+        if not end:
+            raise SystemExit(
+                f"{args.docs} has no block between 'interop: begin' and 'interop: end'"
+            )
+        block = "\n".join([begin + head, "", *lines, "", end])
+        args.docs.write_text(before + block + after, encoding="utf-8")
     if args.pictures:
         save_pictures(out, args.pictures)
     return 0 if all(row[-1] for row in rows) else 1
