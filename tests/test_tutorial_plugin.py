@@ -62,5 +62,5 @@ def test_pose_reads_a_picture_through_it(environment: dict[str, str], tmp_path: 
         pixels = motion["keypoints_2d"][0, 0]
     truth = np.load(tmp_path / "truth.npy")
     shown = truth[:, :2] / truth[:, 2:] * 600 + [320, 240]
-    assert np.linalg.norm(pixels - shown, axis=1).mean() < 4.0
-    assert pa_mpjpe_mm(joints, truth) < 8.0
+    assert np.linalg.norm(pixels - shown, axis=1).mean() < 2.5
+    assert pa_mpjpe_mm(joints, truth) < 5.0
