@@ -207,6 +207,11 @@ class CpuRasterizer:
             raise RuntimeError("no frame was begun")
         return self._inputs
 
+    @property
+    def memory_bytes(self) -> int:
+        """What is kept between frames."""
+        return sum(buffer.nbytes for buffer in self._buffers.values())
+
     def image_buffer(self, camera: Camera) -> np.ndarray:
         """A fresh buffer of zeros for ``forward(..., image=)``: five planes, padded rows."""
         window = Window(0, 0, camera.width, camera.height)

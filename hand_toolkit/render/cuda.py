@@ -122,8 +122,8 @@ def _concatenate(each: list[Rendering], index: Any) -> Rendering:
     ids = joined("ids")
     if ids is not None and len(index):
         ids = torch.where(ids >= 0, index[ids.clamp(min=0).long()].int(), ids)
-    planes = [joined(n) for n in ("color", "alpha", "depth", "median_depth")]
-    return Rendering(*planes, ids)
+    planes = {n: joined(n) for n in ("color", "alpha", "depth", "median_depth")}
+    return Rendering(**planes, ids=ids)
 
 
 def _trace(meta: dict[str, Any], width: int, height: int, views: int, index: Any) -> Any:

@@ -43,11 +43,19 @@ def cache_directory() -> Path:
     return base / "hand_toolkit" / "kernels"
 
 
+_NOT_COMPILED = {
+    *("__init__.py", "api.py", "reference.py", "cuda.py", "cpu.py", "cpu_autograd.py"),
+    "avatar_renderer.py",
+}
+
+
 @functools.cache
 def source_stamp() -> str:
-    """A hash of the package's own kernel sources and of what compiles them."""
+    """A hash of the package's kernel sources and of what compiles them."""
     digest = hashlib.sha256(f"{numba.__version__} {_config.BOUNDSCHECK} {PLAIN}".encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.name in _NOT_COMPILED:
+            continue
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,0 +1,264 @@
+"""Speed of the CPU renderer: splats to pictures, pictures to gradients, poses to pixels.
+
+    python benchmarks/render.py [--opensplat DIR] [--reference] [--json FILE]
+
+All contestants of a workload run in turn in one process, so that a machine that is busy
+slows them alike; the table shows medians and the ratio of medians. Workloads:
+
+W1  25,000 splats,  512 x 334      avatar      25,000 splats,  512 x 334, pose to 8-bit
+W2  100,000 splats, 512 x 334      avatar1080  100,000 splats, 1920 x 1080, pose to 8-bit
+W3  100,000 splats, 1920 x 1080
+
+Floors: the bare row loop on the row vectors that the frame's lists hold, and on as few as
+perfect packing of the pairs with alpha >= 1/255 would need (see ``render_floor``).
+
+``--opensplat DIR``: a folder with a Python extension module ``opensplat_cpu`` that you built
+from OpenSplat's ``rasterizer/gsplat-cpu`` (AGPL, so it is not part of this project), with
+``project_forward(means, scales, quats, view, proj, fx, fy, cx, cy, height, width)``,
+``rasterize_forward(width, height, xys, conics, colors, opacities, background, cov2d,
+depths)`` returning (image, transmittance, lists), and ``rasterize_backward(height, width,
+..., transmittance, lists, grad_image, grad_alpha)``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from render_floor import Floor, work_of
+from render_scenes import (
+    AVATAR_WORKLOADS,
+    WORKLOADS,
+    fitted_camera,
+    hands_avatar,
+    hands_pose,
+    workload,
+)
+
+from hand_toolkit.render import AvatarRenderer, CpuRasterizer, get_threads, render
+from hand_toolkit.types import Splats
+
+Row = dict[str, Any]
+
+
+def interleaved(contestants: dict[str, Callable[[], float]], repeats: int) -> dict[str, list]:
+    """Seconds of every contestant, each run ``repeats`` times in turn after one warm-up."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for run in contestants.values():
+        run()
+    for _ in range(repeats):
+        for name, run in contestants.items():
+            times[name].append(run())
+    return times
+
+
+def timed(function: Callable[[], Any]) -> Callable[[], float]:
+    def run() -> float:
+        start = time.perf_counter()
+        function()
+        return time.perf_counter() - start
+
+    return run
+
+
+def own(splats: Splats, camera: Any, threads: int, backward: bool) -> Callable[[], float]:
+    """The rasterizer with kept buffers: colour, depth and alpha; or their gradients too."""
+    rasterizer = CpuRasterizer(threads)
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((5, camera.height, camera.width)).astype(np.float32)
+    filled = []
+
+    def fill(planes: np.ndarray) -> None:
+        # The planes keep what was written: a real loss writes them itself.
+        if not filled:
+            planes[:] = weights
+            filled.append(True)
+
+    def frame() -> None:
+        rasterizer.forward(splats, camera, gradients=backward)
+        if backward:
+            rasterizer.backward(fill)
+
+    return timed(frame)
+
+
+def through_torch(splats: Splats, camera: Any) -> Callable[[], float]:
+    """The public function with autograd, a loss, and gradients of everything."""
+    import torch
+
+    names = ("means", "quats", "scales", "opacities", "colors")
+    leaves = [torch.tensor(getattr(splats, n), requires_grad=True) for n in names]
+    target = torch.zeros(camera.height, camera.width, 3)
+
+    def step() -> None:
+        out = render(Splats(*leaves), camera)
+        (out.color - target).abs().mean().backward()
+        for leaf in leaves:
+            leaf.grad = None
+
+    return timed(step)
+
+
+def opensplat(folder: Path, splats: Splats, camera: Any) -> dict[str, Callable[[], float]]:
+    """OpenSplat's own order of calls; its backward of the projection is torch autograd."""
+    import torch
+
+    sys.path.insert(0, str(folder))
+    import opensplat_cpu as module
+
+    view = torch.tensor(camera.world_to_camera, dtype=torch.float32)
+    near, far, w, h = 0.01, 100.0, camera.width, camera.height
+    proj = torch.zeros(4, 4)
+    proj[0, 0], proj[1, 1] = 2 * camera.fx / w, 2 * camera.fy / h
+    proj[0, 2], proj[1, 2] = 2 * camera.cx / w - 1, 2 * camera.cy / h - 1
+    proj[2, 2], proj[2, 3], proj[3, 2] = far / (far - near), -far * near / (far - near), 1
+    proj = proj @ view
+    means, quats, scales = (torch.tensor(getattr(splats, n)) for n in ("means", "quats", "scales"))
+    colors = torch.tensor(splats.colors)
+    opacities = torch.tensor(splats.opacities)[:, None]
+    background = torch.zeros(3)
+    weights = torch.randn(h, w, 3)
+    no_alpha = torch.zeros(h, w)
+    intrinsics = (camera.fx, camera.fy, camera.cx, camera.cy, h, w)
+
+    def frame(backward: bool, projection: bool, kept: list[Any] = []) -> None:  # noqa: B006
+        with torch.set_grad_enabled(backward and projection):
+            leaves = [t.clone().requires_grad_(backward) for t in (means, scales, quats)]
+            if projection or not kept:
+                kept[:] = module.project_forward(*leaves, view, proj, *intrinsics)
+        xys, _, conics, cov2d, depths = kept
+        flat = [t.detach().contiguous() for t in (xys, conics)]
+        args = (*flat, colors, opacities, background, cov2d.detach(), depths.detach().contiguous())
+        _, clear, lists = module.rasterize_forward(w, h, *args)
+        if backward:
+            grads = module.rasterize_backward(h, w, *args, clear, lists, weights, no_alpha)
+            if projection:
+                torch.autograd.backward([xys, conics], [grads[0], grads[1]])
+
+    return {
+        "OpenSplat, rasterizer only, forward": timed(lambda: frame(False, False)),
+        "OpenSplat, forward": timed(lambda: frame(False, True)),
+        "OpenSplat, rasterizer only, forward+backward": timed(lambda: frame(True, False)),
+        "OpenSplat, forward+backward": timed(lambda: frame(True, True)),
+    }
+
+
+def splat_workload(name: str, options: argparse.Namespace) -> list[Row]:
+    splats, camera = workload(name)
+    counter = CpuRasterizer(1)
+    counter.forward(splats, camera)
+    rows, pairs = work_of(counter)
+    contestants: dict[str, Callable[[], float]] = {}
+    for threads in options.threads:
+        floor = Floor(threads)
+        tag = f"{threads} thread{'s' if threads > 1 else ''}"
+        for kind, backward in (("forward", False), ("forward+backward", True)):
+            contestants[f"hand-toolkit, {tag}, {kind}"] = own(splats, camera, threads, backward)
+            contestants[f"row-vector floor, {tag}, {kind}"] = lambda f=floor, b=backward: f.seconds(
+                rows, b
+            )
+            contestants[f"packing floor, {tag}, {kind}"] = lambda f=floor, b=backward: f.seconds(
+                pairs // 16, b
+            )
+    contestants["render(), numpy, fresh picture"] = timed(lambda: render(splats, camera))
+    contestants["render(), torch, loss and gradients"] = through_torch(splats, camera)
+    if options.opensplat:
+        contestants.update(opensplat(options.opensplat, splats, camera))
+    times = interleaved(contestants, options.repeats)
+    if options.reference and name == "W1":
+        start = time.perf_counter()
+        render(splats, camera, backend="reference")
+        times["reference (torch, float32), forward"] = [time.perf_counter() - start]
+    print(f"\n{name}: {len(splats)} splats, {camera.width} x {camera.height}; ", end="")
+    print(f"{rows} row vectors, {pairs} pairs with alpha >= 1/255")
+    return table(name, times)
+
+
+def avatar_workload(name: str, options: argparse.Namespace) -> list[Row]:
+    count, sigma, width, height = AVATAR_WORKLOADS[name]
+    avatar = hands_avatar(count, sigma)
+    camera = fitted_camera(avatar.splats(*hands_pose()).means, width, height)
+    poses = [hands_pose(seed) for seed in range(16)]
+    contestants: dict[str, Callable[[], float]] = {}
+    for threads in options.threads:
+        renderer = AvatarRenderer(avatar, camera, threads=threads)
+        tag = f"{threads} thread{'s' if threads > 1 else ''}"
+
+        def one_by_one(r: AvatarRenderer = renderer) -> float:
+            start = time.perf_counter()
+            for pose in poses:
+                r.render(*pose)
+            return (time.perf_counter() - start) / len(poses)
+
+        def streamed(r: AvatarRenderer = renderer) -> float:
+            start = time.perf_counter()
+            for _ in r.stream(poses):
+                pass
+            return (time.perf_counter() - start) / len(poses)
+
+        contestants[f"pose to 8-bit picture, {tag}"] = one_by_one
+        contestants[f"the same, next pose skinned meanwhile, {tag}"] = streamed
+    times = interleaved(contestants, options.repeats)
+    print(f"\n{name}: {count} splats on two hands, {width} x {height}, per frame")
+    return table(name, times)
+
+
+def table(workload_name: str, times: dict[str, list[float]]) -> list[Row]:
+    """Print and return medians, best times and ratios."""
+    medians = {name: statistics.median(t) for name, t in times.items()}
+    rows = []
+    print(f"  {'':52} {'median ms':>10} {'best ms':>9} {'a second':>9}")
+    for name, values in times.items():
+        median = medians[name]
+        print(f"  {name:52} {1e3 * median:10.2f} {1e3 * min(values):9.2f} {1 / median:9.1f}")
+        rows.append(
+            {"workload": workload_name, "name": name, "median_s": median, "times_s": values}
+        )
+    for kind in ("forward", "forward+backward"):
+        mine = [n for n in medians if n.startswith("hand-toolkit") and n.endswith(f", {kind}")]
+        for name in mine:
+            tag = name.split(", ")[1]
+            others = [f"row-vector floor, {tag}, {kind}", f"packing floor, {tag}, {kind}"]
+            others += [f"OpenSplat, rasterizer only, {kind}", f"OpenSplat, {kind}"]
+            others += ["reference (torch, float32), forward"] if kind == "forward" else []
+            for other in others:
+                if other in medians:
+                    ratio = medians[name] / medians[other]
+                    text = f"{ratio:.2f} x its time" if ratio > 1 else f"{1 / ratio:.1f} x faster"
+                    print(f"    {name} against {other}: {text}")
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = [*WORKLOADS, *AVATAR_WORKLOADS]
+    parser.add_argument("--workloads", nargs="+", default=names, choices=names)
+    parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, get_threads()}))
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--opensplat", type=Path, metavar="DIR")
+    parser.add_argument("--reference", action="store_true", help="also the reference on W1, once")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    print(f"{platform.machine()}, {get_threads()} CPUs, load average {load:.1f} at the start")
+    rows = []
+    for name in options.workloads:
+        run = splat_workload if name in WORKLOADS else avatar_workload
+        rows += run(name, options)
+    if options.json:
+        options.json.write_text(json.dumps({"load": load, "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
