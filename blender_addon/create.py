@@ -92,9 +92,9 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
         layout.prop(self, "pack")
 
     def ask(self, context):
-        if not self.filepath:
-            raise HandError("no picture was chosen; give filepath")
         photo = bpy.path.abspath(self.filepath)
+        if not photo or os.path.isdir(photo):
+            raise HandError("no picture was chosen; choose a photo of a hand")
         if not os.path.isfile(photo):
             raise HandError(f"the picture {photo} does not exist; choose another")
         params = {

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 import bpy
 
 FOLDER = os.environ["HAND_WINDOW_FOLDER"]
+done = {"prepared": False}
 
 
 def prepare():
@@ -38,7 +40,15 @@ def prepare():
     space.region_3d.view_distance = 0.55
     space.region_3d.view_location = (0.0, 0.0, 0.07)
     space.region_3d.view_perspective = "PERSP"
+    done["prepared"] = True
     return None
+
+
+def progress():
+    """How far the extension's job is, from its own module."""
+    module = sys.modules.get("bl_ext.user_default.hand_toolkit.link")
+    request = module.job.request if module is not None else None
+    return request.fraction if request is not None else 0.0
 
 
 def region_of(area):
@@ -50,7 +60,8 @@ def tell():
     """Write what a driver waits for."""
     scene = bpy.context.scene
     state = {
-        "ready": True,
+        "prepared": done["prepared"],
+        "progress": progress(),
         "objects": sorted(ob.name for ob in scene.objects),
         "avatars": [
             ob.name
@@ -82,7 +93,10 @@ def tell():
 for ob in list(bpy.data.objects):
     if ob.type != "LIGHT":
         bpy.data.objects.remove(ob)
-bpy.context.preferences.view.show_splash = False
+view = bpy.context.preferences.view
+view.show_splash = False
+# one window: without a window manager a second one lands anywhere
+view.filebrowser_display_type = view.render_display_type = "SCREEN"
 bpy.context.preferences.filepaths.use_auto_save_temporary_files = False
 bpy.app.timers.register(prepare, first_interval=1.0)
 bpy.app.timers.register(tell, first_interval=1.0)

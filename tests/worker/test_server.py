@@ -140,7 +140,7 @@ def test_errors_are_sentences_and_the_worker_lives_on(host: Host, hand_file: Pat
         ("dance", {}, "has no method 'dance'; it has: "),
         ("open_avatar", {"path": "/no/such.hand"}, "does not exist"),
         ("open_avatar", {}, "needs the parameter 'path'"),
-        ("render", {"hands": [{"key": "abc", "side": "right"}], "camera": {}}, "needs the array"),
+        ("render", {"hands": [{"key": "abc", "side": "right"}], "camera": {}}, "is not open"),
         ("motion", {"name": "moonwalk"}, "unknown motion"),
         ("reshape", {"key": "abc", "side": "right"}, "is not open in this worker"),
     ):

@@ -1,0 +1,206 @@
+"""Blender figures: click to avatar, frames a second, geometry nodes, memory.
+
+    python benchmarks/blender.py [--picture FILE] [--quality standard] [--json FILE]
+
+Runs the extension in a bpy process of its own (the bpy of this Python) with the real worker. The
+viewport figure is the whole way of a *Rendered* frame (evaluated meshes, worker, shared memory) for
+a hand that moves on every frame, without the upload to the graphics card, which bpy without a
+window cannot do; the animation figure is ``bpy.ops.render.render(animation=True)`` into PNG files
+and again without writing them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FRAMES = 24
+
+NAMES = {
+    "click_to_avatar_s": "click to avatar in the scene, s",
+    "fit_s": "  of it the fit, s",
+    "second_time_s": "import of that .hand file, s",
+    "splats_per_hand": "splats a hand",
+    "viewport_fps": "viewport 960x540, one hand moving, frames/s",
+    "viewport_worker_ms": "  of it the worker's drawing, ms",
+    "animation_fps": "animation 1920x1080 into PNG, frames/s",
+    "animation_unsaved_fps": "  without writing the files, frames/s",
+    "nodes_ms": "geometry nodes, 50,000 splats, ms an update",
+    "skin_ms": "  the skinned mesh without them, ms an update",
+    "memory_before_mb": "Blender's memory before, MB",
+    "memory_after_mb": "Blender's memory after all this, MB",
+    "torch_in_blender": "torch in Blender's process",
+}
+
+
+def main() -> None:
+    """Run the measurement in its own process and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--picture", type=Path, default=ROOT / "hand_toolkit" / "demo.jpg")
+    parser.add_argument("--quality", default="standard", choices=["draft", "standard", "high"])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inside:
+        measure(options)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(Path(__file__).resolve()), "--inside", folder]
+        command += ["--picture", str(options.picture.resolve()), "--quality", options.quality]
+        env = {**os.environ, "HAND_TOOLKIT_PYTHON": sys.executable}
+        log = Path(folder) / "log"
+        with log.open("wb") as stream:
+            subprocess.run(
+                command, check=False, env=env, stdout=stream, stderr=stream, timeout=1800
+            )
+        report = Path(folder) / "report.json"
+        if not report.is_file():
+            raise SystemExit(log.read_text(encoding="utf-8", errors="replace")[-4000:])
+        figures = json.loads(report.read_text(encoding="utf-8"))
+    print(f"Blender {figures['blender']}, {os.cpu_count()} processors")
+    for key, name in NAMES.items():
+        value = figures[key]
+        shown = ("no", "yes")[value] if isinstance(value, bool) else f"{value:,.1f}"
+        print(f"{name:<48}{shown:>10}")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Inside the bpy process; ends it without Python's own exit, which bpy does not survive."""
+    import traceback
+
+    try:
+        figures = _figures(options)
+        (options.inside / "report.json").write_text(json.dumps(figures), encoding="utf-8")
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        import blender_addon
+
+        blender_addon.unregister()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _figures(options: argparse.Namespace) -> dict[str, object]:
+    sys.path.insert(0, str(ROOT))
+    import time
+
+    import bpy
+    import numpy as np
+
+    import blender_addon
+    from blender_addon import camera, engine, rig, scene_data
+
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    blender_addon.register()
+    figures: dict[str, object] = {"blender": bpy.app.version_string}
+    figures["memory_before_mb"] = _memory()
+    folder = options.inside
+    scene = bpy.context.scene
+    output = str(folder / "made.hand")
+    begin = time.perf_counter()
+    bpy.ops.hand_toolkit.create_from_image(
+        filepath=str(options.picture), output=output, quality=options.quality
+    )
+    figures["click_to_avatar_s"] = time.perf_counter() - begin
+    begin = time.perf_counter()
+    bpy.ops.hand_toolkit.import_avatar(filepath=output)
+    figures["second_time_s"] = time.perf_counter() - begin
+    root, copy = scene_data.roots(scene)
+    bpy.ops.hand_toolkit.remove_avatar()
+    del copy
+    figures["fit_s"] = figures["click_to_avatar_s"] - figures["second_time_s"]  # type: ignore[operator]
+    root = scene_data.roots(scene)[0]
+    hand, *others = scene_data.rigs_of(root)
+    cloud = scene_data.splats_of(hand)
+    figures["splats_per_hand"] = float(len(cloud.data.vertices))
+
+    bpy.ops.hand_toolkit.select_hand(name=hand.name)
+    bpy.ops.hand_toolkit.use_engine()
+    scene.render.resolution_x, scene.render.resolution_y = 960, 540
+    rng = np.random.default_rng(0)
+    theta = rig.get_theta(hand)
+    times, drawing = [], []
+    for k in range(FRAMES + 4):
+        rig.set_theta(hand, theta + 0.02 * k * rng.normal(size=theta.shape))
+        begin = time.perf_counter()
+        bpy.context.view_layer.update()
+        graph = bpy.context.evaluated_depsgraph_get()
+        hands = engine.shown_hands(graph)
+        view = camera.of_scene(graph)
+        middle = time.perf_counter()
+        engine.draw_frame(hands, view, None, None)
+        times.append(time.perf_counter() - begin)
+        drawing.append(time.perf_counter() - middle)
+    figures["viewport_fps"] = float(1 / np.median(times[4:]))
+    figures["viewport_worker_ms"] = float(np.median(drawing[4:]) * 1e3)
+
+    scene.render.resolution_x, scene.render.resolution_y = 1920, 1080
+    bpy.ops.hand_toolkit.load_motion(name="open-close")
+    scene.frame_start, scene.frame_end = 1, FRAMES
+    scene.render.filepath = str(folder / "frame_")
+    begin = time.perf_counter()
+    bpy.ops.render.render(animation=True)
+    figures["animation_fps"] = FRAMES / (time.perf_counter() - begin)
+    begin = time.perf_counter()
+    for frame in range(1, FRAMES + 1):
+        scene.frame_set(frame)
+        bpy.ops.render.render()
+    figures["animation_unsaved_fps"] = FRAMES / (time.perf_counter() - begin)
+
+    hand.animation_data.action = None
+    _thin(cloud, 50_000)
+    skin = scene_data.surface_of(hand)
+    for other in others:
+        for child in other.children:
+            child.hide_viewport = True
+    for key, hidden in (("nodes_ms", False), ("skin_ms", True)):
+        cloud.hide_viewport = hidden
+        times = []
+        for k in range(40):
+            rig.set_theta(hand, theta * (1 + 0.005 * k))
+            begin = time.perf_counter()
+            bpy.context.view_layer.update()
+            times.append(time.perf_counter() - begin)
+        figures[key] = float(np.median(times[8:]) * 1e3)
+    figures["nodes_ms"] = figures["nodes_ms"] - figures["skin_ms"]  # type: ignore[operator]
+    assert skin is not None
+    figures["memory_after_mb"] = _memory()
+    figures["torch_in_blender"] = "torch" in sys.modules
+    return figures
+
+
+def _thin(cloud: object, count: int) -> None:
+    """Leave or repeat points until the cloud has exactly ``count``."""
+    import bmesh
+
+    mesh = cloud.data  # type: ignore[attr-defined]
+    bm = bmesh.new()
+    bm.from_mesh(mesh)
+    while len(bm.verts) < count:
+        bmesh.ops.duplicate(bm, geom=list(bm.verts)[: count - len(bm.verts)])
+    bm.verts.ensure_lookup_table()
+    bmesh.ops.delete(bm, geom=list(bm.verts)[count:], context="VERTS")
+    bm.to_mesh(mesh)
+    bm.free()
+
+
+def _memory() -> float:
+    """Resident memory of this process, MB."""
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+if __name__ == "__main__":
+    main()

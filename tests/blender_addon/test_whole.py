@@ -1,0 +1,28 @@
+"""From the shipped picture through the real worker to frames, a .blend and a .glb."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def test_whole_way(blender, picture: Path) -> None:
+    report = blender.run("whole", picture, timeout=500)
+    assert report["sides"] == ["left", "right"]
+    assert report["keys_worst"] < 1e-4 and report["reopened_worst"] < 1e-4
+    assert report["frames"] == 5
+    assert min(report["covered"]) > 0.03 and min(report["changes"]) > 1e-3
+    assert {"glb", "ply", "bvh"} <= set(report["formats"])
+    assert report["glb"] > 100_000
+    assert len(report["reopened"]) == 2
+    # the avatar in the photo's pose lies on the photo's hand
+    photo = np.asarray(Image.open(picture).convert("RGB"), float) / 255
+    drawn = np.asarray(Image.open(blender.folder / "as_photo.png").convert("RGBA"), float) / 255
+    assert drawn.shape[:2] == photo.shape[:2]
+    seen = drawn[..., 3] > 0.9
+    assert seen.mean() > 0.05
+    error = np.abs(drawn[..., :3] - photo)[seen].mean()
+    print(f"mean colour error of the avatar over the photo: {error:.3f}")
+    assert error < 0.08
