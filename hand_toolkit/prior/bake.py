@@ -26,6 +26,10 @@ FRONTAL = 1.4
 """Evidence per visible share: skin turned up to 45 degrees away counts as fully seen."""
 
 
+UNSEEN_CONTRAST = 0.3
+"""Power of the shading's contrast that is baked into skin that the photo does not show."""
+
+
 @dataclass(frozen=True)
 class SourceView:
     """The photo that an avatar is made from: poses, camera of the crop, mask and points."""
@@ -86,7 +90,8 @@ def bake_avatar(
         bound = refine(config, canonical, flat_points, k)
         p = bound.parent
         albedo = (srgb_to_linear(bound.albedo) * gain).clamp(0, 1)
-        lit = albedo * shade(light, source.points.normals[k][p]) * shadow[k][p][:, None]
+        seen = weight[k][p][:, None]
+        lit = albedo * _shading(light, source.points.normals[k], shadow[k], weight[k])[p]
         hands.append(
             AvatarHand(
                 side=side,
@@ -95,7 +100,7 @@ def bake_avatar(
                 opacity=bound.opacity.clamp(0, 1).cpu().numpy(),
                 color=linear_to_srgb(lit).clamp(0, 1).cpu().numpy(),
                 albedo=linear_to_srgb(albedo).clamp(0, 1).cpu().numpy(),
-                evidence=weight[k][p].cpu().numpy(),
+                evidence=seen[:, 0].cpu().numpy(),
                 source_theta=source.theta[k].double().cpu().numpy(),
                 source_translation=source.translation[k].double().cpu().numpy(),
             )
@@ -111,6 +116,22 @@ def bake_avatar(
         provenance=dict(provenance),
         extras=dict(extras),
     )
+
+
+def _shading(
+    light: torch.Tensor, normals: torch.Tensor, shadow: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
+    """(N, 3) shading to bake: the photo's where it shows the skin, nearly even elsewhere.
+
+    What faces away from the camera was dark only in the photo's pose; baked into the skin, that
+    darkness would turn with the hand.
+    """
+    full = shade(light, normals) * shadow[:, None]
+    trust = weight[:, None]
+    mean = (full * trust).sum(0) / trust.sum().clamp_min(1e-6)
+    even = mean * (full / mean.clamp_min(1e-4)).clamp(0.3, 1.6) ** UNSEEN_CONTRAST
+    blend = (trust / 0.4).clamp(0, 1)
+    return blend * full + (1 - blend) * even
 
 
 def _beside(original: AvatarHand) -> AvatarHand:

@@ -94,6 +94,13 @@ class PriorConfig:
             )
 
 
+MAP_EPSILON = 3e-5
+"""Adam's epsilon for identity and texture maps.
+
+Texels that a picture does not show get gradients of 1e-9 through the transformer, shown ones
+1e-4. With the usual 1e-8, Adam would move both alike, and hidden skin would turn to noise.
+"""
+
 SMALL = PriorConfig()
 """The shipped prior: a forward pass of two hands fits a laptop's CPU."""
 
@@ -192,7 +199,7 @@ class TrainConfig:
     weight_mask: float = 0.5
     weight_albedo: float = 0.3
     weight_offset: float = 0.01
-    weight_split: float = 0.002
+    weight_split: float = 0.01
     weight_shadow: float = 0.01
     weight_identity: float = 0.002
     hide_identity: float = 0.5

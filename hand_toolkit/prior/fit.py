@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..fit.one_photo import crop_to_hands
 from ..types import Camera, Photo, PoseEstimate
 from .bake import SourceView, bake_avatar
-from .config import FitConfig
+from .config import MAP_EPSILON, FitConfig
 from .gaussians import colors, place
 from .losses import gradient_loss, image_loss, mask_loss
 from .network import Attributes, Encoded, PriorNetwork, camera_embedding
@@ -35,10 +35,11 @@ One photo cannot tell dark skin in bright light from bright skin in dim light. E
 training pictures near this level, so calibrated albedo and light stay in the trained range.
 """
 
-REGION_PX = 8
-"""Pixels around the posed hand's silhouette that are compared; a sleeve or arm lies beyond."""
+NEAR_PX, REGION_PX = 2, 8
+"""Pixels, at 256, around the posed hand's silhouette in which mask and background pixels are
+compared; a sleeve or arm lies beyond."""
 
-RIM_SHARE = 0.012
+RIM_SHARE = 0.016
 """Width of the mask's rim, over the crop's longer side, whose colours are not compared: there
 the photo mixes skin and background, and masks are off by a pixel or two."""
 
@@ -211,20 +212,20 @@ class Fitting:
         )
 
     def _region(self, alpha: torch.Tensor) -> torch.Tensor:
-        """(h, w) where photo and avatar are compared."""
-        near = torch.nn.functional.max_pool2d(
-            alpha[None, None], 2 * REGION_PX + 1, stride=1, padding=REGION_PX
-        )[0, 0]
-        return (near > 0.5).to(alpha.dtype)
+        """(h, w) where photo and avatar are compared: around the posed hand.
+
+        Mask pixels must be nearer to it than background ones: the forearm goes on where the
+        hand model ends, and must not pull the wrist out of shape.
+        """
+        scale = max(alpha.shape) / 256
+        near, far = (_grown(alpha, round(px * scale)) > 0.5 for px in (NEAR_PX, REGION_PX))
+        return torch.where(self.mask > 0.5, near, far).to(alpha.dtype)
 
     def _rim(self) -> torch.Tensor:
         """(h, w) 1 in a band on both sides of the mask's edge."""
         radius = max(1, round(RIM_SHARE * max(self.mask.shape)))
-        solid = (self.mask > 0.5).to(self.mask.dtype)[None, None]
-        size = 2 * radius + 1
-        grown = torch.nn.functional.max_pool2d(solid, size, stride=1, padding=radius)
-        shrunk = 1 - torch.nn.functional.max_pool2d(1 - solid, size, stride=1, padding=radius)
-        return (grown - shrunk)[0, 0]
+        solid = (self.mask > 0.5).to(self.mask.dtype)
+        return _grown(solid, radius) - (1 - _grown(1 - solid, radius))
 
     def _camera_input(self, points: PosedPoints) -> torch.Tensor | None:
         if not self.prior.config.camera_input:
@@ -280,9 +281,9 @@ class Fitting:
         rate = c.learning_rate
         groups: list[dict[str, Any]] = [{"params": [u.light], "lr": rate}]
         if c.mode != "no-inversion":
-            groups.append({"params": [u.identity], "lr": rate})
+            groups.append({"params": [u.identity], "lr": rate, "eps": MAP_EPSILON})
         if c.mode in ("full", "no-calibration", "no-inversion"):
-            groups.append({"params": [u.bias], "lr": rate})
+            groups.append({"params": [u.bias], "lr": rate, "eps": MAP_EPSILON})
         if c.mode != "no-calibration":
             groups.append({"params": [u.log_gain], "lr": rate})
         if c.refine:
@@ -422,6 +423,13 @@ class Fitting:
             provenance=provenance,
             extras=extras,
         )
+
+
+def _grown(picture: torch.Tensor, radius: int) -> torch.Tensor:
+    """Maximum of (h, w) values within a square of that radius."""
+    size = 2 * radius + 1
+    pooled = torch.nn.functional.max_pool2d(picture[None, None], size, stride=1, padding=radius)
+    return pooled[0, 0]
 
 
 def _with_unseen(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..errors import HandToolkitError, InputError, missing_dependency
-from .config import PriorConfig, TrainConfig, from_mapping, preset
+from .config import MAP_EPSILON, PriorConfig, TrainConfig, from_mapping, preset
 
 if TYPE_CHECKING:
     import torch
@@ -125,7 +125,7 @@ def train(
     optimizer = torch.optim.Adam(
         [
             {"params": network, "base": settings.learning_rate},
-            {"params": maps, "base": settings.identity_rate},
+            {"params": maps, "base": settings.identity_rate, "eps": MAP_EPSILON},
         ],
         lr=settings.learning_rate,
     )
