@@ -42,6 +42,8 @@ def layout() -> tuple[np.ndarray, list[np.ndarray]]:
     weights = np.concatenate([weights, 1 - weights.sum(1, keepdims=True)], axis=1)
     maps = []
     for model, faces in ((right, right.uv_faces), (left, left.uv_faces)):
+        if model.atlas_uvs is None:
+            raise SystemExit("the default hand has no atlas coordinates; extract it again")
         # the left's corners 0 and 1 are swapped
         order = [0, 1, 2] if model.side == "right" else [1, 0, 2]
         uv = np.einsum("nk,nkc->nc", weights, model.atlas_uvs[faces[triangle[covered]][:, order]])

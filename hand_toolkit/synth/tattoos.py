@@ -83,10 +83,9 @@ def _drawing(kind: str, rng: np.random.Generator) -> np.ndarray:
             draw.ellipse(box, outline=255, width=max(width // 2, 4))
             for k in range(petals):
                 angle = 2 * np.pi * (k + 0.5 * (ring % 2)) / petals
-                x = float(middle + reach * np.cos(angle))
-                y = float(middle + reach * np.sin(angle))
-                draw.ellipse(
-                    (x - petal, y - petal, x + petal, y + petal), outline=255, width=width // 2
-                )
+                across = float(middle + reach * np.cos(angle))
+                down = float(middle + reach * np.sin(angle))
+                box = (across - petal, down - petal, across + petal, down + petal)
+                draw.ellipse(box, outline=255, width=width // 2)
     picture = picture.filter(ImageFilter.GaussianBlur(scale * 1.2))
     return np.asarray(picture.resize((CANVAS, CANVAS), Image.Resampling.BOX)) / 255.0

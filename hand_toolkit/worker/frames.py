@@ -51,8 +51,10 @@ class FrameBlocks:
         need = width * height * 5 * 4
         if block.size < need:
             raise InputError(f"the memory block has {block.size} bytes; the frame needs {need}")
-        pixels = np.ndarray((height, width, 4), np.float32, buffer=block.buf)
-        depth = np.ndarray((height, width), np.float32, buffer=block.buf, offset=pixels.nbytes)
+        pixels: np.ndarray = np.ndarray((height, width, 4), np.float32, buffer=block.buf)
+        depth: np.ndarray = np.ndarray(
+            (height, width), np.float32, buffer=block.buf, offset=pixels.nbytes
+        )
         return pixels, depth
 
     def _attach(self, name: str) -> shared_memory.SharedMemory:
@@ -173,7 +175,7 @@ class DrawnHand:
                 "vertices, or apply them after the hand's modifiers"
             )
         binding = self.hand.binding
-        placed = place_splats(
+        means, quats, scales = place_splats(
             np.ascontiguousarray(vertices, np.float32),
             self.model.faces,
             self.rest_area,
@@ -184,7 +186,7 @@ class DrawnHand:
             binding.scale,
         )
         colors = self._colors(tint) if light is None else self._lit(vertices, tint, light)
-        return Splats(*placed, self.hand.opacity, colors)
+        return Splats(means, quats, scales, self.hand.opacity, colors)
 
     def _lit(self, vertices: np.ndarray, tint: tuple[float, ...], light: np.ndarray) -> np.ndarray:
         binding = self.hand.binding
@@ -217,13 +219,9 @@ def _join(parts: list[Splats]) -> Splats:
         return parts[0]
     flat = len({p.colors.shape[1:] for p in parts}) > 1
     colors = [_flatten(p.colors) if flat else p.colors for p in parts]
-    return Splats(
-        *(
-            np.concatenate([getattr(p, n) for p in parts])
-            for n in ("means", "quats", "scales", "opacities")
-        ),
-        np.concatenate(colors),
-    )
+    others = ("means", "quats", "scales", "opacities")
+    joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in others}
+    return Splats(**joined, colors=np.concatenate(colors))
 
 
 def _flatten(colors: np.ndarray) -> np.ndarray:

@@ -89,7 +89,7 @@ class Session:
         return self._drawn[key, side]
 
     def open_avatar(self, job: Job) -> Answer:
-        """``path`` or the array ``file`` (bytes of a ``.hand``); ``describe`` asks for all arrays."""
+        """``path`` or the array ``file`` (``.hand`` bytes); ``describe`` asks for all arrays."""
         data = job.arrays.get("file")
         if data is not None:
             blob = data.tobytes()
@@ -153,7 +153,7 @@ class Session:
         return {"ms": timings}, {}
 
     def texture(self, job: Job) -> Answer:
-        """Base colour of hand ``side`` baked to ``size`` squared, (H, W, 4) uint8, top row first."""
+        """Base colour of hand ``side``, baked to ``size`` squared: (H, W, 4) uint8, top first."""
         from .surfaces import bake
 
         avatar = self.avatar(str(job.params["key"]))

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -212,7 +212,8 @@ def serve() -> int:
     own_stdout = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    server = Server(os.fdopen(os.dup(0), "rb", buffering=0), _Unbuffered(own_stdout))
+    stdout = cast(BinaryIO, _Unbuffered(own_stdout))
+    server = Server(os.fdopen(os.dup(0), "rb", buffering=0), stdout)
     code = server.run()
     sys.stderr.flush()
     os._exit(code)
