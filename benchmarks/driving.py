@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,25 +67,32 @@ def drive(avatar: Avatar, frame: Frame) -> np.ndarray:
 
 def score(picture: np.ndarray, frame: Frame) -> dict[str, float]:
     """The three metrics against the frame's photo inside its mask."""
-    photo = frame.photo.pixels / 255.0
+    photo, mask = frame.photo.pixels / 255.0, given_mask(frame)
     return {
-        "psnr_mask": psnr_mask(picture, photo, frame.mask),
-        "psnr_box": psnr_box(picture, photo, frame.mask),
-        "ssim_box": ssim_box(picture, photo, frame.mask),
+        "psnr_mask": psnr_mask(picture, photo, mask),
+        "psnr_box": psnr_box(picture, photo, mask),
+        "ssim_box": ssim_box(picture, photo, mask),
     }
+
+
+def given_mask(frame: Frame) -> np.ndarray:
+    """The frame's given mask; only frames that have one are scored."""
+    if frame.mask is None:
+        raise ValueError(f"{frame.name} has no mask")
+    return frame.mask
 
 
 def unoptimized(frame: Frame) -> Avatar:
     """The photo's texture on the mesh, without refinement."""
     silhouettes, nearest = hand_silhouettes(hand_meshes(frame.estimate), frame.estimate.camera)
-    mask = segment_photo(frame.photo, frame.estimate, silhouettes)
+    mask = segment_photo(frame.photo, frame.estimate, list(silhouettes))
     config = TextureConfig(optimize=OptimizeConfig(steps=0))
     return fit_texture(frame.photo, mask, label_hands(mask, nearest), frame.estimate, config)
 
 
 def mean_color(frame: Frame, target: Frame) -> np.ndarray:
     """A picture of nothing but the fit frame's mean skin colour."""
-    color = (frame.photo.pixels / 255.0)[frame.mask > 0.5].mean(axis=0)
+    color = (frame.photo.pixels / 255.0)[given_mask(frame) > 0.5].mean(axis=0)
     return np.broadcast_to(color, target.photo.pixels.shape).copy()
 
 
@@ -129,7 +137,7 @@ def sheet(targets: list[Frame], drawn: dict[str, list[np.ndarray]], count: int =
     return np.concatenate(lines, axis=0)
 
 
-def table(rows: list[dict[str, object]]) -> str:
+def table(rows: list[dict[str, Any]]) -> str:
     """The rows as text."""
     head = f"{'fit frame':<10}{'method':<26}" + "".join(f"{m:>18}" for m in METRICS)
     lines = [head + "   (mean / worst)"]

@@ -23,7 +23,7 @@ from hand_toolkit.synth.surface import pose_surface
 from hand_toolkit.synth.worker import RenderWorker
 from hand_toolkit.views import orbit_camera
 
-POSE = {
+POSE: dict[str, tuple[float, float, float]] = {
     "index": (6, 14, 7),
     "middle": (8, 16, 8),
     "ring": (9, 20, 10),
@@ -61,7 +61,9 @@ def main() -> None:
             Rotation.from_euler("z", 8, degrees=True) * Rotation.from_rotvec(theta[0])
         ).as_rotvec()
         surface = worker._surfaces["right"]
-        vertices = pose_surface(surface, theta, subject.shape, np.zeros(3), np.radians([6.0, -4.0, 0.0]))
+        vertices = pose_surface(
+            surface, theta, subject.shape, np.zeros(3), np.radians([6.0, -4.0, 0.0])
+        )
         hand = vertices[: surface.hand_vertices]
         worker._scene.set_hands({"right": vertices})
         lighting, development = worker._homes[subject.index]
