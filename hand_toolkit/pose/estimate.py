@@ -28,7 +28,7 @@ MAX_HANDS = 4
 GIVEN_MASK = FitWeights(outline_m=0.005, shape_prior=0.5)
 """How an outline pulls that the user gave (``benchmarks/real_hand.py`` measures both)."""
 
-FOUND_MASK = FitWeights(outline_m=0.010, shape_prior=0.5)
+FOUND_MASK = FitWeights(outline_m=0.006, shape_prior=0.5)
 """The same for an outline that colours gave, which takes in some background."""
 
 
