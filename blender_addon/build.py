@@ -47,9 +47,16 @@ def build_avatar(context, name, value, arrays, path="", data=None):
         root[scene_data.PACKED] = bytes(data)
     if path:
         scene_data.store_path(root, path)
-    for side in value["sides"]:
-        part = {k[len(side) + 1 :]: v for k, v in arrays.items() if k.startswith(side + ".")}
-        _build_hand(context, collection, root, side, value, part)
+    try:
+        for side in value["sides"]:
+            part = {k[len(side) + 1 :]: v for k, v in arrays.items() if k.startswith(side + ".")}
+            _build_hand(context, collection, root, side, value, part)
+    except BaseException:
+        # half an avatar helps nobody: the scene is as it was
+        for ob in list(collection.objects):
+            bpy.data.objects.remove(ob)
+        bpy.data.collections.remove(collection)
+        raise
     for ob in context.selected_objects:
         ob.select_set(False)
     first = scene_data.rigs_of(root)[0]

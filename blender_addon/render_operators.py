@@ -25,8 +25,8 @@ class HAND_TOOLKIT_OT_use_engine(NeedsAvatar, HandOperator, bpy.types.Operator):
     bl_idname = "hand_toolkit.use_engine"
     bl_label = "Render Hands Only"
     bl_description = (
-        "Render this scene with the Hand Toolkit engine: the hands as splats, with alpha and depth, "
-        "colours untouched"
+        "Render this scene with the Hand Toolkit engine: the hands as splats, with alpha and "
+        "depth, colours untouched"
     )
 
     transparent: bpy.props.BoolProperty(name="Transparent film", default=True)

@@ -50,7 +50,7 @@ def build_cloud(collection, rig, surface, part):
     _write(data, "hand_evidence", "FLOAT", "value", part["evidence"])
     base = np.concatenate([(part["color"] - 0.5) / SH_C0, part["opacity"][:, None]], axis=1)
     kind = _base_type()
-    field = "color" if kind == "FLOAT_COLOR" else "value"
+    field = "color" if kind == "FLOAT_COLOR" else "vector"
     _write(data, "radiance:base", kind, field, base)
     _write(data, "scale", "FLOAT_VECTOR", "vector", part["scale"])
     _write(data, "rotation", "QUATERNION", "value", part["quat"])

@@ -1,4 +1,4 @@
-"""Our engine's pixels, depth, camera, border, film, motion blur and light, for the test to judge."""
+"""Our engine's pixels, depth, camera, border, film and motion blur, for the test to judge."""
 
 import json
 

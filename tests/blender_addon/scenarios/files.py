@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -83,7 +84,7 @@ def run():
     report["packed"] = float(np.abs(save_exr(FOLDER / "packed.exr") - picture).max())
     select(find("right"))
     assert bpy.ops.hand_toolkit.pack_avatar(pack=False) == {"FINISHED"}
-    assert (moved / "avatars" / "me.hand").read_bytes() == open(ARGS[0], "rb").read()
+    assert (moved / "avatars" / "me.hand").read_bytes() == Path(ARGS[0]).read_bytes()
 
     # a changed file is not taken silently
     shutil.copy(ARGS[1], moved / "avatars" / "me.hand")

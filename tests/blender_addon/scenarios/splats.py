@@ -73,7 +73,7 @@ def run():
 
 def _base(data):
     kind = data.attributes["radiance:base"].data_type
-    return ("color", 4) if kind == "FLOAT_COLOR" else ("value", 4)
+    return ("color", 4) if kind == "FLOAT_COLOR" else ("vector", 4)
 
 
 scenario(run)

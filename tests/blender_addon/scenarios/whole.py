@@ -1,6 +1,7 @@
 """The artist's whole way: a picture, an avatar, three keyed poses, frames, save, reopen."""
 
 import glob
+from itertools import pairwise
 
 import bpy
 import numpy as np
@@ -46,7 +47,7 @@ def run():
     frames = [load_pixels(name) for name in names]
     report["frames"] = len(frames)
     report["covered"] = [float((f[..., 3] > 0.5).mean()) for f in frames]
-    report["changes"] = [float(np.abs(a - b).mean()) for a, b in zip(frames, frames[1:])]
+    report["changes"] = [float(np.abs(a - b).mean()) for a, b in pairwise(frames)]
 
     # the pose and place of the photo, seen by its camera
     bpy.ops.hand_toolkit.select_hand(name=rigs["right"].name)
