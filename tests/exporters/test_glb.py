@@ -91,7 +91,7 @@ def test_four_weights_stay_near_and_are_measured(tmp_path: Path) -> None:
         assert "JOINTS_1" not in gltf.json["meshes"][0]["primitives"][0]["attributes"]
         got = skinned(gltf, "right_hand", frame)
         errors.append(np.linalg.norm(got - hand.posed_vertices(frame)[vertex], axis=1))
-    assert np.max(errors) < 3e-3 and np.mean(errors) < 5e-5
+    assert np.max(errors) < 5e-3 and np.mean(errors) < 5e-5
 
 
 def test_posed_file_shows_the_pose_without_animation(tmp_path: Path) -> None:
