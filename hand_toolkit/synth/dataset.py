@@ -153,8 +153,10 @@ def read_sample(path: Path) -> HandSample:
         translation = np.asarray(data.pop("translation"), dtype=np.float64).reshape(2, 3)
         shape = np.asarray(data.pop("shape"), dtype=np.float64).ravel()
         pose, _, view = path.stem.rpartition("_")
-        if not (np.isfinite(theta).all() and np.isfinite(translation).all() and present.any()):
-            raise ValueError("theta or translation is not finite, or no hand is present")
+        if not all(np.isfinite(values).all() for values in (theta, translation, shape)):
+            raise ValueError("theta, translation or shape is not finite")
+        if not present.any():
+            raise ValueError("no hand is present")
         return HandSample(
             path=path,
             split=str(data.pop("split", path.parent.parent.name)),

@@ -235,7 +235,17 @@ class HandSolver:
             out.append((points * flips) @ frame.transpose(1, 2) + place)
         return out[0], out[1]
 
-    def _descend(
+    def _descend(self, *args: Any) -> dict[str, np.ndarray]:
+        """:meth:`_optimize` on one thread: the tensors are small, and sums stay in one order."""
+        torch = self._torch
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return self._optimize(*args)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _optimize(
         self,
         angles: np.ndarray,
         rotations: np.ndarray,
