@@ -32,9 +32,14 @@ SILENT = (
 
 EXPECTED = {
     r'has no attribute "hand_toolkit': "properties that the extension registers itself",
-    r'"(HandOperator|WorkerOperator|type\[Needs\w+\]|MotionOperator|PoseFromFile)" has no attribute': "mix-ins, which use what bpy.types.Operator brings",
+    (
+        r'"(HandOperator|WorkerOperator|type\[Needs\w+\]|MotionOperator|PoseFromFile)"'
+        " has no attribute"
+    ): "mix-ins, which use what bpy.types.Operator brings",
     r'Module has no attribute "hand_toolkit"': "operators that the extension registers itself",
-    r'"(Node|NodeSocket|Modifier|Space|Property|ID|NodeTree)" has no attribute': "collections hold subclasses, the stubs name the base class",
+    r'"(Node|NodeSocket|Modifier|Space|Property|ID|NodeTree)" has no attribute': (
+        "collections hold subclasses, the stubs name the base class"
+    ),
     r"socket_type.*Literal\['DEFAULT'\]": "an enum that Blender fills at run time",
     r'"bpy_prop_array" has incompatible type "ndarray': "foreach_set takes any buffer",
     r'no attribute "CREATE_NO_WINDOW"': "Windows only, guarded by sys.platform",
