@@ -30,6 +30,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def own(splats: Splats, camera: Any, threads: int, backward: bool) -> Callable[[
     rasterizer = CpuRasterizer(threads)
     rng = np.random.default_rng(0)
     weights = rng.standard_normal((5, camera.height, camera.width)).astype(np.float32)
-    filled = []
+    filled: list[bool] = []
 
     def fill(planes: np.ndarray) -> None:
         # The planes keep what was written: a real loss writes them itself.
@@ -163,12 +164,9 @@ def splat_workload(name: str, options: argparse.Namespace) -> list[Row]:
         tag = f"{threads} thread{'s' if threads > 1 else ''}"
         for kind, backward in (("forward", False), ("forward+backward", True)):
             contestants[f"hand-toolkit, {tag}, {kind}"] = own(splats, camera, threads, backward)
-            contestants[f"row-vector floor, {tag}, {kind}"] = lambda f=floor, b=backward: f.seconds(
-                rows, b
-            )
-            contestants[f"packing floor, {tag}, {kind}"] = lambda f=floor, b=backward: f.seconds(
-                pairs // 16, b
-            )
+            for bound, count in (("row-vector", rows), ("packing", pairs // 16)):
+                seconds = partial(floor.seconds, count, backward)
+                contestants[f"{bound} floor, {tag}, {kind}"] = seconds
     contestants["render(), numpy, fresh picture"] = timed(lambda: render(splats, camera))
     contestants["render(), torch, loss and gradients"] = through_torch(splats, camera)
     if options.opensplat:

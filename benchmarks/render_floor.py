@@ -5,6 +5,9 @@ on 64 made-up splats of eight rows each: no projection, sorting, lists, memory t
 mispredicted loop ends or final sums.
 """
 
+# mypy: disable-error-code="call-arg,var-annotated,assignment"
+# numba types the kernels: mypy cannot see through its intrinsics.
+
 from __future__ import annotations
 
 import time

@@ -69,11 +69,9 @@ def frame_camera(rng: np.random.Generator, most_pixels: int) -> Camera:
         # Most cameras look at the middle of the splats, from outside or inside.
         pose[:3, 3] = [0, 0, abs(pose[2, 3]) + 10.0 ** rng.uniform(-2, 2)]
     focal = max(width, height) * 10.0 ** rng.uniform(-1.5, 2)
-    center = rng.uniform(-1, 2, 2) * (width, height)
+    cx, cy = rng.uniform(-1, 2, 2) * (width, height)
     near = 10.0 ** rng.uniform(-6, 0)
-    return Camera(
-        focal, focal * rng.uniform(0.5, 2), *center, width, height, pose, near, near * 1e6
-    )
+    return Camera(focal, focal * rng.uniform(0.5, 2), cx, cy, width, height, pose, near, near * 1e6)
 
 
 def check_lists(rasterizer: CpuRasterizer, count: int) -> None:

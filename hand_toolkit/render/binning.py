@@ -17,6 +17,9 @@ Every pass works on chunks that threads claim. Counts are kept per chunk and tur
 positions by one thread, so the lists do not depend on the number of chunks or threads.
 """
 
+# mypy: disable-error-code="call-arg,var-annotated,assignment"
+# numba types the kernels: mypy cannot see through its intrinsics.
+
 from __future__ import annotations
 
 import numpy as np
