@@ -42,7 +42,7 @@ def outline_iou(sample: HandSample) -> float:
         args = (sample.theta[k], sample.shape, sample.translation[k])
         pixels = sample.camera.project(pose_hand_numpy(model, *args)[0])
         for face in np.round(pixels * scale).astype(np.int32)[model.faces]:
-            cv2.fillConvexPoly(canvas, face, 1)
+            cv2.fillConvexPoly(canvas, face, (1,))
     shape = (size, sample.camera.height)
     covered = cv2.resize(canvas.astype(np.float32), shape, interpolation=cv2.INTER_AREA) > 0.5
     labels = sample.picture("labels")
