@@ -36,18 +36,18 @@ QUICK = FitConfig(steps=12, refine=False, patience=0)
 def prior(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> Prior:
     folder = tmp_path_factory.mktemp("prior")
     settings = TrainConfig(
-        steps=25,
+        steps=15,
         views_per_scene=1,
         warmup=1,
         learning_rate=5e-3,
         identity_rate=2e-2,
         subject_slots=2,
-        checkpoint_every=25,
+        checkpoint_every=15,
         perceptual="gradient",
     )
     train(TINY, rendered, folder, settings=settings, device="cpu")
     model, _ = load_model(folder / "checkpoint.safetensors")
-    return load_prior(export_weights(model.network, TINY, {"step": 25}, folder / "w.safetensors"))
+    return load_prior(export_weights(model.network, TINY, {"step": 15}, folder / "w.safetensors"))
 
 
 def test_fit_explains_the_photo_and_generalises(rendered: Path, prior: Prior) -> None:
@@ -99,7 +99,7 @@ def test_each_mode_fits(mode: str, rendered: Path, prior: Prior) -> None:
     data = RenderedSet(rendered, TINY)
     task = tasks(data, "test")[0]
     before = {n: p.clone() for n, p in prior.network.named_parameters()}
-    avatar, live = fit_reference(data, task, prior, dataclasses.replace(QUICK, mode=mode, steps=5))
+    avatar, live = fit_reference(data, task, prior, dataclasses.replace(QUICK, mode=mode, steps=3))
     assert (live is None) == (mode == "ohta")
     extras = avatar.extras
     if mode == "code":

@@ -62,7 +62,7 @@ def test_left_hand_is_the_mirrored_right_hand() -> None:
     g, h = place(config, right, a), place(config, left, b)
     centre = torch.tensor([0.0, 0.0, 0.5])
     mirrored = (h.means - centre) * torch.tensor([-1.0, 1, 1])
-    assert float((g.means - centre - mirrored).abs().max()) < 1e-4
+    assert float((g.means - centre - mirrored).detach().abs().max()) < 1e-4
 
 
 def test_identity_reaches_colour_and_hidden_identity_does_not() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import torch
 from hand_toolkit.errors import FileFormatError, InputError
 from hand_toolkit.prior.checkpoint import export_weights, load_model, load_weights
 from hand_toolkit.prior.config import TINY, TrainConfig
-from hand_toolkit.prior.dataset import RenderedSet
+from hand_toolkit.prior.dataset import RenderedSet, Scene
 from hand_toolkit.prior.losses import gradient_loss, perceptual_loss
 from hand_toolkit.prior.shading import sh_basis, shade, solve_light
 from hand_toolkit.prior.train import settings_from, train
@@ -54,10 +55,21 @@ def test_killed_run_resumes_to_the_same_losses(rendered: Path, tmp_path: Path) -
 def test_training_lowers_the_loss(rendered: Path, tmp_path: Path) -> None:
     import dataclasses
 
+    class Unseen(RenderedSet):
+        """A source of one's own, without albedo to start the maps from."""
+
+        def albedo_map(self, scenes: Sequence[Scene]) -> None:
+            return None
+
     settings = dataclasses.replace(
-        SETTINGS, steps=40, coarse_steps=40, learning_rate=5e-3, identity_rate=2e-2
+        SETTINGS,
+        steps=40,
+        coarse_steps=40,
+        learning_rate=5e-3,
+        identity_rate=2e-2,
+        hide_identity=0.0,
     )
-    train(TINY, rendered, tmp_path, settings=settings, device="cpu")
+    train(TINY, Unseen(rendered, TINY), tmp_path, settings=settings, device="cpu")
     curve = losses(tmp_path)
     assert sum(curve[-8:]) < 0.75 * sum(curve[:8])
     model, state = load_model(tmp_path / "checkpoint.safetensors")
@@ -68,6 +80,21 @@ def test_training_lowers_the_loss(rendered: Path, tmp_path: Path) -> None:
     assert config == TINY and notes["step"] == 40
     assert json.loads((tmp_path / "w.json").read_text())["config"]["name"] == "tiny"
     assert not any(p.requires_grad for p in network.parameters())
+
+
+def test_identity_maps_start_from_the_albedo_pictures(rendered: Path) -> None:
+    data = RenderedSet(rendered, TINY)
+    tone = {}
+    for subject in ("a", "b"):
+        own = [s for s in data.scan() if s.subject == subject]
+        albedo = data.albedo_map(own)
+        assert albedo is not None
+        assert albedo.shape == (2, 3, TINY.identity_size, TINY.identity_size)
+        tone[subject] = albedo.mean((0, 2, 3))
+    # the fixture's subjects are 0.5 and 0.75 times (1, 0.75, 0.62), give or take the stripes
+    expected = torch.tensor([1.0, 0.75, 0.62])
+    assert float((tone["a"] - 0.5 * expected).abs().max()) < 0.06
+    assert float((tone["b"] - 0.75 * expected).abs().max()) < 0.06
 
 
 def test_two_processes_train_together(rendered: Path, tmp_path: Path) -> None:
