@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from environments import ROOT, pip, run, virtual_environment
@@ -127,3 +129,39 @@ def test_the_command_and_the_shipped_data_work(installed: Path) -> None:
     counts = ask(installed, code)
     assert isinstance(counts, list)
     assert counts[0] == counts[1] > 700
+
+
+def normal(name: str) -> str:
+    """A distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[<>=!~;\[ ]", name)[0]).lower()
+
+
+def project() -> dict[str, Any]:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return dict(tomllib.loads(text)["project"])
+
+
+def test_every_dependency_is_pinned_and_no_pin_is_a_path() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    for pin in pins:
+        assert re.fullmatch(r"[a-z0-9-]+==[\w.]+(; python_version .*)?", pin), pin
+    asked = [*project()["dependencies"]]
+    for wanted in project()["optional-dependencies"].values():
+        asked += wanted
+    assert {normal(name) for name in asked} <= {normal(pin) for pin in pins}
+
+
+def test_errors_name_extras_that_bring_what_is_missing() -> None:
+    extras = project()["optional-dependencies"]
+    call = re.compile(r'missing_dependency\(\s*"[^"]+",\s*"([^"]+)",\s*"([^"]+)"')
+    found = [
+        match.groups()
+        for folder in FOLDERS.values()
+        for path in (ROOT / folder).rglob("*.py")
+        for match in call.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert len(found) >= 5
+    for package, extra in found:
+        assert extra in extras, f"an error tells to install hand-toolkit[{extra}]"
+        assert normal(package) in {normal(name) for name in extras[extra]}, f"{extra}: {package}"

@@ -89,7 +89,7 @@ def perceptual_loss(kind: str, device: torch.device) -> tuple[str, Perceptual]:
         from torchvision.models import vgg16
     except ImportError as error:
         if kind == "vgg":
-            raise missing_dependency("the VGG loss", "torchvision", "train") from error
+            raise missing_dependency("the VGG loss", "torchvision", "vgg") from error
         return "gradient", gradient_loss
     if weights is None:
         if kind == "vgg":
