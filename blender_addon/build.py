@@ -70,6 +70,7 @@ def _build_hand(context, collection, root, side, value, part):
     armature = _build_armature(context, collection, root, side, label, part)
     surface = _build_surface(collection, armature, side, label, part, root)
     facts = value["hands"][side]
+    surface["hand_observed"] = bool(value["observed"][side])
     surface["hand_shape_names"] = list(facts["shape_names"])
     surface["hand_shape"] = [float(v) for v in part["shape"]]
     surface["hand_shape_sigmas"] = [float(v) for v in part["shape_sigmas"]]

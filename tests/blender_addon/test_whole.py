@@ -10,7 +10,7 @@ from PIL import Image
 
 def test_whole_way(blender, picture: Path) -> None:
     report = blender.run("whole", picture, timeout=500)
-    assert report["sides"] == ["left", "right"]
+    assert report["sides"] == ["left", "right"] and report["observed"] == 1
     assert report["keys_worst"] < 1e-4 and report["reopened_worst"] < 1e-4
     assert report["frames"] == 5
     assert min(report["covered"]) > 0.03 and min(report["changes"]) > 1e-3
