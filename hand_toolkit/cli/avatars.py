@@ -114,7 +114,9 @@ def info(avatar: Path, as_json: bool) -> None:
     for key, value in data.items():
         if isinstance(value, dict):
             for side, entry in value.items():
-                shown = ", ".join(f"{k} {v}" for k, v in entry.items() if k != "shape")
+                shown = ", ".join(
+                    f"{k.replace('_', ' ')} {v}" for k, v in entry.items() if k != "shape"
+                )
                 click.echo(f"{side + ' hand:':<14}{shown}")
         else:
             click.echo(f"{key.replace('_', ' ') + ':':<14}{value}")

@@ -87,7 +87,9 @@ PARTS = (
     ("gsplat", "the CUDA renderer", "hand-toolkit[cuda]"),
     ("bpy", "rendering training hands, fbx", "hand-toolkit[blender]"),
     ("pxr", "the formats usd and usdz", "hand-toolkit[usd]"),
+    ("gsply", "the format spz", "hand-toolkit[spz]"),
     ("viser", "hand-toolkit view", "hand-toolkit[view]"),
+    ("OpenEXR", "hand-toolkit synth", "hand-toolkit[synth]"),
     ("accelerate", "hand-toolkit train", "hand-toolkit[train]"),
 )
 """Module, what needs it, what to install."""
