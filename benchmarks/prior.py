@@ -25,22 +25,25 @@ from typing import Any
 import numpy as np
 import torch
 
+from hand_toolkit.avatar import Avatar
 from hand_toolkit.files import atomic_write
 from hand_toolkit.prior.checkpoint import load_model
 from hand_toolkit.prior.config import FIT_MODES, SMALL, FitConfig, TrainConfig
 from hand_toolkit.prior.dataset import RenderedSet
 from hand_toolkit.prior.evaluate import (
     METRICS,
+    Task,
+    contact_row,
     drawer,
     estimate_of,
-    evaluate,
+    fit_reference,
     score,
     tasks,
     training_pictures,
     write_sheet,
 )
 from hand_toolkit.prior.train import train
-from hand_toolkit.prior.weights import load_prior
+from hand_toolkit.prior.weights import Prior, load_prior
 
 STAGE_ONE: dict[str, dict[str, Any]] = {
     "full": {},
@@ -78,70 +81,87 @@ def stage_one(data: list[Path], steps: int, seeds: int, scenes: int) -> list[dic
 
 
 def stage_two(
-    data: list[Path], seeds: int, targets: int, modes: list[str], sheet: Path | None
+    data: list[Path],
+    seeds: int,
+    targets: int,
+    modes: list[str],
+    subjects: int,
+    steps: int,
+    sheet: Path | None,
 ) -> list[dict[str, Any]]:
     """Rows of the stage-two table, the texture fit among them."""
     prior = load_prior()
     source = RenderedSet(data, prior.config)
     rows = []
-    for mode in [*modes, "texture"]:
-        for drawn in ("neural", "baked"):
-            if drawn == "neural" and mode in ("ohta", "texture"):
-                continue
-            scores: dict[str, list[dict[str, float]]] = {}
-            for seed in range(seeds):
-                if mode == "texture":
-                    table = texture_table(source, targets, seed)
-                else:
-                    config = FitConfig(mode=mode, refine=False, seed=seed)
-                    path = None if sheet is None else sheet / f"{mode}-{drawn}-{seed}.png"
-                    table = evaluate(
-                        source,
-                        prior=prior,
-                        config=config,
-                        targets=targets,
-                        seed=seed,
-                        neural=drawn == "neural",
-                        sheet=path,
-                    )
-                for task, values in table.items():
-                    scores.setdefault(task, []).append(values)
-            for task, values_of in scores.items():
-                row = {"method": f"{mode}, {drawn}", "task": task, **_mean_and_deviation(values_of)}
-                rows.append(row)
-                _print_row(row)
+    for mode in modes:
+        scores: dict[tuple[str, str], list[dict[str, float]]] = {}
+        for seed in range(seeds):
+            for name, values in one_mode(
+                source, prior, mode, targets, subjects, steps, seed, sheet
+            ):
+                scores.setdefault(name, []).append(values)
+        for (form, task), values_of in scores.items():
+            row = {"method": f"{mode}, {form}", "task": task, **_mean_and_deviation(values_of)}
+            rows.append(row)
+            _print_row(row)
     return rows
 
 
-def texture_table(data: RenderedSet, targets: int, seed: int) -> dict[str, dict[str, float]]:
-    """The baseline: the texture fit on the same references with the same given poses."""
+def one_mode(
+    source: RenderedSet,
+    prior: Prior,
+    mode: str,
+    targets: int,
+    subjects: int,
+    steps: int,
+    seed: int,
+    sheet: Path | None,
+) -> list[tuple[tuple[str, str], dict[str, float]]]:
+    """((form, task), mean scores) of a mode over the test subjects."""
+    sums: dict[tuple[str, str], list[dict[str, float]]] = {}
+    rows = []
+    for task in tasks(source, "test", 1, targets, seed)[:subjects]:
+        begun = time.perf_counter()
+        if mode == "texture":
+            forms = {"baked": drawer(texture_avatar(source, task))}
+        else:
+            config = FitConfig(mode=mode, refine=False, seed=seed, steps=steps)
+            avatar, live = fit_reference(source, task, prior, config)
+            forms = {"baked": drawer(avatar)}
+            if live is not None:
+                forms["neural"] = drawer(live)
+        seconds = time.perf_counter() - begun
+        wanted = {
+            "source": (task.reference,),
+            "novel view": task.novel_view,
+            "novel pose": task.novel_pose,
+        }
+        for form, draw in forms.items():
+            for name, pictures in wanted.items():
+                scored = score(source, draw, pictures)
+                if scored:
+                    sums.setdefault((form, name), []).append({**scored, "seconds": seconds})
+        if sheet is not None:
+            rows.append(contact_row(source, forms.get("neural", forms["baked"]), task))
+    if sheet is not None:
+        write_sheet(rows, sheet / f"{mode}-{seed}.png", 160)
+    return [
+        (key, {m: float(np.mean([s[m] for s in scored])) for m in METRICS})
+        for key, scored in sums.items()
+    ]
+
+
+def texture_avatar(data: RenderedSet, task: Task) -> Avatar:
+    """The baseline: the texture fit on the same reference with the same given pose."""
     from hand_toolkit.fit.one_photo import TextureConfig, fit_texture
     from hand_toolkit.types import Photo
 
-    sums: dict[str, list[dict[str, float]]] = {"novel view": [], "novel pose": []}
-    for task in tasks(data, "test", 1, targets, seed):
-        scene, view = task.reference
-        picture = data.picture(scene.views[view])
-        estimate = estimate_of(scene, scene.views[view].camera, "default")
-        mask = picture.mask / 255.0
-        labels = _labels(scene.views[view].sample, scene.sides, mask)
-        avatar = fit_texture(
-            Photo(picture.image),
-            mask,
-            labels,
-            estimate,
-            TextureConfig(),
-            progress=lambda f, m: None,
-        )
-        for name, wanted in (("novel view", task.novel_view), ("novel pose", task.novel_pose)):
-            scored = score(data, drawer(avatar), wanted)
-            if scored:
-                sums[name].append(scored)
-    return {
-        name: {m: float(np.mean([s[m] for s in scored])) for m in METRICS}
-        for name, scored in sums.items()
-        if scored
-    }
+    scene, view = task.reference
+    picture = data.picture(scene.views[view])
+    estimate = estimate_of(scene, scene.views[view].camera, "default")
+    mask = picture.mask / 255.0
+    labels = _labels(scene.views[view].sample, scene.sides, mask)
+    return fit_texture(Photo(picture.image), mask, labels, estimate, TextureConfig())
 
 
 def _labels(sample: Any, sides: tuple[str, ...], mask: np.ndarray) -> np.ndarray:
@@ -260,7 +280,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--targets", type=int, default=4)
     parser.add_argument("--scenes", type=int, default=24, help="held-out scenes scored")
-    parser.add_argument("--modes", default=",".join(FIT_MODES))
+    parser.add_argument("--modes", default=",".join([*FIT_MODES, "texture"]))
+    parser.add_argument("--subjects", type=int, default=8, help="test subjects")
+    parser.add_argument("--fit-steps", type=int, default=50)
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--out", type=Path, default=Path("prior-figures"))
     parser.add_argument("--sheet", type=Path)
@@ -273,7 +295,15 @@ def main() -> None:
         if options.sheet is not None:
             options.sheet.mkdir(parents=True, exist_ok=True)
         modes = options.modes.split(",")
-        rows = stage_two(options.data, options.seeds, options.targets, modes, options.sheet)
+        rows = stage_two(
+            options.data,
+            options.seeds,
+            options.targets,
+            modes,
+            options.subjects,
+            options.fit_steps,
+            options.sheet,
+        )
     elif options.part == "time":
         rows = timing()
     else:

@@ -197,7 +197,7 @@ def evaluate(
             if scored:
                 sums[name].append(scored)
         if sheet is not None:
-            rows.append(_row(source, draw, task))
+            rows.append(contact_row(source, draw, task))
         log.info("task %d of subject %s done", number + 1, task.reference[0].subject)
     if sheet is not None:
         write_sheet(rows, sheet)
@@ -208,7 +208,8 @@ def evaluate(
     }
 
 
-def _row(data: RenderedSet, draw: Draw, task: Task, pairs: int = 3) -> list[np.ndarray]:
+def contact_row(data: RenderedSet, draw: Draw, task: Task, pairs: int = 3) -> list[np.ndarray]:
+    """Pictures of a task: reference and its fit, then pairs of target and prediction."""
     cells = []
     scene, view = task.reference
     cells.append(data.picture(scene.views[view]).image / 255.0)
