@@ -1,7 +1,7 @@
 """Hand pose to pixels in one call, without allocating once it runs.
 
 A frame passes three kernels: ``skin_frame`` (joints, vertices, triangle frames),
-``place_frame`` (splats onto triangles and into the picture plane) and ``blend_frame``. In
+``place_frame`` (splats onto triangles and into the picture plane) and ``draw_frame``. In
 ``stream`` the last one, when a thread finds no tile left to blend, already skins the next
 frame's mesh into the other of two triangle buffers.
 """
@@ -18,7 +18,7 @@ from ..conventions import MANO_PARENTS
 from ..errors import InputError
 from ..types import Camera, Rendering
 from .api import RenderOptions
-from .cpu import CpuRasterizer, Inputs, Window, aligned_zeros
+from .cpu import NO_SPLATS, CpuRasterizer, Inputs, Window, aligned_zeros
 from .cpu_kernels import place_frame, skin_frame
 from .project import RECORD, camera_array
 from .skinning import JOINTS, POSE_FEATURES, SPLAT_FIELDS
@@ -164,7 +164,7 @@ class AvatarRenderer:
         slot = self._pose(theta, translation, camera)
         self._skin(slot)
         self._place(slot)
-        return self._rasterizer.blend_planes(slot.view)
+        return self._rasterizer.blend_planes()
 
     # -------------------------------------------------------------- once
 
@@ -326,7 +326,7 @@ class AvatarRenderer:
         rasterizer.begin(
             Inputs(
                 count=self._count,
-                flat=(),
+                flat=NO_SPLATS,
                 coefficients=0,
                 camera=camera,
                 pose=slot.camera_pose,
@@ -347,7 +347,7 @@ class AvatarRenderer:
     def _draw(self, slot: _Slot, ahead: _Slot | None) -> np.ndarray:
         self._place(slot)
         skin = None if ahead is None else self._skin_work(ahead)
-        self._rasterizer.blend_picture(slot.view, slot.picture, slot.clean, skin)
+        self._rasterizer.blend_picture(slot.picture, slot.clean, skin)
         camera = slot.camera
         stride = Window(0, 0, camera.width, camera.height).stride
         return slot.picture.reshape(camera.height, stride, 3)[:, : camera.width]

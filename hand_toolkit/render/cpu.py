@@ -14,9 +14,9 @@ import numpy as np
 from ..types import Camera, Rendering, Splats
 from .api import RenderOptions, View
 from .binning import BUCKETS, SLOTS
-from .cpu_kernels import backward_frame, blend_frame, prepare_frame
+from .cpu_kernels import backward_frame, draw_frame
 from .parallel import Frame, get_threads
-from .project import RECORD, SPLATS_PER_CHUNK, TILE_HEIGHT, TILE_WIDTH, camera_array
+from .project import CENTER, RECORD, SPLATS_PER_CHUNK, TILE_HEIGHT, TILE_WIDTH, camera_array
 from .project_backward import POSE_SUMS
 from .tiles_backward import ROW
 from .tiles_forward import PLANES
@@ -122,6 +122,9 @@ class _Drawn:
 _NO_PICTURE = np.zeros(0, np.uint8)
 _NO_PLANE = np.zeros((0, 0), np.float32)
 _NO_IDS = np.zeros((0, 0), np.int32)
+NO_SPLATS = (np.zeros(0, np.float32),) * 5
+"""Stands for the attributes of splats in ``draw_frame`` where those come from an avatar."""
+
 _NO_SKIN = (
     *(0, np.zeros((1, 16, 3)), np.zeros((1, 3)), np.zeros((1, 16, 3)), np.zeros(16, np.int64)),
     *(np.zeros((4, 4)), np.zeros((16, 12), np.float32), np.zeros((1, 135), np.float32)),
@@ -129,7 +132,7 @@ _NO_SKIN = (
     *(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros((3, 0), np.int32)),
     *(np.zeros(0, np.float32), np.zeros(0, np.float32)),
 )
-"""Stands for "no next frame to skin" in ``blend_frame``; the same types as the avatar's."""
+"""Stands for "no next frame to skin" in ``draw_frame``; the same types as the avatar's."""
 
 
 class CpuRasterizer:
@@ -165,7 +168,7 @@ class CpuRasterizer:
             self._frame.run(kernel, arguments, self._thread_count())
 
     def begin(self, inputs: Inputs) -> None:
-        """Start a frame that another stage than ``prepare_frame`` projects."""
+        """Start a frame that ``place_frame`` projects instead of ``draw_frame``."""
         self._inputs = inputs
         self._drawn = []
 
@@ -179,16 +182,14 @@ class CpuRasterizer:
             self._totals,
         )
 
-    def blend_picture(
-        self, view: np.ndarray, picture: np.ndarray, clean: np.ndarray, skin: tuple | None
-    ) -> None:
+    def blend_picture(self, picture: np.ndarray, clean: np.ndarray, skin: tuple | None) -> None:
         """Blend the projected splats into a flat 8-bit picture; meanwhile skin the next frame."""
         camera = self._frame_inputs().camera
         window = Window(0, 0, camera.width, camera.height)
         with self._lock:
-            self._blend(window, view, _NO_PLANE, clean, _NO_PLANE, _NO_IDS, picture, skin)
+            self._blend(window, _NO_PLANE, clean, _NO_PLANE, _NO_IDS, picture, skin, True)
 
-    def blend_planes(self, view: np.ndarray) -> Rendering:
+    def blend_planes(self) -> Rendering:
         """Blend the projected splats into the own float planes."""
         inputs = self._frame_inputs()
         camera = inputs.camera
@@ -197,7 +198,7 @@ class CpuRasterizer:
         planes = self._room("image", size)[:size].reshape(PLANES, camera.height, window.stride)
         with self._lock:
             clean = self._clean_tiles(window, inputs.background)
-            self._blend(window, view, planes, clean, _NO_PLANE, _NO_IDS)
+            self._blend(window, planes, clean, _NO_PLANE, _NO_IDS, projected=True)
         planes = planes[:, :, : camera.width]
         planes.flags.writeable = False
         return Rendering(planes[:3].transpose(1, 2, 0), planes[4], planes[3])
@@ -243,7 +244,9 @@ class CpuRasterizer:
         inputs = Inputs(
             count=len(splats),
             flat=tuple(
-                np.ascontiguousarray(getattr(splats, n), np.float32).reshape(-1) for n in names
+                # Read-only arrays are another type to numba and would be compiled for anew.
+                np.require(getattr(splats, n), np.float32, ["C", "A", "W"]).reshape(-1)
+                for n in names
             ),
             coefficients=splats.colors.shape[1] if splats.colors.ndim == 3 else 0,
             camera=camera,
@@ -304,8 +307,7 @@ class CpuRasterizer:
         ids: np.ndarray,
     ) -> None:
         """Render one window into ``planes``; in halves if its lists would grow too large."""
-        view = self._prepare(window)
-        if self._totals[SLOTS] > _SLOTS_PER_WINDOW and window.tiles > 1:
+        if not self._blend(window, planes, clean, median, ids):
             for half in window.halves():
                 right, bottom = half.left + half.stride, half.top + half.height
                 shape = (PLANES, half.height, half.stride)
@@ -322,27 +324,13 @@ class CpuRasterizer:
                 if median.size:
                     median[area] = part_median
                     ids[area] = part_ids
-            return
-        self._blend(window, view, planes, clean, median, ids)
 
-    def _prepare(self, window: Window) -> np.ndarray:
-        """Project the splats for a window; leaves the counts in ``_totals``."""
+    def _view(self, window: Window) -> np.ndarray:
+        """The camera as the kernels read it, its pixel grid moved to the window."""
         inputs = self._frame_inputs()
-        camera = dataclasses.replace(
-            inputs.camera, cx=inputs.camera.cx - window.left, cy=inputs.camera.cy - window.top
-        )
         view = camera_array(inputs.camera, inputs.pose, inputs.options.antialiased)
-        # Windows look through the whole picture's camera: only the pixel grid moves.
-        view[14:16] = camera.cx, camera.cy
-        count = inputs.count
-        self._frame.run(
-            prepare_frame,
-            (
-                *(count, *inputs.flat, inputs.coefficients, view, window.width, window.height),
-                *self.projection_rooms(count),
-            ),
-            self._thread_count(),
-        )
+        view[CENTER] -= window.left
+        view[CENTER + 1] -= window.top
         return view
 
     def _statistics(self, chunks: int) -> np.ndarray:
@@ -354,43 +342,60 @@ class CpuRasterizer:
     def _blend(
         self,
         window: Window,
-        view: np.ndarray,
         planes: np.ndarray,
         clean: np.ndarray,
         median: np.ndarray,
         ids: np.ndarray,
         picture: np.ndarray = _NO_PICTURE,
         skin: tuple[Any, ...] | None = None,
-    ) -> None:
+        projected: bool = False,
+    ) -> bool:
+        """Draw one window; False, with nothing drawn, if it should be cut in halves.
+
+        projected: the records are there already, and ``_totals`` with them.
+        """
         inputs = self._frame_inputs()
         threads = self._thread_count()
-        count, slots = inputs.count, int(self._totals[SLOTS])
-        tiles = window.tiles
+        count, tiles = inputs.count, window.tiles
+        slots = int(self._totals[SLOTS]) if projected else 0
         parts = 1 if threads == 1 else _PARTS_PER_THREAD * threads
         ranges = _RANGES_PER_THREAD * threads
         bounds = self._room("bounds", ranges + 1, np.int64)[: ranges + 1]
-        chunks = -(-count // SPLATS_PER_CHUNK)
-        self._frame.run(
-            blend_frame,
-            (
-                *(count, self._room("records", 0), self._room("keys", 0, np.uint32)),
-                *(self._room("tiles", 0), self._statistics(chunks), self._totals),
-                *(window.width, window.height, window.stride, window.columns, tiles),
-                *(self._room("slot_start", count + 1, np.int32), self._slots(slots)),
-                *(self._room("pairs", count, np.uint64), self._room("spare", count, np.uint64)),
-                self._table("digit_counts", parts, BUCKETS),
-                self._table("tile_counts", parts, tiles),
-                self._room("tile_start", tiles + 1, np.int32),
-                self._entries(slots),
-                self._room("slot_entry", slots if inputs.keep else 0, np.int32),
-                *(inputs.keep, bounds, self._room("tile_needed", tiles, np.int32)),
-                *(self._scratch(threads), planes.reshape(-1), inputs.background, clean),
-                *(picture, skin or _NO_SKIN, median.size > 0),
-                *(median.reshape(-1), ids.reshape(-1)),
-            ),
-            threads,
-        )
-        self._drawn.append(_Drawn(window, view, slots, planes, bounds))
+        view = self._view(window)
+        while True:
+            self._frame.run(
+                draw_frame,
+                (
+                    *(count, not projected, inputs.flat, inputs.coefficients, view),
+                    *self.projection_rooms(count),
+                    *(window.width, window.height, window.stride, window.columns, tiles),
+                    *(self._room("slot_start", count + 1, np.int32), self._slots(slots)),
+                    self._room("pairs", count, np.uint64),
+                    self._room("spare", count, np.uint64),
+                    self._table("digit_counts", parts, BUCKETS),
+                    self._table("tile_counts", parts, tiles),
+                    self._room("tile_start", tiles + 1, np.int32),
+                    self._entries(slots),
+                    self._room("slot_entry", slots if inputs.keep else 0, np.int32),
+                    *(inputs.keep, bounds, self._room("tile_needed", tiles, np.int32)),
+                    *(self._scratch(threads), planes.reshape(-1), inputs.background, clean),
+                    *(picture, skin or _NO_SKIN, median.size > 0),
+                    *(median.reshape(-1), ids.reshape(-1)),
+                ),
+                threads,
+            )
+            # The kernel stops after the projection if the lists need more room than there is.
+            needed = int(self._totals[SLOTS])
+            room = min(len(self._slots(0)), len(self._entries(0)))
+            if inputs.keep:
+                room = min(room, len(self._room("slot_entry", 0, np.int32)))
+            if projected or needed <= room:
+                break
+            if needed > _SLOTS_PER_WINDOW and tiles > 1:
+                return False
+            projected, slots = True, needed
+        self._drawn.append(_Drawn(window, view, int(self._totals[SLOTS]), planes, bounds))
+        return True
 
     def _slots(self, count: int) -> np.ndarray:
         return _rows(self._room("slots", 2 * count, np.int32))
@@ -438,10 +443,7 @@ class CpuRasterizer:
         for part in drawn:
             # The lists hold the last window only; make this window's again.
             w = part.window
-            view = self._prepare(w)
-            clean = np.zeros(w.tiles, np.uint8)
-            nothing = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int32)
-            self._blend(w, view, part.planes, clean, *nothing)
+            self._blend(w, part.planes, np.zeros(w.tiles, np.uint8), _NO_PLANE, _NO_IDS)
             again = self._drawn.pop()
             piece = aligned_zeros(part.planes.size).reshape(part.planes.shape)
             piece[:, :, : w.width] = grad[:, w.top : w.top + w.height, w.left : w.left + w.width]

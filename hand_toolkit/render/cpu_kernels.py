@@ -2,9 +2,11 @@
 
 ::
 
-    prepare_frame   project chunks of splats ─> sums per chunk
-    blend_frame     slots and depth keys ─> radix sort ─> tile lists ─> blend tiles
+    draw_frame      project chunks of splats ─> sums per chunk
+                    ─> slots and depth keys ─> radix sort ─> tile lists ─> blend tiles
     backward_frame  gradients of tiles' entries ─> gather and project back, chunks of splats
+    skin_frame      joints ─> vertices ─> triangles                      (avatar path)
+    place_frame     splats on triangles, projected ─> sums per chunk     (avatar path)
 
 An arrow is a point where all threads have finished the stage (see ``parallel``).
 """
@@ -47,16 +49,14 @@ _WORKERS = 0
 """A stage that is never waited for: its claims number the threads."""
 
 
-@kernel
-def prepare_frame(
-    control, generation, leader, count, means, quats, scales, opacities, colors, coefficients,
-    camera, width, height, records, keys, tiles, statistics, totals,
+@inline
+def _project_stages(
+    control, stage, count, means, quats, scales, opacities, colors, coefficients, camera,
+    width, height, records, keys, tiles, statistics, totals,
 ):  # fmt: skip
     """Project all splats; ``totals`` gets the visible splats, the slots and the key range."""
-    if not enter(control, generation):
-        return
     chunks = (count + SPLATS_PER_CHUNK - 1) // SPLATS_PER_CHUNK
-    c = claim(control, 1)
+    c = claim(control, stage)
     while c < chunks:
         start = c * SPLATS_PER_CHUNK
         stop = min(count, start + SPLATS_PER_CHUNK)
@@ -71,12 +71,13 @@ def prepare_frame(
                 camera, width, height, records, keys, tiles,
             )  # fmt: skip
         chunk_statistics(start, stop, keys, tiles, statistics[c])
-        finish(control, 1)
-        c = claim(control, 1)
-    if leader:
-        await_stage(control, 1, chunks)
+        finish(control, stage)
+        c = claim(control, stage)
+    await_stage(control, stage, chunks)
+    if claim(control, stage + 1) == 0:
         sum_statistics(chunks, statistics, totals)
-    leave(control, leader)
+        finish(control, stage + 1)
+    await_stage(control, stage + 1, 1)
 
 
 @kernel
@@ -93,7 +94,7 @@ def place_frame(
     control, generation, leader, count, splats, splat_face, shown, splat_hand, coefficients, sh,
     camera, width, height, face_records, records, keys, tiles, statistics, totals,
 ):  # fmt: skip
-    """``prepare_frame`` for splats bound to the skinned triangles."""
+    """The projection of ``draw_frame`` for splats bound to the skinned triangles."""
     if not enter(control, generation):
         return
     chunks = (count + SPLATS_PER_CHUNK - 1) // SPLATS_PER_CHUNK
@@ -141,19 +142,36 @@ def _sort_pairs(control, stage, shift, visible, size, source, target, counts):
 
 
 @kernel
-def blend_frame(
-    control, generation, leader, count, records, keys, tiles, statistics, totals, width, height,
-    stride, columns, tile_count, slot_start, slots, pairs, spare, digit_counts, tile_counts,
-    tile_start, entries, slot_entry, keep, bounds, tile_needed, scratch, image, background,
-    clean, picture, skin, trace, median, ids,
+def draw_frame(
+    control, generation, leader, count, project, flat, coefficients, camera, records, keys,
+    tiles, statistics, totals, width, height, stride, columns, tile_count, slot_start, slots,
+    pairs, spare, digit_counts, tile_counts, tile_start, entries, slot_entry, keep, bounds,
+    tile_needed, scratch, image, background, clean, picture, skin, trace, median, ids,
 ):  # fmt: skip
-    """Make the tiles' lists and blend them; with ``trace`` also median depth and ids.
+    """Project, list and blend; with ``trace`` also median depth and ids.
 
+    The frame ends after the projection when ``totals`` shows more slots than ``slots`` has
+    room for: the caller makes room and calls again with ``project`` off.
+
+    project: false when the records are there already.
+    flat: means, quats, scales, opacities and colours as flat arrays.
     picture: 8-bit RGB to write instead of the image, or empty.
     skin: the next frame's pose and mesh, or a tuple that starts with 0.
     """
     if not enter(control, generation):
         return
+    if project:
+        means, quats, scales, opacities, colors = flat
+        _project_stages(
+            control, 17, count, means, quats, scales, opacities, colors, coefficients,
+            camera, width, height, records, keys, tiles, statistics, totals,
+        )  # fmt: skip
+        room = min(len(slots), len(entries))
+        if keep:
+            room = min(room, len(slot_entry))
+        if totals[SLOTS] > room:
+            leave(control, leader)
+            return
     worker = claim(control, _WORKERS)
     visible = totals[VISIBLE]
     chunks = (count + SPLATS_PER_CHUNK - 1) // SPLATS_PER_CHUNK
@@ -250,7 +268,7 @@ def backward_frame(
     entries, bounds, tile_needed, scratch, image, image_grad, entry_grads, mean_grads,
     quat_grads, scale_grads, opacity_grads, color_grads, pose_sums,
 ):  # fmt: skip
-    """Gradients of the frame that ``prepare_frame`` and ``blend_frame`` left behind."""
+    """Gradients of the frame that ``draw_frame`` left behind."""
     if not enter(control, generation):
         return
     rooms = scratch[claim(control, _WORKERS)]

@@ -110,7 +110,7 @@ class _AnnouncingCache(_KernelCache):
         if found is None and not _AnnouncingCache.announced:
             _AnnouncingCache.announced = True
             log.warning(
-                "compiling the renderer for this machine, once, about 30 s (kept in %s)",
+                "compiling the renderer for this machine, once, about 40 s (kept in %s)",
                 self.cache_path,
             )
         return found

@@ -38,7 +38,7 @@ from ..errors import InputError
 from .jit import inline
 
 MAX_THREADS = 64
-MAX_STAGES = 20
+MAX_STAGES = 24
 
 _OPEN, _ACTIVE, _FIRST, _LINE = 0, 8, 16, 8
 _YIELD_SYMBOL = "hand_toolkit_yield"
