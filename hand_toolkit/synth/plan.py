@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,7 +90,17 @@ def solve_pose(
             break
     if best is None:  # ATTEMPTS is at least one
         raise RuntimeError("no attempt was made")
-    return best[1], best[2]
+    return best[1], _rounded(best[2])
+
+
+def _rounded(pose: SolvedPose) -> SolvedPose:
+    """The pose with the digits that the files keep, so that a resumed pose is the same pose."""
+    return dataclasses.replace(
+        pose,
+        theta=np.round(pose.theta, 7),
+        translation=np.round(pose.translation, 7),
+        wrist_bend=np.round(pose.wrist_bend, 6),
+    )
 
 
 def _world_turn(rng: np.random.Generator, tilt: float) -> np.ndarray:
@@ -106,8 +117,6 @@ def _world_turn(rng: np.random.Generator, tilt: float) -> np.ndarray:
 
 def _turn(pose: SolvedPose, turn: np.ndarray) -> SolvedPose:
     """The pose turned about the middle of its wrists."""
-    import dataclasses
-
     from scipy.spatial.transform import Rotation
 
     theta = pose.theta.copy()

@@ -82,9 +82,12 @@ def test_parameters_do_what_they_say(texels: dict[str, TexelMap]) -> None:
 
 def test_skin_pictures_are_sampled_in_place(texels: dict[str, TexelMap], tmp_path) -> None:  # type: ignore[no-untyped-def]
     from PIL import Image
+    from scipy.ndimage import binary_dilation
 
     rows, columns = np.mgrid[:1024, :1024]
-    picture = np.stack([columns // 4, rows // 4, np.full_like(rows, 128)], -1).astype(np.uint8)
+    picture = np.stack([64 + columns // 8, 64 + rows // 8, np.full_like(rows, 128)], -1).astype(
+        np.uint8
+    )
     Image.fromarray(picture).save(tmp_path / "ramp.png")
     skin = load_skin(tmp_path / "ramp.png")
     plain = Appearance(
@@ -94,14 +97,15 @@ def test_skin_pictures_are_sampled_in_place(texels: dict[str, TexelMap], tmp_pat
     surface = load_surface("right")
     color = linear_to_srgb(baked.albedo) * 255
     height, width = texels["right"].shape
+    drawn = binary_dilation(baked.detail[..., 1] > 0, iterations=8)  # nails and their folds
     checked = met = 0
     for corner, atlas in zip(texels["right"].uvs, surface.uvs):
         x, y = int(corner[0] * width), int((1 - corner[1]) * height)
-        if not (0 <= x < width and 0 <= y < height) or baked.detail[y, x, 1] > 0:
+        if not (0 <= x < width and 0 <= y < height) or drawn[y, x]:
             continue
         checked += 1
-        expected = np.array([atlas[0] * 256, (1 - atlas[1]) * 256])
-        met += bool(np.abs(color[y, x, :2] - expected).max() < 4)
+        expected = 64 + 128 * np.array([atlas[0], 1 - atlas[1]])
+        met += bool(np.abs(color[y, x, :2] - expected).max() < 3)
     assert checked > 1000
     assert met > 0.97 * checked  # the rest lie on seams, where a neighbour's texel is drawn
 
