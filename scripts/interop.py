@@ -302,7 +302,7 @@ def check_viewer(avatar: Avatar, out: Path) -> list[tuple[str, str, str, str, bo
     viewer = AvatarViewer(avatar)
     try:
         steps = [
-            {"name": "viewer_start", "wait": 9000,
+            {"name": "viewer_start", "wait": 30000,
              "waitFor": "document.querySelectorAll('[role=slider]').length > 5"},
             {"name": "viewer_served", "wait": 5000,
              "keys": {"label": "index", "key": "End", "times": 1}},

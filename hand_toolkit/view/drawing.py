@@ -12,6 +12,9 @@ from ..conventions import KEYPOINT_PARENTS
 from ..export.axes import base_colors, points_y_up, splats_y_up
 
 CM = 100.0
+MIN_SCALE = 0.0005
+"""Metres. viser does not draw splats below half a square pixel; fine ones must not vanish."""
+
 _BONE = (255, 224, 160)
 
 
@@ -60,7 +63,8 @@ class Drawing:
 
         splats = splats_y_up(self.avatar.splats(theta, translation))
         rotation = Rotation.from_quat(np.roll(splats.quats, -1, axis=1)).as_matrix()
-        scaled = rotation * (splats.scales * CM)[:, None, :]
+        scales = np.maximum(splats.scales, MIN_SCALE)
+        scaled = rotation * (scales * CM)[:, None, :]
         covariance = (scaled @ scaled.transpose(0, 2, 1)).astype(np.float32)
         values: dict[str, Any] = {
             "centers": np.ascontiguousarray(splats.means * CM),
