@@ -46,13 +46,13 @@ class HAND_TOOLKIT_OT_use_engine(NeedsAvatar, HandOperator, bpy.types.Operator):
 
         root = scene_data.roots(context.scene)[0]
         data = bpy.data.cameras.new("Camera")
-        data.lens = 70.0
+        data.lens = 60.0
         data.display_size = 0.1  # a hand is small beside a metre-wide camera
         ob = bpy.data.objects.new("Camera", data)
         context.scene.collection.objects.link(ob)
         ob.location = root.matrix_world.translation
-        ob.location.y -= 0.75
-        ob.location.z += 0.09
+        ob.location.y -= 0.9
+        ob.location.z += 0.1
         ob.rotation_euler = (math.pi / 2, 0.0, 0.0)
         data.clip_start = 0.01
         context.scene.camera = ob

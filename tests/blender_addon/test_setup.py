@@ -38,11 +38,11 @@ def fake_uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_set_up(blender, hand_file: Path, tmp_path: Path, fake_uv: Path) -> None:
     wheel = make_wheel(tmp_path, "hand_toolkit")
-    report = blender.run("setup", wheel, hand_file, wheel, fake_uv, timeout=300)
+    report = blender.run("setup", wheel, hand_file, wheel, fake_uv, timeout=500)
     assert "not set up yet; press 'Set up for me'" in report["unset"]
     assert "Set-up failed" in report["bad_source"] and report["bad_source"].count("\n") == 0
     assert report["cancelled"] == "Set-up cancelled"
-    assert report["log"][-2:] == ["The toolkit is ready", "Done. Press Test Connection."]
+    assert report["lines"][-2:] == ["The toolkit is ready", "Done. Press Test Connection."]
     assert report["python"].startswith(str(blender.folder / "environment"))
     assert any("updating it" in line for line in report["second_log"])
     asked = next(line for line in report["uv_log"] if line.startswith("uv was asked"))

@@ -29,7 +29,7 @@ def run():
 
     # repeated, it works
     assert set_up(source=ARGS[0], wait=True) == {"FINISHED"}
-    report["log"] = list(setup_environment.state.lines)
+    report["lines"] = list(setup_environment.state.lines)
     report["python"] = preferences.toolkit_python()
     assert set_up(source=ARGS[0], wait=True) == {"FINISHED"}, "and again, to update"
     report["second_log"] = list(setup_environment.state.lines)
