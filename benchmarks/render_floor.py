@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numba
 import numpy as np
 
-from hand_toolkit.render.cpu import CpuRasterizer, aligned_zeros
+from hand_toolkit.render.cpu import CpuRasterizer
+from hand_toolkit.render.frame import aligned_zeros
 from hand_toolkit.render.jit import MATH_FLAGS
 from hand_toolkit.render.project import RECORD
 from hand_toolkit.render.tiles_forward import EXPONENT_MAX, alpha_of

@@ -97,6 +97,11 @@ def render(
     views = _views(cameras, background, world_to_camera, is_torch)
     options = RenderOptions(antialiased, with_ids, with_median_depth)
     chosen = _choose(backend, splats, is_torch)
+    if chosen != "reference" and str(splats.means.dtype).endswith("float64"):
+        raise InputError(
+            f"splats are float64 and the {chosen} backend renders float32; convert them with "
+            ".astype(np.float32) / .float(), or use backend='reference'"
+        )
     if chosen == "cpu":
         result = _render_cpu(splats, views, options, is_torch)
     elif chosen == "reference":
@@ -221,11 +226,6 @@ def _choose(backend: str, splats: Splats, is_torch: bool) -> str:
 def _render_cpu(
     splats: Splats, views: list[View], options: RenderOptions, is_torch: bool
 ) -> Rendering:
-    if str(splats.means.dtype).endswith("float64"):
-        raise InputError(
-            "splats are float64 and the cpu backend renders float32; convert them with "
-            ".astype(np.float32) / .float(), or use backend='reference'"
-        )
     if not is_torch:
         from .cpu import render_views as render_numpy
 

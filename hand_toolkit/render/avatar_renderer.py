@@ -18,8 +18,9 @@ from ..conventions import MANO_PARENTS
 from ..errors import InputError
 from ..types import Camera, Rendering
 from .api import RenderOptions
-from .cpu import NO_SPLATS, CpuRasterizer, Inputs, Window, aligned_zeros
+from .cpu import NO_SPLATS, CpuRasterizer
 from .cpu_kernels import place_frame, skin_frame
+from .frame import Inputs, Window, aligned_zeros
 from .project import RECORD, camera_array
 from .skinning import JOINTS, POSE_FEATURES, SPLAT_FIELDS
 from .vector import VECTOR

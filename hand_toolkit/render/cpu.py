@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,8 +13,9 @@ from ..types import Camera, Rendering, Splats
 from .api import RenderOptions, View
 from .binning import BUCKETS, SLOTS
 from .cpu_kernels import backward_frame, draw_frame
+from .frame import Drawn, Gradients, Inputs, Window, aligned_zeros
 from .parallel import Frame, get_threads
-from .project import CENTER, RECORD, SPLATS_PER_CHUNK, TILE_HEIGHT, TILE_WIDTH, camera_array
+from .project import CENTER, RECORD, SPLATS_PER_CHUNK, TILE_HEIGHT, camera_array
 from .project_backward import POSE_SUMS
 from .tiles_backward import ROW
 from .tiles_forward import PLANES
@@ -25,98 +24,6 @@ _RANGES_PER_THREAD = 8
 _PARTS_PER_THREAD = 2
 _SLOTS_PER_WINDOW = 1 << 24
 """Past so many splat-tile pairs (0.3 GB, with gradients 1.4 GB) a frame is cut in windows."""
-
-
-def aligned_zeros(count: int, dtype: Any = np.float32) -> np.ndarray:
-    """A flat array of zeros on a 64-byte boundary, as the aligned vector loads need."""
-    size = count * np.dtype(dtype).itemsize
-    raw = np.zeros(size + 64, np.uint8)
-    offset = -raw.ctypes.data % 64
-    return raw[offset : offset + size].view(dtype)
-
-
-@dataclass
-class Gradients:
-    """Gradients of a picture with respect to N splats and the camera pose.
-
-    Attributes:
-        means, quats, scales, opacities, colors: float32, shaped as the splats' attributes.
-        world_to_camera: (4, 4) float64; the last row is zero.
-    """
-
-    means: np.ndarray
-    quats: np.ndarray
-    scales: np.ndarray
-    opacities: np.ndarray
-    colors: np.ndarray
-    world_to_camera: np.ndarray
-
-    def _add(self, other: Gradients) -> None:
-        for field in dataclasses.fields(self):
-            getattr(self, field.name)[...] += getattr(other, field.name)
-
-
-@dataclass(frozen=True)
-class Window:
-    """A rectangle of the picture, in pixels, rendered at a time."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    @property
-    def stride(self) -> int:
-        """Width in whole tiles, pixels."""
-        return -(-self.width // TILE_WIDTH) * TILE_WIDTH
-
-    @property
-    def columns(self) -> int:
-        return self.stride // TILE_WIDTH
-
-    @property
-    def tiles(self) -> int:
-        return self.columns * -(-self.height // TILE_HEIGHT)
-
-    def halves(self) -> tuple[Window, Window]:
-        """Two windows along a tile border near the middle, across the longer side."""
-        rows = self.tiles // self.columns
-        if rows == 1 or (self.columns > 1 and self.stride > rows * TILE_HEIGHT):
-            cut = self.columns // 2 * TILE_WIDTH
-            return (
-                Window(self.left, self.top, cut, self.height),
-                Window(self.left + cut, self.top, self.width - cut, self.height),
-            )
-        cut = rows // 2 * TILE_HEIGHT
-        return (
-            Window(self.left, self.top, self.width, cut),
-            Window(self.left, self.top + cut, self.width, self.height - cut),
-        )
-
-
-@dataclass
-class Inputs:
-    """One frame as the kernels take it."""
-
-    count: int
-    flat: tuple[np.ndarray, ...]
-    coefficients: int
-    camera: Camera
-    pose: np.ndarray
-    background: np.ndarray
-    options: RenderOptions
-    keep: bool
-
-
-@dataclass
-class _Drawn:
-    """Where the last window's lists and planes are, for ``backward``."""
-
-    window: Window
-    view: np.ndarray
-    slots: int
-    planes: np.ndarray
-    bounds: np.ndarray
 
 
 _NO_PICTURE = np.zeros(0, np.uint8)
@@ -151,7 +58,7 @@ class CpuRasterizer:
         self._buffers: dict[str, np.ndarray] = {}
         self._totals = np.zeros(4, np.int64)
         self._inputs: Inputs | None = None
-        self._drawn: list[_Drawn] = []
+        self._drawn: list[Drawn] = []
         self._own: dict[str, Any] = {}
 
     def _room(self, name: str, count: int, dtype: Any = np.float32) -> np.ndarray:
@@ -394,7 +301,7 @@ class CpuRasterizer:
             if needed > _SLOTS_PER_WINDOW and tiles > 1:
                 return False
             projected, slots = True, needed
-        self._drawn.append(_Drawn(window, view, int(self._totals[SLOTS]), planes, bounds))
+        self._drawn.append(Drawn(window, view, int(self._totals[SLOTS]), planes, bounds))
         return True
 
     def _slots(self, count: int) -> np.ndarray:
@@ -451,12 +358,12 @@ class CpuRasterizer:
             if total is None:
                 total = gradients
             else:
-                total._add(gradients)
+                total.add(gradients)
         if total is None:
             raise RuntimeError("no window was drawn")
         return total
 
-    def _project_back(self, drawn: _Drawn, grad: np.ndarray) -> Gradients:
+    def _project_back(self, drawn: Drawn, grad: np.ndarray) -> Gradients:
         inputs = self._frame_inputs()
         threads = self._thread_count()
         count, per_splat = inputs.count, max(1, inputs.coefficients)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +12,7 @@ from scenes import FIELDS, Scene, in_torch, psnr, random_camera, random_splats, 
 from hand_toolkit.render import render
 from hand_toolkit.types import Splats
 
-QUICK = {
+QUICK: dict[str, Any] = {
     "deadline": None,
     "derandomize": True,
     "suppress_health_check": [HealthCheck.too_slow],

@@ -32,6 +32,16 @@ for coefficients, antialiased in ((0, False), (4, True)):
     assert ((other.median_depth - picture.median_depth).abs() < 1e-4).float().mean() > 0.99
     for name, a, b in zip(FIELDS, want, got):
         assert (a - b).norm() <= 1e-3 * a.norm(), name
+
+from test_avatar_renderer import CAMERA, eight_bit, make_avatar, pose
+from hand_toolkit.render import AvatarRenderer
+avatar = make_avatar(300)
+renderer = AvatarRenderer(avatar, CAMERA)
+theta, translation = pose(1)
+want = eight_bit(render(avatar.splats(theta, translation), CAMERA).color)
+assert (renderer.render(theta, translation) == want).all() and want.any()
+assert all((p == want).all() for p in renderer.stream([(theta, translation)] * 2))
+assert renderer.render_planes(theta, translation).alpha.any()
 """
 
 
