@@ -129,6 +129,8 @@ def test_nothing_of_weight_is_allocated_after_the_first_frames() -> None:
     poses = [pose(k) for k in range(12)]
     for p in poses:
         renderer.render(*p)
+    for _ in renderer.stream(poses):
+        pass
     tracemalloc.start()
     for p in poses:
         renderer.render(*p)
@@ -136,8 +138,8 @@ def test_nothing_of_weight_is_allocated_after_the_first_frames() -> None:
         pass
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # Small Python objects only; a picture alone is 90 kB.
-    assert peak < 30_000
+    # Small Python objects only, some waiting for a worker; a picture alone is 94 kB.
+    assert peak < 80_000
 
 
 def test_two_pictures_are_valid_at_once() -> None:

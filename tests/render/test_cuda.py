@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,10 +53,10 @@ def test_each_reason_has_its_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gsplat", None)
     assert "pip install 'hand-toolkit[cuda]'" in str(cuda.why_unavailable())
 
-    fake = types.ModuleType("gsplat")
+    fake: Any = types.ModuleType("gsplat")
     monkeypatch.setitem(sys.modules, "gsplat", fake)
     monkeypatch.setitem(sys.modules, "gsplat.cuda", types.ModuleType("gsplat.cuda"))
-    backend = types.ModuleType("gsplat.cuda._backend")
+    backend: Any = types.ModuleType("gsplat.cuda._backend")
     monkeypatch.setitem(sys.modules, "gsplat.cuda._backend", backend)
     cuda.why_unavailable.cache_clear()
     assert "do not build or load" in str(cuda.why_unavailable())
@@ -72,16 +73,16 @@ def test_each_reason_has_its_advice(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_gsplat_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    calls = []
+    calls: list[Any] = []
 
-    def rasterization(*args: object, **kwargs: object) -> tuple:
+    def rasterization(*args: Any, **kwargs: Any) -> tuple:
         calls.append((args, kwargs))
         color = torch.full((2, 30, 40, 4), 0.25)
         alpha = torch.zeros(2, 30, 40, 1)
         alpha[:, :10] = 0.5
         return color, alpha, {}
 
-    fake = types.ModuleType("gsplat")
+    fake: Any = types.ModuleType("gsplat")
     fake.rasterization = rasterization
     monkeypatch.setitem(sys.modules, "gsplat", fake)
     raw = random_splats(20, 1, 9)
