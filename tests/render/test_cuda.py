@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from hand_toolkit.types import Splats
 
 
 @pytest.fixture
-def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -166,7 +167,7 @@ def test_cuda_gradients_match_the_reference() -> None:
     import torch
 
     raw, camera = random_splats(200, 2), random_camera(80, 60, 2)
-    grads = []
+    grads: list[list[Any]] = []
     for dtype, device, backend in (("float64", "cpu", "reference"), ("float32", "cuda", "cuda")):
         leaves = Splats(
             *(getattr(in_torch(raw, dtype), n).to(device).requires_grad_() for n in FIELDS)
