@@ -26,8 +26,8 @@ from hand_toolkit.pipeline import METHODS
 SIZES = {"256x256": 256 * 256, "12 megapixels": 12_000_000}
 
 
-def measure(photo: Path, method: str, out: Path) -> tuple[float, float]:
-    """Seconds and peak resident GiB of one fit."""
+def measure(photo: Path, method: str, out: Path) -> tuple[float, float, float]:
+    """Wall seconds, processor seconds and peak resident GiB of one fit."""
     command = [sys.executable, "-m", "hand_toolkit.cli", "fit", str(photo), "-o", str(out)]
     start = time.perf_counter()
     process = subprocess.Popen([*command, "--method", method], stdout=subprocess.DEVNULL)
@@ -35,7 +35,7 @@ def measure(photo: Path, method: str, out: Path) -> tuple[float, float]:
     seconds = time.perf_counter() - start
     if status:
         raise SystemExit(f"fit of {photo} failed")
-    return seconds, usage.ru_maxrss / 2**20
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
 
 
 def main() -> None:
@@ -55,12 +55,17 @@ def main() -> None:
             image.resize(size, Image.Resampling.LANCZOS).save(path, quality=95)
             for method in options.method or METHODS[:1]:
                 runs = [measure(path, method, Path(folder) / "a.hand") for _ in range(options.runs)]
-                seconds, memory = np.median(runs, axis=0)
+                seconds, processor, memory = np.median(runs, axis=0)
                 row = {"photo": label, "size": f"{size[0]}x{size[1]}", "method": method}
-                row |= {"seconds": round(float(seconds), 1), "peak_gib": round(float(memory), 2)}
+                row |= {
+                    "seconds": round(float(seconds), 1),
+                    "processor_seconds": round(float(processor), 1),
+                    "peak_gib": round(float(memory), 2),
+                }
                 rows.append(row)
                 print(
-                    f"{label:<15}{row['size']:<12}{method:<10}{seconds:7.1f} s {memory:6.2f} GiB",
+                    f"{label:<15}{row['size']:<12}{method:<10}{seconds:7.1f} s wall"
+                    f"{processor:7.1f} s processor {memory:6.2f} GiB",
                     flush=True,
                 )
     if options.json:
