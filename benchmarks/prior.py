@@ -20,6 +20,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,7 @@ def timing() -> list[dict[str, Any]]:
                 "points",
                 lambda: pose_points(SMALL, ("right", "left"), theta, torch.zeros(2, count), place),
             )
-            timed("network", lambda posed=points: network(posed, maps))
+            timed("network", partial(network, points, maps))
     rows = []
     for part, values in clocks.items():
         wall, cpu = 1000 * np.median(np.array(values[2:]), axis=0)
