@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import subprocess
 import sys
 import tempfile
@@ -70,7 +69,6 @@ class FbxExporter:
                 text=True,
                 check=False,
                 timeout=TIMEOUT_SECONDS,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             )
             if done.returncode or not temporary.exists():
                 detail = (done.stderr or done.stdout).strip().splitlines()[-1:]

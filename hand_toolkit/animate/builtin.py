@@ -149,7 +149,7 @@ def _clasp() -> Motion:
     distance = np.concatenate(
         [np.zeros(30), np.linspace(0, 1, 24), np.ones(36), np.linspace(1, 0, len(theta) - 90)]
     )
-    shift = np.array([[1.0, 0, 0], [-1.0, 0, 0]]) * 0.062
+    shift = np.array([[1.0, 0, 0], [-1.0, 0, 0]]) * 0.087
     offset = distance[:, None, None] * shift
     offset[:, 0, 2] += 0.008 * distance
     offset[:, 1, 2] -= 0.008 * distance

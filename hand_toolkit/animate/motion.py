@@ -278,7 +278,7 @@ def _display_wrists() -> np.ndarray:
 
 def _rest_translation() -> np.ndarray:
     """Wrists of two upright hands side by side, sides right, left; metres."""
-    return np.array([[-0.09, 0.09, 0.0], [0.09, 0.09, 0.0]])
+    return np.array([[-0.115, 0.09, 0.0], [0.115, 0.09, 0.0]])
 
 
 def _runs(present: np.ndarray) -> list[tuple[int, int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -70,7 +69,6 @@ def blender_vertices(path: Path, frames: int, fps: float) -> dict[str, np.ndarra
             text=True,
             check=False,
             timeout=600,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         if not target.exists():
             raise HandToolkitError(f"bpy could not open {path.name}: {done.stderr[-400:]}")

@@ -48,7 +48,8 @@ def test_killed_run_resumes_to_the_same_losses(rendered: Path, tmp_path: Path) -
     with pytest.raises(KeyboardInterrupt):
         train(TINY, rendered, tmp_path / "cut", settings=SETTINGS, device="cpu", on_step=die)
     train(TINY, rendered, tmp_path / "cut", settings=SETTINGS, device="cpu")
-    assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
+    # threads may add in another order: the last bit of a float32 is not part of the promise
+    assert losses(tmp_path / "cut") == pytest.approx(losses(tmp_path / "whole"), rel=1e-6)
     assert list((tmp_path / "cut" / "events").iterdir())
 
 
