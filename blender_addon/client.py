@@ -160,12 +160,24 @@ class Worker:
         with self._lock:
             self._pending[request.id] = request
         request.message = "Waiting"
+        process = self._process
         try:
             self._write(protocol.encode(frame, arrays))
         except (OSError, ValueError, AttributeError, protocol.ProtocolError) as error:
             with self._lock:
-                self._pending.pop(request.id, None)
-            request._finish(error=WorkerError(f"the worker cannot be reached: {error}"))
+                waiting = self._pending.pop(request.id, None)
+            if waiting is not None:
+                request._finish(error=WorkerError(self._unsent(process, error)))
+
+    @staticmethod
+    def _unsent(process, error):
+        """Why a request could not be sent; a worker that just died is told apart."""
+        if process is not None and isinstance(error, OSError):
+            try:
+                return _stopped(_exit_reason(process.wait(timeout=2.0)))
+            except subprocess.TimeoutExpired:
+                pass
+        return f"the worker cannot be reached: {error}"
 
     def _write(self, data):
         with self._write_lock:
@@ -292,13 +304,12 @@ class Worker:
         reason = str(trouble) if trouble else _exit_reason(code)
         for request in orphans:
             request._finish(
-                error=WorkerError(
-                    "the worker was stopped"
-                    if stopped_by_us
-                    else f"the worker stopped unexpectedly ({reason}); the scene is as it was, "
-                    "try again"
-                )
+                error=WorkerError("the worker was stopped" if stopped_by_us else _stopped(reason))
             )
+
+
+def _stopped(reason):
+    return f"the worker stopped unexpectedly ({reason}); the scene is as it was, try again"
 
 
 def _exit_reason(code):
