@@ -107,7 +107,13 @@ class NeedsHand:
 
     @classmethod
     def poll(cls, context):
-        if active_hand(context) is None:
+        hand = active_hand(context)
+        if hand is None:
             cls.poll_message_set("Select a hand first: its rig, its mesh, or its avatar")
+            return False
+        if hand.library is not None:
+            cls.poll_message_set(
+                "This hand is linked from another file; make a library override of it first"
+            )
             return False
         return True

@@ -14,7 +14,7 @@ from . import axes, controls, look, rig, scene_data, splats
 COLLECTIONS = ("Wrist", "Fingers", "Thumb")
 """Bone collections of every hand."""
 
-HAND_SPACING = 0.1
+HAND_SPACING = 0.115
 """Half the distance between the wrists of a pair as it is imported, metres."""
 
 
@@ -101,7 +101,7 @@ def _build_armature(context, collection, root, side, label, part):
     ob.rotation_mode = "XYZ"
     ob.rotation_euler = (-math.pi / 2, 0.0, 0.0)  # axes.TO_BLENDER
     ob.show_in_front = True
-    data.display_type = "OCTAHEDRAL"
+    data.display_type = "STICK"  # thin: octahedra in front of a palm hide the palm
     with edit_mode(context, ob):
         for joint, name in enumerate(axes.JOINTS):
             bone = data.edit_bones.new(axes.bone_name(name, side))

@@ -116,10 +116,15 @@ class Worker:
         frame = {"type": "request", "id": request.id, "method": method, "params": params or {}}
         if self._ready and self.pid is not None:
             self._send_request(request, frame, arrays)
-        else:
-            threading.Thread(
-                target=self._start_and_send, args=(request, frame, arrays), daemon=True
-            ).start()
+            return request
+        try:
+            command = self._command_of()  # asks bpy, which is not for other threads
+        except WorkerError as error:
+            request._finish(error=error)
+            return request
+        threading.Thread(
+            target=self._start_and_send, args=(command, request, frame, arrays), daemon=True
+        ).start()
         return request
 
     def call(self, method, params=None, arrays=None, timeout=None, while_waiting=None):
@@ -147,9 +152,9 @@ class Worker:
                 process.wait(timeout=5.0)
         self.opened.clear()
 
-    def _start_and_send(self, request, frame, arrays):
+    def _start_and_send(self, command, request, frame, arrays):
         try:
-            self._start()
+            self._start(command)
         except WorkerError as error:
             request._finish(error=error)
             return
@@ -186,11 +191,10 @@ class Worker:
             while done < len(view):
                 done += stream.write(view[done:])
 
-    def _start(self):
+    def _start(self, command):
         with self._lock:
             if self._ready and self.pid is not None:
                 return
-            command = self._command_of()
             # The toolkit's Python must not see Blender's own packages.
             env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
             flags = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0

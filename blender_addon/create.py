@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 
 import bpy
+import numpy as np
 
 from . import build, link, look, preferences, scene_data
 from .base import HandError, HandOperator, NeedsHand, WorkerOperator, active_hand
@@ -18,7 +19,7 @@ _pose_sources = []  # Blender keeps no reference to the strings of dynamic enums
 
 def _pose_source_items(_self, _context):
     """What the toolkit has installed; only the default while it was not asked."""
-    names = (link.capabilities or {}).get("pose_sources", [])
+    names = (link.offers() or {}).get("pose_sources", [])
     _pose_sources[:] = [("default", "Default", "The toolkit's own choice")]
     _pose_sources.extend((n, n.capitalize(), f"The plugin '{n}'") for n in names)
     return _pose_sources
@@ -80,6 +81,11 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
         self.interactive = True
         if self.filepath:
             return self.execute(context)
+        return self.guard(self._browse, context)
+
+    def _browse(self, context):
+        link.worker_command()  # without a toolkit, say so before a picture is chosen
+        link.ask_offers()  # the pose sources are there by the time a picture is chosen
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
@@ -121,6 +127,8 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
 
     def take(self, context, value, arrays):
         root = import_file(context, value["path"], pack=self.pack)
+        if self.interactive:
+            show_in_view(context, root)
         self.report(
             {"INFO"}, f"{root.name}: {value['splats']:,} splats in {value['seconds']:.0f} s"
         )
@@ -144,8 +152,28 @@ def import_file(context, path, pack=False, name=None):
             data = stream.read()
     name = name or os.path.splitext(os.path.basename(full))[0]
     root = build.build_avatar(context, name, value, arrays, full, data)
+    if not bpy.app.background:
+        link.ask_offers()
     request_textures(root)
     return root
+
+
+VIEW_MARGIN = 2.9
+"""Viewing distance per radius of the avatar at the viewport's usual 50 mm."""
+
+
+def show_in_view(context, root):
+    """Move the 3D view to the avatar: a hand is small in a view made for a two-metre cube."""
+    space = context.space_data
+    if space is None or space.type != "VIEW_3D" or space.region_3d is None:
+        return
+    view = space.region_3d
+    if view.view_perspective == "CAMERA":
+        return
+    low, high = scene_data.bounds(context.evaluated_depsgraph_get(), [root])
+    view.view_location = (low + high) / 2
+    view.view_distance = VIEW_MARGIN * float(np.linalg.norm(high - low)) / 2
+    space.clip_start = min(space.clip_start, 0.01)
 
 
 TEXTURE_SIZE = 1024
@@ -196,7 +224,10 @@ class HAND_TOOLKIT_OT_import_avatar(HandOperator, bpy.types.Operator):
         name="Pack", description="Keep the avatar inside the .blend file too", default=False
     )
 
+    interactive = False
+
     def invoke(self, context, event):
+        self.interactive = True
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
@@ -204,6 +235,8 @@ class HAND_TOOLKIT_OT_import_avatar(HandOperator, bpy.types.Operator):
         if not self.filepath:
             raise HandError("no file was chosen; give filepath")
         root = import_file(context, self.filepath, self.pack)
+        if self.interactive:
+            show_in_view(context, root)
         self.report({"INFO"}, f"Imported {root.name}")
 
 

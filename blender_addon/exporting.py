@@ -17,13 +17,11 @@ _formats = []  # Blender keeps no reference to the strings of dynamic enums
 
 def formats():
     """What the toolkit can write; asked once."""
-    if link.capabilities is None:
-        link.capabilities, _ = link.worker().call("capabilities", timeout=180.0)
-    return link.capabilities["formats"]
+    return link.need_offers()["formats"]
 
 
 def _format_items(_self, _context):
-    listed = (link.capabilities or {}).get("formats", [])
+    listed = (link.offers() or {}).get("formats", [])
     _formats[:] = [(f["name"], f["name"].upper(), f["description"]) for f in listed] or [
         ("glb", "GLB", "Skinned mesh and splats")
     ]

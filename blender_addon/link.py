@@ -11,8 +11,8 @@ import numpy as np
 from .client import Worker, WorkerError
 
 _worker = None
-capabilities = None
-"""What the toolkit offers (pose sources, formats, motions), once it was asked."""
+_offers = None
+_asked = None
 
 
 class Job:
@@ -67,10 +67,56 @@ def worker_command():
     return [python, "-I", "-m", "hand_toolkit.worker"]
 
 
+def offers():
+    """What the toolkit offers (pose sources, formats, motions), or None while it has not said.
+
+    Never waits: panels and menus call it on every draw.
+    """
+    global _offers, _asked
+    if _asked is not None and _asked.done:
+        if _asked.error is None:
+            _offers = _asked.value
+        _asked = None
+    return _offers
+
+
+def ask_offers():
+    """Ask what the toolkit offers, in the background, so that menus are filled when they open."""
+    global _asked
+    if offers() is None and _asked is None:
+        _asked = worker().submit("capabilities")
+        if not bpy.app.background:
+            bpy.app.timers.register(_await_offers, first_interval=0.5)
+
+
+def _await_offers():
+    if offers() is None and _asked is not None:
+        return 0.5
+    redraw(bpy.context)
+    return None
+
+
+def need_offers(again=False):
+    """What the toolkit offers; waits for the answer.
+
+    Args:
+        again: ask even where it has answered before.
+
+    Raises:
+        WorkerError: the toolkit cannot be started.
+    """
+    global _offers, _asked
+    if again or offers() is None:
+        _offers, _ = worker().call("capabilities", timeout=180.0)
+        _asked = None
+    return _offers
+
+
 def stop():
     """End the worker, e.g. because the preferences name another Python."""
-    global _worker
+    global _worker, _offers, _asked
     job.clear()
+    _offers = _asked = None
     if _worker is not None:
         _worker.stop()
         _worker = None

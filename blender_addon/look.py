@@ -30,6 +30,8 @@ def skin_material(surface, part):
     layer.data.foreach_set("color_srgb", np.ascontiguousarray(colors, np.float32).ravel())
     mesh.color_attributes.active_color = layer
     material = bpy.data.materials.new(surface.name)
+    # The Solid viewport shows this one colour until it is set to textures.
+    material.diffuse_color = (*_mean_linear(colors), 1.0)
     if not material.use_nodes:
         material.use_nodes = True
     tree = material.node_tree
@@ -71,6 +73,13 @@ def _color_socket(which):
     if name is None:
         return next(s for s in node.outputs if s.type == "RGBA")
     return next(s for s in node.inputs if s.type == "RGBA" and s.name == name)
+
+
+def _mean_linear(colors):
+    """Mean of sRGB colours (N, 4) in linear light, without their alpha."""
+    srgb = colors[:, :3]
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return [float(c) for c in linear.mean(axis=0)]
 
 
 def vertex_colors(part):

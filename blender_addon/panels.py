@@ -121,7 +121,7 @@ class HAND_TOOLKIT_PT_motion(HandPanel, bpy.types.Panel):
         column.operator("hand_toolkit.pose_from_video", icon="FILE_MOVIE")
         layout.label(text="Motions of the toolkit")
         flow = layout.grid_flow(columns=2, align=True)
-        for name in (link.capabilities or {}).get("motions", pose_operators.MOTIONS):
+        for name in (link.offers() or {}).get("motions", pose_operators.MOTIONS):
             entry = flow.operator("hand_toolkit.load_motion", text=name.replace("-", " ").title())
             entry.name = name
         layout.label(text="Fingertip IK")
@@ -177,17 +177,26 @@ class HAND_TOOLKIT_PT_render(HandPanel, bpy.types.Panel):
             depress=scene.render.engine == ENGINE,
         )
         column.operator("hand_toolkit.composite", icon="NODE_COMPOSITING")
+        column.operator("hand_toolkit.frame_camera", icon="OUTLINER_OB_CAMERA")
         layout.use_property_split = True
         settings = scene.hand_toolkit
         layout.prop(settings, "light")
-        layout.prop(settings, "viewport_scale")
-        layout.prop(scene.render, "use_motion_blur")
+        quality = layout.column(heading="Quality")
+        quality.prop(settings, "viewport_scale", text="Viewport")
+        quality.prop(scene.render, "resolution_percentage", text="Final")
+        quality.prop(scene.render, "use_motion_blur")
         if scene.render.use_motion_blur:
-            layout.prop(settings, "blur_samples")
-            layout.prop(scene.render, "motion_blur_shutter")
+            quality.prop(settings, "blur_samples", text="Samples")
+            quality.prop(scene.render, "motion_blur_shutter", text="Shutter")
+        sequence = layout.column(align=True)
+        sequence.prop(scene, "frame_start", text="Frame Start")
+        sequence.prop(scene, "frame_end", text="End")
+        sequence.prop(scene.render, "filepath", text="Output")
         row = layout.row(align=True)
-        row.operator("render.render", text="Image", icon="RENDER_STILL")
-        row.operator("render.render", text="Sequence", icon="RENDER_ANIMATION").animation = True
+        still = row.operator("render.render", text="Image", icon="RENDER_STILL")
+        still.use_viewport = True
+        moving = row.operator("render.render", text="Sequence", icon="RENDER_ANIMATION")
+        moving.animation = moving.use_viewport = True
 
 
 class HAND_TOOLKIT_PT_export(HandPanel, bpy.types.Panel):
@@ -200,7 +209,7 @@ class HAND_TOOLKIT_PT_export(HandPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
-        listed = (link.capabilities or {}).get("formats")
+        listed = (link.offers() or {}).get("formats")
         if listed is None:
             layout.operator("hand_toolkit.export", icon="EXPORT")
             return

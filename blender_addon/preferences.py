@@ -111,7 +111,7 @@ class HAND_TOOLKIT_OT_test_connection(HandOperator, bpy.types.Operator):
     def run(self, context):
         preferences = addon_preferences()
         try:
-            value, _ = link.worker().call("capabilities", timeout=180.0)
+            value = link.need_offers(again=True)
         except WorkerError as error:
             if preferences:
                 preferences.status = str(error)
@@ -127,7 +127,6 @@ class HAND_TOOLKIT_OT_test_connection(HandOperator, bpy.types.Operator):
             text += f"; plugins that failed: {', '.join(failed)}"
         if preferences:
             preferences.status = text
-        link.capabilities = value
         self.report({"INFO"}, text)
 
 

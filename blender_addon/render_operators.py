@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import math
+
 import bpy
+import numpy as np
+from mathutils import Vector
 
 from . import compositing, scene_data
 from .base import HandError, HandOperator
@@ -38,24 +42,82 @@ class HAND_TOOLKIT_OT_use_engine(NeedsAvatar, HandOperator, bpy.types.Operator):
         scene.view_settings.view_transform = "Standard"
         scene.view_layers[0].use_pass_z = True
         if scene.camera is None:
-            self._camera(context)
+            frame_camera(context)
+        elif picture_share(context) < LEAST_SHARE:
+            self.report(
+                {"WARNING"}, "The camera hardly sees the hands; press Frame Hands to move it there"
+            )
 
-    def _camera(self, context):
-        """A portrait camera that sees the avatar: nobody should meet an empty first render."""
-        import math
 
-        root = scene_data.roots(context.scene)[0]
+LEAST_SHARE = 0.1
+"""Of the picture's width or height: hands smaller than this are taken for forgotten."""
+FRAME_MARGIN = 1.2
+"""Room around the framed hands, for fingers that are going to move."""
+
+
+def _corners(context):
+    """(8, 3) corners of the box around all hands of the scene."""
+    graph = context.evaluated_depsgraph_get()
+    low, high = scene_data.bounds(graph, scene_data.roots(context.scene))
+    return np.array([[(low, high)[k >> a & 1][a] for a in range(3)] for k in range(8)])
+
+
+def picture_share(context):
+    """How much of the picture the hands span, of its width or height, whichever is more."""
+    from bpy_extras.object_utils import world_to_camera_view
+
+    scene = context.scene
+    seen = [world_to_camera_view(scene, scene.camera, Vector(c)) for c in _corners(context)]
+    if min(s.z for s in seen) <= 0:
+        return 0.0
+    spans = []
+    for axis in (0, 1):
+        values = np.clip([s[axis] for s in seen], 0.0, 1.0)
+        spans.append(values.max() - values.min())
+    return float(max(spans)) if min(spans) > 0 else 0.0
+
+
+def frame_camera(context):
+    """Move the scene's camera along its own view until it sees all hands; make one if need be."""
+    scene = context.scene
+    if scene.camera is None:
         data = bpy.data.cameras.new("Camera")
         data.lens = 60.0
         data.display_size = 0.1  # a hand is small beside a metre-wide camera
         ob = bpy.data.objects.new("Camera", data)
-        context.scene.collection.objects.link(ob)
-        ob.location = root.matrix_world.translation
-        ob.location.y -= 0.9
-        ob.location.z += 0.1
+        scene.collection.objects.link(ob)
         ob.rotation_euler = (math.pi / 2, 0.0, 0.0)
-        data.clip_start = 0.01
-        context.scene.camera = ob
+        scene.camera = ob
+    ob = scene.camera
+    corners = _corners(context)
+    middle = corners.mean(axis=0)
+    points = (middle + FRAME_MARGIN * (corners - middle)).ravel().tolist()
+    context.view_layer.update()
+    place, scale = ob.camera_fit_coords(context.evaluated_depsgraph_get(), points)
+    matrix = ob.matrix_world.copy()
+    matrix.translation = place
+    ob.matrix_world = matrix
+    if ob.data.type == "ORTHO":
+        ob.data.ortho_scale = scale
+    nearest = min((Vector(c) - Vector(place)).length for c in corners)
+    ob.data.clip_start = min(ob.data.clip_start, 0.1 * nearest)
+
+
+class HAND_TOOLKIT_OT_frame_camera(NeedsAvatar, HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.frame_camera"
+    bl_label = "Frame Hands"
+    bl_description = (
+        "Move the scene's camera along its view until it shows all hands; adds a camera where "
+        "there is none"
+    )
+
+    def run(self, context):
+        camera = context.scene.camera
+        if camera is not None and camera.type != "CAMERA":
+            raise HandError(f"'{camera.name}' is no camera; choose a camera object")
+        if camera is not None and camera.library is not None:
+            raise HandError(f"'{camera.name}' is linked and cannot be moved; add a camera here")
+        frame_camera(context)
 
 
 class HAND_TOOLKIT_OT_composite(NeedsAvatar, HandOperator, bpy.types.Operator):
@@ -82,4 +144,8 @@ class HAND_TOOLKIT_OT_composite(NeedsAvatar, HandOperator, bpy.types.Operator):
         self.report({"INFO"}, f"Press F12: '{scene.name}' and '{hands.name}' are joined by depth")
 
 
-CLASSES = (HAND_TOOLKIT_OT_use_engine, HAND_TOOLKIT_OT_composite)
+CLASSES = (
+    HAND_TOOLKIT_OT_use_engine,
+    HAND_TOOLKIT_OT_frame_camera,
+    HAND_TOOLKIT_OT_composite,
+)

@@ -95,6 +95,7 @@ def get_translation(rig):
 
 def insert_keys(rig, frame, joints=None, location=True):
     """Key the rotations (and the wrist's place) at ``frame``."""
+    _own_action(rig)
     for joint, bone in enumerate(pose_bones(rig)):
         if joints is not None and joint not in joints:
             continue
@@ -211,11 +212,23 @@ def take_over(before, after):
     animation = before.animation_data
     if animation is None or animation.action is None:
         return
-    made = after.animation_data_create()
-    made.action = animation.action.copy()
+    _copy_action(after, animation.action)
+    _rewrite_keys(before, after)
+
+
+def _copy_action(rig, action):
+    """Animate ``rig`` by a copy of ``action``."""
+    made = rig.animation_data_create()
+    made.action = action.copy()
     if hasattr(made, "action_slot") and made.action_slot is None:
         made.action_slot = next(iter(made.action_suitable_slots), None)
-    _rewrite_keys(before, after)
+
+
+def _own_action(rig):
+    """Copy the action of a library, which an overridden rig plays and Blender sets no keys on."""
+    animation = rig.animation_data
+    if animation is not None and animation.action is not None and animation.action.library:
+        _copy_action(rig, animation.action)
 
 
 def _rewrite_keys(before, after):

@@ -11,6 +11,10 @@ from __future__ import annotations
 import os
 
 import bpy
+import numpy as np
+from mathutils import Vector
+
+from .base import HandError
 
 PACKED = "hand_toolkit_file"
 """Custom property of the root with the bytes of a packed avatar."""
@@ -107,6 +111,29 @@ def splats_of(rig):
 def roots(scene):
     """The avatars of a scene."""
     return [ob for ob in scene.objects if ob.hand_toolkit.kind == "ROOT"]
+
+
+def bounds(depsgraph, avatars):
+    """Lowest and highest corner (3,), metres, of the skins of ``avatars`` as they are posed.
+
+    Args:
+        depsgraph: evaluated.
+        avatars: their roots.
+
+    Raises:
+        HandError: none of them has a mesh.
+    """
+    corners = []
+    for root in avatars:
+        for rig in rigs_of(root):
+            surface = surface_of(rig)
+            if surface is not None:
+                shown = surface.evaluated_get(depsgraph)
+                corners += [shown.matrix_world @ Vector(c) for c in shown.bound_box]
+    if not corners:
+        raise HandError("the avatars of this scene have lost their meshes; import them again")
+    points = np.array([tuple(c) for c in corners])
+    return points.min(axis=0), points.max(axis=0)
 
 
 def avatar_bytes(root):

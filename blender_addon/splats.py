@@ -76,8 +76,13 @@ def _native_cloud(name, count):
     """A point cloud that Blender 5.3 draws as splats."""
     cloud = bpy.data.pointclouds.new(name)
     cloud.resize(count)
-    cloud.type = "GAUSSIAN_SPLAT"
+    draw_as_splats(cloud)
     return cloud
+
+
+def draw_as_splats(cloud):
+    """Ask Blender 5.3 to draw a point cloud's ``radiance`` instead of balls."""
+    cloud.type = "GAUSSIAN_SPLAT"
 
 
 def _loose_points(name, count):

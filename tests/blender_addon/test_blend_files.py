@@ -19,6 +19,8 @@ def test_files(blender, hand_file: Path, tmp_path: Path) -> None:
     assert report["copied_path"] == "//../../moved/avatars/me.hand"
     for name in ("reopened", "packed", "appended", "linked"):
         assert report[name] < 1e-5, name
+    assert "make a library override" in report["override"]["refused"]
+    assert report["override"]["same"] < 1e-5 and report["override"]["moved"] > 0.01
     assert "me.hand is missing" in report["gone"]
     assert "has changed since it was imported" in report["changed"]
     assert min(report["two"]) > 500

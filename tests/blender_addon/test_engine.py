@@ -23,6 +23,16 @@ def test_projection_is_blenders_own(engine: dict) -> None:
     assert engine["projection"]["ORTHO"] < 0.5, "a parallel view is a pinhole from far away"
 
 
+def test_framing(engine: dict) -> None:
+    """*Frame Hands* shows all of the hands, large, whatever the camera."""
+    framed = engine["framed"]
+    assert framed.pop("far") < 0.1, "a camera twelve metres away hardly sees a hand"
+    assert set(framed) == {"front", "above", "parallel", "new"}
+    for name, (low, high, span) in framed.items():
+        assert low > 0.02 and high < 0.98, (name, low, high)
+        assert span > 0.5, (name, span)
+
+
 def test_picture_is_the_toolkits(engine: dict, blender, hand_file: Path) -> None:
     """PSNR of the saved PNG against ``hand-toolkit render`` with the same camera and θ."""
     ours = blender.folder / "toolkit.png"

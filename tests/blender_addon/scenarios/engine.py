@@ -8,7 +8,7 @@ from bpy_extras.object_utils import world_to_camera_view
 from common import ARGS, FOLDER, camera, import_hand, refused, save_exr, scenario
 from mathutils import Vector
 
-from blender_addon import axes, exporting, rig, scene_data
+from blender_addon import axes, exporting, render_operators, rig, scene_data
 from blender_addon import camera as cameras
 from blender_addon.engine import draw_frame, shown_hands
 
@@ -64,7 +64,7 @@ def run():
     _root, rigs = import_hand(ARGS[0])
     ob = camera()
     assert "no camera" in _without_camera(scene, ob)
-    report = {"projection": check_cameras(ob)}
+    report = {"framed": check_framing(scene, ob), "projection": check_cameras(ob)}
     camera_size = (480, 360)
     scene.render.resolution_x, scene.render.resolution_y = camera_size
     assert bpy.ops.hand_toolkit.use_engine() == {"FINISHED"}
@@ -179,6 +179,43 @@ def run():
     bm.free()
     report["bad_mesh"] = refused(bpy.ops.render.render)
     return report
+
+
+def check_framing(scene, ob):
+    """(lowest, highest, span) of the hands in the picture by every camera that was framed."""
+    frame = bpy.ops.hand_toolkit.frame_camera
+    found = {}
+    ob.location = (0.0, -12.0, 0.0)
+    assert bpy.ops.hand_toolkit.use_engine() == {"FINISHED"}
+    found["far"] = render_operators.picture_share(bpy.context)
+    for name, kind, turn in (
+        ("front", "PERSP", (np.pi / 2, 0.0, 0.0)),
+        ("above", "PERSP", (0.9, 0.1, 0.7)),
+        ("parallel", "ORTHO", (1.2, 0.0, -0.4)),
+    ):
+        ob.data.type, ob.rotation_euler = kind, turn
+        bpy.context.view_layer.update()
+        assert frame() == {"FINISHED"}
+        found[name] = _seen(scene, ob)
+        assert np.allclose(ob.rotation_euler, turn, atol=1e-5), "it moves, and does not turn"
+    scene.camera = None
+    assert frame() == {"FINISHED"} and scene.camera not in (None, ob)
+    found["new"] = _seen(scene, scene.camera)
+    bpy.data.objects.remove(scene.camera)
+    scene.camera = ob
+    ob.data.type, ob.rotation_euler = "PERSP", (np.pi / 2, 0.0, 0.0)
+    ob.location = (0.0, -0.75, 0.09)
+    return found
+
+
+def _seen(scene, ob):
+    bpy.context.view_layer.update()
+    hands = shown_hands(bpy.context.evaluated_depsgraph_get())
+    points = np.concatenate([h.vertices for h in hands])[::7]
+    at = np.array([world_to_camera_view(scene, ob, Vector(p)) for p in points])
+    assert at[:, 2].min() > ob.data.clip_start
+    low, high = at[:, :2].min(), at[:, :2].max()
+    return [float(low), float(high), float(np.ptp(at[:, :2], axis=0).max())]
 
 
 def _without_camera(scene, ob):

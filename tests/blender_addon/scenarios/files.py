@@ -113,6 +113,7 @@ def run():
         scene.view_layers[0].use_pass_z = True
         shown = save_exr(FOLDER / "library.exr")
         report["linked" if how else "appended"] = float(np.abs(shown - picture).max())
+    report["override"] = override(collection, picture)
 
     # two avatars in one scene, then replacing one
     bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -146,6 +147,32 @@ def run():
     # undo after operators: names of what exists, and the pose
     report["undo"] = undo_all()
     return report
+
+
+def override(collection, picture):
+    """A linked hand is not to be posed; its library override is, and is drawn as posed."""
+    scene, layer = bpy.context.scene, bpy.context.view_layer
+    linked = next(o for o in collection.objects if o.hand_toolkit.kind == "RIG")
+    scene.collection.objects.link(linked)
+    layer.objects.active = linked
+    refusal = refused(bpy.ops.hand_toolkit.rest_pose)
+    scene.collection.objects.unlink(linked)
+    for ob in list(scene.collection.objects):
+        if ob.instance_type == "COLLECTION":
+            bpy.data.objects.remove(ob)
+    collection.override_hierarchy_create(scene, layer, do_fully_editable=True)
+    hand = find("right")
+    assert hand.override_library is not None and scene_data.root_of(hand).library is None
+    select(hand)
+    same = save_exr(FOLDER / "override.exr")
+    assert bpy.ops.hand_toolkit.preset_pose(pose="fist") == {"FINISHED"}
+    assert bpy.ops.hand_toolkit.key_pose() == {"FINISHED"}
+    posed = save_exr(FOLDER / "override.exr")
+    return {
+        "refused": refusal,
+        "same": float(np.abs(same - picture).max()),
+        "moved": float(np.abs(posed - picture)[..., 3].mean()),
+    }
 
 
 def undo_all():

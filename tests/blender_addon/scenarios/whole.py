@@ -20,7 +20,8 @@ def run():
     rigs = {r.hand_toolkit.side: r for r in scene_data.rigs_of(root)}
     report = {"sides": sorted(rigs), "info": root.hand_toolkit.info}
     assert bpy.ops.hand_toolkit.test_connection() == {"FINISHED"}
-    report["formats"] = [f["name"] for f in link.capabilities["formats"]]
+    assert link.offers() is not None, "what was asked is kept"
+    report["formats"] = [f["name"] for f in link.offers()["formats"]]
     assert bpy.ops.hand_toolkit.use_engine() == {"FINISHED"}
     scene.render.resolution_x, scene.render.resolution_y = 320, 240
 
