@@ -25,10 +25,11 @@ from hand_toolkit.image import (
     segment_photo,
 )
 from hand_toolkit.metrics import psnr_box, psnr_mask, ssim_box
-from hand_toolkit.pipeline import METHODS, fit_photo, hand_meshes, picture_of, placed_like
+from hand_toolkit.pipeline import fit_photo, hand_meshes, picture_of, placed_like
 from hand_toolkit.pose import estimate_pose
 from hand_toolkit.types import Photo, PoseEstimate
 
+METHODS = ("prior", "texture")
 FIT_FRAMES = ("00054", "00102", "00150")
 METRICS = ("psnr_mask", "psnr_box", "ssim_box")
 
@@ -111,7 +112,7 @@ def run(
         plain = unoptimized(source)
         drawn["texture, not optimised"] = [drive(plain, t) for t in targets]
         for method in methods:
-            avatar = fit_photo(source.photo, pose=source.estimate, method=method).avatar
+            avatar = fit_photo(source.photo, hands="left", method=method).avatar
             drawn[method] = [drive(avatar, t) for t in targets]
         for label, images in drawn.items():
             scores = [score(image, t) for image, t in zip(images, targets)]

@@ -46,6 +46,7 @@ from hand_toolkit.prior.evaluate import (
 )
 from hand_toolkit.prior.train import train
 from hand_toolkit.prior.weights import Prior, load_prior
+from hand_toolkit.types import PoseEstimate
 
 STAGE_ONE: dict[str, dict[str, Any]] = {
     "full": {},
@@ -53,6 +54,10 @@ STAGE_ONE: dict[str, dict[str, Any]] = {
     "without IAttn": {"use_interaction": False},
     "without GRM": {"use_refinement": False},
 }
+
+
+PHOTO_METHODS = ("detail", "texture")
+"""Rows of stage two beside the network's own modes: what the command line makes of a photo."""
 
 
 def stage_one(data: list[Path], steps: int, seeds: int, scenes: int) -> list[dict[str, Any]]:
@@ -124,8 +129,8 @@ def one_mode(
     rows = []
     for task in tasks(source, "test", 1, targets, seed)[:subjects]:
         begun = time.perf_counter()
-        if mode == "texture":
-            forms = {"baked": drawer(texture_avatar(source, task))}
+        if mode in PHOTO_METHODS:
+            forms = {"baked": drawer(photo_avatar(source, task, prior, mode))}
         else:
             config = FitConfig(mode=mode, refine=False, seed=seed, steps=steps)
             avatar, live = fit_reference(source, task, prior, config)
@@ -153,17 +158,51 @@ def one_mode(
     ]
 
 
-def texture_avatar(data: RenderedSet, task: Task) -> Avatar:
-    """The baseline: the texture fit on the same reference with the same given pose."""
+def photo_avatar(data: RenderedSet, task: Task, prior: Prior, method: str) -> Avatar:
+    """What ``hand-toolkit fit`` makes of the reference with the pose given.
+
+    Args:
+        data: the set.
+        task: which picture.
+        prior: weights.
+        method: "texture", or "detail" for the prior with the photo's detail on it.
+    """
     from hand_toolkit.fit.one_photo import TextureConfig, fit_texture
+    from hand_toolkit.prior.fit import fit_one_shot
     from hand_toolkit.types import Photo
 
     scene, view = task.reference
-    picture = data.picture(scene.views[view])
-    estimate = estimate_of(scene, scene.views[view].camera, "default")
+    chosen = scene.views[view]
+    picture = data.picture(chosen)
+    estimate = in_camera(estimate_of(scene, chosen.camera, prior.config.hand_model))
     mask = picture.mask / 255.0
-    labels = _labels(scene.views[view].sample, scene.sides, mask)
-    return fit_texture(Photo(picture.image), mask, labels, estimate, TextureConfig())
+    labels = _labels(chosen.sample, scene.sides, mask)
+    photo = Photo(picture.image)
+    if method == "texture":
+        return fit_texture(photo, mask, labels, estimate, TextureConfig())
+    config = FitConfig(refine=False)
+    return fit_one_shot(photo, mask, labels, estimate, config, prior=prior, texture=TextureConfig())
+
+
+def in_camera(estimate: PoseEstimate) -> PoseEstimate:
+    """The estimate in axes of its camera, as photos are fitted."""
+    from scipy.spatial.transform import Rotation
+
+    camera = estimate.camera
+    turn, shift = camera.world_to_camera[:3, :3], camera.world_to_camera[:3, 3]
+    hands = []
+    for hand in estimate.hands:
+        theta = hand.theta.copy()
+        theta[0] = (Rotation.from_matrix(turn) * Rotation.from_rotvec(theta[0])).as_rotvec()
+        hands.append(
+            dataclasses.replace(
+                hand,
+                theta=theta,
+                translation=turn @ hand.translation + shift,
+                joints_cam_m=hand.joints_cam_m @ turn.T + shift,
+            )
+        )
+    return PoseEstimate(tuple(hands), dataclasses.replace(camera, world_to_camera=np.eye(4)))
 
 
 def _labels(sample: Any, sides: tuple[str, ...], mask: np.ndarray) -> np.ndarray:
@@ -287,7 +326,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--targets", type=int, default=4)
     parser.add_argument("--scenes", type=int, default=24, help="held-out scenes scored")
-    parser.add_argument("--modes", default=",".join([*FIT_MODES, "texture"]))
+    parser.add_argument("--modes", default=",".join([*FIT_MODES, *PHOTO_METHODS]))
     parser.add_argument("--subjects", type=int, default=8, help="test subjects")
     parser.add_argument("--fit-steps", type=int, default=50)
     parser.add_argument("--checkpoint", type=Path)

@@ -24,7 +24,6 @@ from hand_toolkit.errors import HandToolkitError
 from hand_toolkit.files import atomic_write
 from hand_toolkit.image import load_mask, load_photo, rasterize_mesh, wrist_half_plane
 from hand_toolkit.metrics import keypoint_error_px, pa_mpjpe_mm, silhouette_iou
-from hand_toolkit.pipeline import METHODS
 from hand_toolkit.pose import estimate_pose, posed_mesh
 from hand_toolkit.types import Photo, PoseEstimate
 
@@ -196,7 +195,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("section", nargs="?", default="all", choices=("all", "pose", "drive"))
     parser.add_argument("--photos", type=Path, default=DEFAULT_PHOTOS)
-    parser.add_argument("--method", action="append", choices=METHODS, help="default: every one")
+    parser.add_argument(
+        "--method", action="append", choices=driving.METHODS, help="default: every one"
+    )
     parser.add_argument("--pictures", type=Path, help="folder for sheets of driven avatars")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     arguments = parser.parse_args()
@@ -208,7 +209,7 @@ def main() -> None:
         print_pose(results["pose"])
     if arguments.section in ("all", "drive"):
         frames = driving.load_frames(arguments.photos / "one_subject")
-        methods = tuple(arguments.method or METHODS)
+        methods = tuple(arguments.method or driving.METHODS)
         results["drive"] = driving.run(frames, methods, pictures=arguments.pictures)
         print(driving.table(results["drive"]))
     if arguments.json:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from .avatar import Avatar
 
 Progress = Callable[[float, str], None]
-METHODS = ("texture", "prior")
-"""The first is the default."""
+METHODS = ("auto", "prior", "texture")
+"""How appearance is fitted. The first is the default: the learned prior where it knows the hand
+model, else the photo's texture over a population template."""
 QUALITIES = {"draft": (1, 384, 40), "standard": (4, 640, 80), "high": (4, 1024, 160)}
 """Quality -> splats per triangle, working size in pixels, refinement steps."""
 
@@ -60,6 +61,7 @@ def fit_photo(
     hand_model: str = "default",
     hands: str = "auto",
     method: str = METHODS[0],
+    prior_mode: str = "full",
     mask: str | Path | np.ndarray | None = None,
     segmenter: str = "grabcut",
     focal_px: float | None = None,
@@ -78,6 +80,8 @@ def fit_photo(
         hand_model: name of an installed hand model.
         hands: "auto", "left", "right" or "both".
         method: one of ``METHODS``.
+        prior_mode: one of :data:`hand_toolkit.prior.config.FIT_MODES`; the others than "full" are
+            ablations.
         mask: a mask file or (H, W) array that wins over the segmenter.
         segmenter: name of an installed segmenter.
         focal_px: focal length in pixels; None takes the photo's EXIF or a default.
@@ -135,14 +139,18 @@ def fit_photo(
     def fitting(fraction: float, message: str) -> None:
         tell(0.45 + 0.5 * fraction, message)
 
-    if method == "texture":
-        per_face, size, steps = QUALITIES[quality]
-        config = TextureConfig(per_face, size, OptimizeConfig(steps=steps))
+    per_face, size, steps = QUALITIES[quality]
+    config = TextureConfig(per_face, size, OptimizeConfig(steps=steps))
+    if _pick_method(method, estimate) == "texture":
         avatar = fit_texture(picture, found, labels, estimate, config, device, fitting)
     else:
+        from .prior.config import FitConfig
         from .prior.fit import fit_one_shot
 
-        avatar = fit_one_shot(picture, found, labels, estimate, None, device, fitting)
+        how = FitConfig(mode=prior_mode, refine=pose is None, seed=seed)
+        avatar = fit_one_shot(
+            picture, found, labels, estimate, how, device, fitting, texture=config
+        )
     seconds["fit"] = time.perf_counter() - start
     from . import __version__
 
@@ -167,6 +175,16 @@ def fit_photo(
         write_report(result, Path(report))
     tell(1.0, "done")
     return result
+
+
+def _pick_method(method: str, estimate: PoseEstimate) -> str:
+    """ "prior" or "texture" for one of ``METHODS``."""
+    if method != "auto":
+        return method
+    from .prior.weights import SHIPPED, load_prior
+
+    known = SHIPPED.is_file() and load_prior().config.hand_model == estimate.hands[0].hand_model
+    return "prior" if known else "texture"
 
 
 def hand_meshes(estimate: PoseEstimate, level: int = 1) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -51,9 +51,18 @@ def _pose_options(command: Any) -> Any:
 @_pose_options
 @click.option(
     "--method",
+    type=click.Choice(["auto", "prior", "texture"]),
     default="auto",
     show_default=True,
-    help="How appearance is fitted; 'auto' takes the best that is installed.",
+    help="How appearance is fitted: by the learned prior, which knows skin from all sides, or by "
+    "the photo's texture over a template. 'auto': the prior where it knows the hand model.",
+)
+@click.option(
+    "--prior-mode",
+    type=click.Choice(["full", "code", "no-bias", "no-calibration", "no-inversion", "ohta"]),
+    default="full",
+    show_default=True,
+    help="Ablations of the prior's fit, for research (docs/prior.md).",
 )
 @click.option("--mask", type=_input, help="Picture of the hands' outline; wins over --segmenter.")
 @click.option("--segmenter", default="grabcut", show_default=True, help="Who outlines the hands.")
@@ -78,10 +87,8 @@ def fit(photo: Path, output: Path, report: Path | None, progress: str, **options
     hand-toolkit fit photo.jpg -o me.hand --report report/
     """
     check_output(output, (".hand",))
-    from ..pipeline import METHODS, fit_photo
+    from ..pipeline import fit_photo
 
-    if options["method"] == "auto":
-        options["method"] = METHODS[0]
     with reporting(progress) as tell:
         result = fit_photo(photo, report=report, progress=tell, **options)
         result.avatar.save(output)

@@ -48,7 +48,7 @@ def synth(
 
 
 @click.command()
-@click.argument("data", type=_path)
+@click.argument("data", type=_path, nargs=-1, required=True)
 @click.option("-o", "--out", type=_path, required=True, help="Folder of checkpoints and logs.")
 @click.option(
     "--config",
@@ -58,6 +58,13 @@ def synth(
     help="Size of the network.",
 )
 @click.option("--steps", type=click.IntRange(1), help="Stop after so many steps in all.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any setting of docs/prior.md, value as JSON; repeat for more.",
+)
 @click.option("--fresh", is_flag=True, help="Ignore the checkpoint in --out.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
@@ -65,30 +72,34 @@ def synth(
 @seed_option
 @progress_option
 def train(
-    data: Path,
+    data: tuple[Path, ...],
     out: Path,
     config: str,
     steps: int | None,
+    changes: tuple[str, ...],
     fresh: bool,
     device: str,
     seed: int,
     progress: str,
 ) -> None:
-    """Train the prior on a data folder (see 'synth'); resumes to the step after a kill.
+    """Train the prior on data folders (see 'synth'); resumes to the step after a kill.
 
     Several GPUs or machines: torchrun --nproc-per-node N -m hand_toolkit.prior.train DATA -o OUT
     """
     import dataclasses
 
     from ..prior.config import TrainConfig, preset
+    from ..prior.train import settings_from
     from ..prior.train import train as run
 
-    settings = dataclasses.replace(TrainConfig(), seed=seed)
+    sizes, settings = settings_from(
+        preset(config), dataclasses.replace(TrainConfig(), seed=seed), changes
+    )
     if steps is not None:
         settings = dataclasses.replace(settings, steps=steps)
     with reporting(progress) as tell:
         path = run(
-            preset(config),
+            sizes,
             data,
             out,
             settings=settings,
@@ -105,17 +116,41 @@ def train(
 @click.argument("data", type=_path)
 @click.option("--split", default="test", show_default=True, help="Part of DATA to score.")
 @click.option("--targets", default=6, show_default=True, help="Targets of each reference.")
+@click.option(
+    "--mode",
+    type=click.Choice(["full", "code", "no-bias", "no-calibration", "no-inversion", "ohta"]),
+    default="full",
+    show_default=True,
+    help="How each reference is fitted; the others than 'full' are ablations.",
+)
+@click.option("--baked", is_flag=True, help="Score the baked splats, not the network per pose.")
 @click.option("--sheet", type=_path, help="PNG with reference, target and prediction.")
 @click.option("--json", "json_file", type=_path, help="Write the figures.")
 @seed_option
 def evaluate(
-    data: Path, split: str, targets: int, sheet: Path | None, json_file: Path | None, seed: int
+    data: Path,
+    split: str,
+    targets: int,
+    mode: str,
+    baked: bool,
+    sheet: Path | None,
+    json_file: Path | None,
+    seed: int,
 ) -> None:
     """Score one-shot avatars on a data folder: novel views and novel poses."""
     from ..files import atomic_write
+    from ..prior.config import FitConfig
     from ..prior.evaluate import evaluate as run
 
-    scores = run(data, split=split, targets=targets, seed=seed, sheet=sheet)
+    scores = run(
+        data,
+        config=FitConfig(mode=mode, refine=False, seed=seed),
+        split=split,
+        targets=targets,
+        seed=seed,
+        neural=not baked,
+        sheet=sheet,
+    )
     for task, metrics in scores.items():
         figures = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
         click.echo(f"{task + ':':<13}{figures}")

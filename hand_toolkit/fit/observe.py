@@ -88,13 +88,13 @@ def observe(
         camera: the photo's.
 
     Returns:
-        One observation per hand, and the (H, W) rim of :func:`_rim`.
+        One observation per hand, and the (H, W) rim of :func:`outline_rim`.
     """
     vertices = np.concatenate([s.vertices for s in surfaces])
     starts = np.cumsum([0] + [len(s.vertices) for s in surfaces])
     faces = np.concatenate([s.faces + k for s, k in zip(surfaces, starts)])
     depth = rasterize_mesh(vertices, faces, camera).depth
-    rim = _rim(depth)
+    rim = outline_rim(depth)
     openness = _openness(vertices, np.concatenate([s.normals for s in surfaces]), faces)
     result = []
     for index, (posed, binding, mask) in enumerate(zip(surfaces, bindings, masks)):
@@ -113,7 +113,7 @@ def observe(
         )
         visible = inside & (behind < DEPTH_TOLERANCE_M) & (facing > 0)
         shown = sample(_shrunk(mask)[..., None], pixel)[:, 0]
-        evidence = visible * smoothstep(facing, 0.08, 0.5) * smoothstep(shown, 0.55, 0.95)
+        evidence = visible * smoothstep(facing, 0.12, 0.6) * smoothstep(shown, 0.55, 0.95)
         result.append(
             Observation(
                 points,
@@ -127,7 +127,7 @@ def observe(
     return result, rim
 
 
-def _rim(depth: np.ndarray) -> np.ndarray:
+def outline_rim(depth: np.ndarray) -> np.ndarray:
     """(H, W) 1 at and outside the meshes' outlines, falling to 0 a few pixels inside.
 
     There a small error of the pose puts a splat on the background or on another finger.
@@ -152,10 +152,14 @@ def unlike(pixels: np.ndarray, expected: np.ndarray, tolerance: float = 1.0) -> 
     return smoothstep(np.maximum(light / 0.5, chroma / 0.07) / tolerance, 0.7, 1.2)
 
 
-def like_background(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """(H, W) 1 where a pixel looks like something outside the mask nearby, 0 where it does not.
+FAR = 99.0
+"""Distance of pixels that :func:`background_distance` does not compare."""
 
-    Tells a wall that shows past a finger from a painted nail.
+
+def background_distance(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """(H, W) how far, in colour and place, a mask pixel is from what lies around the mask.
+
+    Tells a wall that shows past a finger from a painted nail. Below 1 both look alike.
     """
     from scipy.ndimage import binary_dilation
     from scipy.spatial import cKDTree
@@ -164,7 +168,7 @@ def like_background(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
     inside = mask > 0.02
     ring = binary_dilation(inside, iterations=max(2, round(0.12 * size)))
     ring &= ~binary_dilation(inside, iterations=max(1, round(0.008 * size)))
-    result = np.zeros(mask.shape)
+    result = np.full(mask.shape, FAR)
     if not ring.any():
         return result
     rows, columns = np.indices(mask.shape)
@@ -177,9 +181,23 @@ def like_background(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
         axis=-1,
     )
     step = max(1, int(ring.sum()) // 20000)
-    distance, _ = cKDTree(features[ring][::step]).query(features[inside], workers=-1)
-    result[inside] = 1 - smoothstep(distance, 0.9, 1.6)
+    result[inside] = cKDTree(features[ring][::step]).query(features[inside], workers=-1)[0]
     return result
+
+
+def like_background(distance: np.ndarray) -> np.ndarray:
+    """1 where :func:`background_distance` says that a pixel looks like the surroundings."""
+    return 1 - smoothstep(distance, 0.9, 1.6)
+
+
+def shows_background(distance: np.ndarray, color: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """(...) 1 where sRGB colours (..., 3) are background rather than the skin expected there.
+
+    The less a colour looks like skin, the less it must look like background.
+    """
+    near = like_background(distance) * unlike(color, skin)
+    far = (1 - smoothstep(distance, 2.0, 3.5)) * unlike(color, skin, 2.0)
+    return np.maximum(near, far)
 
 
 def _chromaticity(color: np.ndarray) -> np.ndarray:

@@ -18,10 +18,12 @@ from .light import LUMINANCE, estimate_light, visibility
 from .observe import (
     Observation,
     PosedSurface,
+    background_distance,
     like_background,
     observe,
     pose_surfaces,
     sample,
+    shows_background,
     smoothstep,
     unlike,
 )
@@ -50,6 +52,19 @@ class TextureConfig:
 
 
 @dataclass(frozen=True)
+class KnownSkin:
+    """What the learned prior says of the hands' skin; takes the place of the skin template.
+
+    Attributes:
+        albedo: per hand (F, 3) linear reflectance of the mesh's faces at ``LEVEL``.
+        light: (9, 3), camera frame.
+    """
+
+    albedo: tuple[np.ndarray, ...]
+    light: np.ndarray
+
+
+@dataclass(frozen=True)
 class Crop:
     """The part of the photo that shows hands, at working size.
 
@@ -74,6 +89,7 @@ def fit_texture(
     config: TextureConfig,
     device: str = "cpu",
     progress: Progress = lambda fraction, message: None,
+    known: KnownSkin | None = None,
 ) -> Avatar:
     """Make an avatar of the hands in a photo.
 
@@ -85,6 +101,8 @@ def fit_texture(
         config: options.
         device: torch device for the refinement.
         progress: called with the part done and a message; may raise to stop.
+        known: the skin from which hidden parts are completed, and the light; by default a
+            population template, and the light that suits it.
 
     Returns:
         An avatar with both hands; one that the photo lacks is the mirror image of the other.
@@ -98,8 +116,8 @@ def fit_texture(
     progress(0.08, "finding visible skin")
     seen, rim = observe(surfaces, bindings, crop.pixels, masks, crop.camera)
     progress(0.2, "separating light from skin")
-    seen, trust, at_rim = _drop_background(crop, hands, surfaces, bindings, seen, rim)
-    complete = _Skin.of(hands, bindings, seen).complete()
+    seen, trust, at_rim = _drop_background(crop, hands, surfaces, bindings, seen, rim, known)
+    complete = _Skin.of(hands, bindings, seen, known).complete()
     colors = [_blend(o, c) for o, c in zip(seen, complete.baked)]
     refined = optimize(
         surfaces,
@@ -121,7 +139,7 @@ def fit_texture(
         )
         for o, r, at, c in zip(seen, refined, at_rim, complete.baked)
     ]
-    complete = _Skin.of(hands, bindings, seen).complete()
+    complete = _Skin.of(hands, bindings, seen, known).complete()
     parts = [
         _assemble(hand, r, o, albedo, _blend(o, baked))
         for hand, r, o, albedo, baked in zip(hands, refined, seen, complete.albedo, complete.baked)
@@ -151,6 +169,7 @@ def _drop_background(
     bindings: list[SurfaceBinding],
     seen: list[Observation],
     rim: np.ndarray,
+    known: KnownSkin | None,
 ) -> tuple[list[Observation], np.ndarray, list[np.ndarray]]:
     """Take evidence from splats and pixels near outlines that look like background, not skin.
 
@@ -166,13 +185,14 @@ def _drop_background(
     core = [
         dataclasses.replace(o, evidence=o.evidence * (1 - 0.9 * r)) for o, r in zip(seen, at_rim)
     ]
-    expected = _Skin.of(hands, bindings, core).complete().baked
-    suspect = rim * like_background(crop.pixels, crop.mask)
-    at_rim = [sample(suspect[..., None], o.pixel)[:, 0] for o in seen]
+    expected = _Skin.of(hands, bindings, core, known).complete().baked
+    distance = background_distance(crop.pixels, crop.mask)
+    at_splats = [sample(distance[..., None], o.pixel)[:, 0] for o in seen]
     kept = [
-        dataclasses.replace(o, evidence=o.evidence * (1 - r * unlike(o.color, e)))
-        for o, r, e in zip(seen, at_rim, expected)
+        dataclasses.replace(o, evidence=o.evidence * (1 - r * shows_background(d, o.color, e)))
+        for o, r, d, e in zip(seen, at_rim, at_splats, expected)
     ]
+    at_rim = [r * like_background(d) for r, d in zip(at_rim, at_splats)]
     parts = []
     for posed, binding, color in zip(surfaces, bindings, expected):
         _, area = triangle_frames(posed.vertices, posed.faces)
@@ -186,7 +206,8 @@ def _drop_background(
     if not covered.any():
         return kept, crop.mask, at_rim
     rows, columns = distance_transform_edt(~covered, return_distances=False, return_indices=True)
-    trust = crop.mask * (1 - suspect * unlike(crop.pixels, shown[rows, columns]))
+    skin = shown[rows, columns]
+    trust = crop.mask * (1 - rim * shows_background(distance, crop.pixels, skin))
     return kept, trust, at_rim
 
 
@@ -211,9 +232,19 @@ class _Skin:
 
     @classmethod
     def of(
-        cls, hands: tuple[HandPose, ...], bindings: list[SurfaceBinding], seen: list[Observation]
+        cls,
+        hands: tuple[HandPose, ...],
+        bindings: list[SurfaceBinding],
+        seen: list[Observation],
+        known: KnownSkin | None,
     ) -> _Skin:
-        """Estimate the light, with the template that fits the skin's tone."""
+        """Estimate the light, with the template that suits the tone, unless both are known."""
+        if known is not None:
+            template = [
+                np.log(np.maximum(_on_splats(values, hand, binding), 5e-3))
+                for values, hand, binding in zip(known.albedo, hands, bindings)
+            ]
+            return cls(hands, bindings, seen, template, known.light)
         uvs = [_uvs(hand, binding) for hand, binding in zip(hands, bindings)]
         linear = [srgb_to_linear(o.color) for o in seen]
         luminance = 0.3
@@ -327,6 +358,17 @@ def _lay(hand: HandPose, per_face: int) -> SurfaceBinding:
         binding.quat * [1, 1, -1, -1],
         binding.scale,
     )
+
+
+def _on_splats(values: np.ndarray, hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
+    """Values (F, C) of the mesh's faces, interpolated at the splats, (N, C)."""
+    faces = surface(hand.hand_model, hand.side, LEVEL).faces
+    corners = faces.ravel()
+    count = np.maximum(np.bincount(corners), 1)
+    at_vertices = np.stack(
+        [np.bincount(corners, np.repeat(column, 3)) / count for column in values.T], axis=1
+    )
+    return np.einsum("nk,nkc->nc", binding.barycentric, at_vertices[faces[binding.triangle]])
 
 
 def _uvs(hand: HandPose, binding: SurfaceBinding) -> np.ndarray:

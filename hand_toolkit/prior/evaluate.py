@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,9 @@ def tasks(
 ) -> list[Task]:
     """Reference pictures and targets of a split, the same for the same seed.
 
+    Of each subject, pictures in one light are taken, the one that most of its poses were seen
+    in: an avatar of one photo cannot know how another lamp is coloured.
+
     Args:
         data: the set.
         split: "test", "train" or "held-out".
@@ -70,16 +74,29 @@ def tasks(
     for subject in sorted({s.subject for s in scenes}):
         own = [s for s in scenes if s.subject == subject]
         rng = np.random.default_rng([seed, len(own)])
+        light = _usual_light(own)
+        lit = {s.key: _views_in(s, light) for s in own}
+        own = [s for s in own if lit[s.key]]
         for _ in range(per_subject):
             reference = own[int(rng.integers(len(own)))]
-            view = int(rng.integers(len(reference.views)))
+            view = int(rng.choice(lit[reference.key]))
             others = [s for s in own if s.key != reference.key]
             rng.shuffle(others)  # type: ignore[arg-type]
             # a hand that the reference does not show is predicted by mirroring, and counts
-            poses = tuple((s, int(rng.integers(len(s.views)))) for s in others[:targets])
-            views = tuple((reference, v) for v in range(len(reference.views)) if v != view)
+            poses = tuple((s, int(rng.choice(lit[s.key]))) for s in others[:targets])
+            views = tuple((reference, v) for v in lit[reference.key] if v != view)
             result.append(Task((reference, view), views, poses))
     return result
+
+
+def _usual_light(scenes: Sequence[Scene]) -> str:
+    """The light that most of a subject's scenes have a view in."""
+    counts = Counter(name for s in scenes for name in {v.lighting for v in s.views})
+    return max(sorted(counts), key=lambda name: counts[name])
+
+
+def _views_in(scene: Scene, light: str) -> list[int]:
+    return [v for v, view in enumerate(scene.views) if view.lighting == light]
 
 
 def estimate_of(scene: Scene, camera: Camera, hand_model: str) -> PoseEstimate:

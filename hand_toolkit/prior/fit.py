@@ -14,7 +14,10 @@ import torch
 
 from ..avatar import Avatar
 from ..errors import InputError
-from ..fit.one_photo import crop_to_hands
+from ..fit.observe import background_distance, outline_rim, pose_surfaces, shows_background
+from ..fit.one_photo import LEVEL, KnownSkin, TextureConfig, crop_to_hands, fit_texture
+from ..hand_model import load_hand_model, pose_hand_numpy
+from ..image import rasterize_mesh
 from ..types import Camera, Photo, PoseEstimate
 from .bake import SourceView, bake_avatar
 from .config import MAP_EPSILON, FitConfig
@@ -95,6 +98,7 @@ def fit_one_shot(
     device: str = "cpu",
     progress: Progress = lambda fraction, message: None,
     prior: Prior | None = None,
+    texture: TextureConfig | None = None,
 ) -> Avatar:
     """Make an avatar of the one or two hands in a photo with the learned prior.
 
@@ -107,6 +111,8 @@ def fit_one_shot(
         device: torch device.
         progress: called with the part done and a message; may raise to stop.
         prior: trained weights; the shipped ones by default.
+        texture: how the photo's own detail is laid over the network's skin; None leaves it out,
+            and the avatar then is the network's splats.
 
     Returns:
         An avatar with both hands; one that the photo lacks is the other's mirror image. Its
@@ -126,9 +132,24 @@ def fit_one_shot(
         raise InputError("the mask is empty; the fit needs at least one pixel of hand")
     crop = crop_to_hands(photo.pixels, mask, labels, estimate, config.size)
     fitting = Fitting(prior, estimate, crop.pixels, crop.mask, crop.camera, config, device)
-    fitting.run(lambda fraction, message: progress(0.9 * fraction, message))
-    progress(0.92, "baking the avatar")
+    share = 0.9 if texture is None else 0.6
+    fitting.run(lambda fraction, message: progress(share * fraction, message))
+    progress(share + 0.02, "baking the avatar")
     avatar = fitting.avatar(photo.name, estimate.camera)
+    if texture is not None:
+        sharp = fit_texture(
+            photo,
+            mask,
+            labels,
+            fitting.estimate(estimate),
+            texture,
+            device,
+            lambda fraction, message: progress(0.65 + 0.35 * fraction, message),
+            fitting.known_skin(),
+        )
+        avatar = dataclasses.replace(
+            sharp, provenance=avatar.provenance, extras=avatar.extras, camera=avatar.camera
+        )
     progress(1.0, "fitted")
     return avatar
 
@@ -181,7 +202,8 @@ class Fitting:
         self.mask = self.mask * self.region
         self.target = self.target * self.region[..., None]
         self.trusted = self.region * (1 - self._rim())
-        self._initial_light(points)
+        expected = self._initial_light(points)
+        self.trusted = self.trusted * (1 - self._background(estimate, pixels, mask, expected))
         self.losses: list[float] = []
 
     def _start(self) -> Unknowns:
@@ -227,6 +249,23 @@ class Fitting:
         solid = (self.mask > 0.5).to(self.mask.dtype)
         return _grown(solid, radius) - (1 - _grown(1 - solid, radius))
 
+    def _background(
+        self, estimate: PoseEstimate, pixels: np.ndarray, mask: np.ndarray, expected: torch.Tensor
+    ) -> torch.Tensor:
+        """(h, w) 1 where, near an outline, the photo shows background rather than skin."""
+        surfaces = pose_surfaces(estimate.hands, LEVEL)
+        starts = np.cumsum([0] + [len(s.vertices) for s in surfaces])
+        vertices = np.concatenate([s.vertices for s in surfaces])
+        matrix = self.camera.world_to_camera
+        depth = rasterize_mesh(
+            vertices @ matrix[:3, :3].T + matrix[:3, 3],
+            np.concatenate([s.faces + k for s, k in zip(surfaces, starts)]),
+            dataclasses.replace(self.camera, world_to_camera=np.eye(4)),
+        ).depth
+        distance = background_distance(pixels, mask)
+        odd = outline_rim(depth) * shows_background(distance, pixels, expected.cpu().numpy())
+        return torch.as_tensor(odd, dtype=self.mask.dtype, device=self.device)
+
     def _camera_input(self, points: PosedPoints) -> torch.Tensor | None:
         if not self.prior.config.camera_input:
             return None
@@ -242,8 +281,12 @@ class Fitting:
         return self.network(points, self.unknowns.identity, bias, encoded=self._encoded)
 
     @torch.no_grad()
-    def _initial_light(self, points: PosedPoints) -> None:
-        """Solve the light for the prior's mean skin, and split it into light and calibration."""
+    def _initial_light(self, points: PosedPoints) -> torch.Tensor:
+        """Solve the light for the prior's mean skin, and split it into light and calibration.
+
+        Returns:
+            (h, w, 3) sRGB, the mean skin in that light.
+        """
         attributes = self.attributes(points)
         geometry = place(self.prior.config, attributes, points)
         flat = render_view(geometry.splats(linear_to_srgb(geometry.albedo)), self.camera)
@@ -275,6 +318,10 @@ class Fitting:
             self.unknowns.log_gain = gain.log().clamp(-3, 1.5)
             self.unknowns.light = grey * MEAN_SHADING / level
         self._first_light = self.unknowns.light.clone()
+        shadow = self.network.shadow(points, attributes, self.unknowns.light)
+        lit = colors(geometry, shadow, self.unknowns.light, self.unknowns.gain)
+        picture = render_view(geometry.splats(lit), self.camera)
+        return picture.color / picture.alpha.clamp_min(0.1)[..., None]
 
     def _groups(self) -> list[dict[str, Any]]:
         u, c = self.unknowns, self.config
@@ -385,6 +432,56 @@ class Fitting:
             groups, steps, lambda f, m: None, lambda: (pictures() - before).abs().mean() * 10
         )
         self.network.requires_grad_(False)
+
+    def estimate(self, given: PoseEstimate) -> PoseEstimate:
+        """``given`` with θ, shape and translation as they were fitted."""
+        u = self.unknowns
+        hands = []
+        for k, hand in enumerate(given.hands):
+            theta, shape, place = (
+                (known[k] + change[k]).double().cpu().numpy()
+                for known, change in (
+                    (self.theta, u.theta),
+                    (self.shape, u.shape),
+                    (self.translation, u.translation),
+                )
+            )
+            model = load_hand_model(hand.hand_model, hand.side, 0)
+            joints = pose_hand_numpy(model, theta, shape, place)[2]
+            hands.append(
+                dataclasses.replace(
+                    hand,
+                    theta=theta,
+                    shape=shape,
+                    translation=place,
+                    joints_cam_m=joints,
+                    keypoints_2d=given.camera.project(joints),
+                )
+            )
+        return dataclasses.replace(given, hands=tuple(hands))
+
+    @torch.no_grad()
+    def known_skin(self) -> KnownSkin:
+        """Albedo of the flat hand's faces, and the light, for the texture fit."""
+        from scipy.spatial import cKDTree
+
+        u = self.unknowns
+        flat = pose_points(
+            self.prior.config,
+            self.sides,
+            torch.zeros_like(self.theta),
+            self.shape + u.shape,
+            torch.zeros_like(self.translation),
+            scene=range(len(self.sides)),
+        )
+        albedo = self.network(flat, u.identity, u.bias).albedo
+        linear = (srgb_to_linear(albedo) * u.gain).clamp(0, 1).cpu().numpy()
+        topo = flat.topology
+        if topo.level != LEVEL:
+            model = load_hand_model(topo.hand_model, "right", LEVEL)
+            centres = model.template[model.faces].mean(1)
+            linear = linear[:, cKDTree(topo.rest_points).query(centres)[1]]
+        return KnownSkin(tuple(linear.astype(np.float64)), u.light.double().cpu().numpy())
 
     @torch.no_grad()
     def avatar(self, name: str, camera: Camera) -> Avatar:
