@@ -46,6 +46,9 @@ def lay_splats(vertices: np.ndarray, faces: np.ndarray, per_face: int) -> Surfac
     values, vectors = np.linalg.eigh(moments)
     angle = np.arctan2(vectors[:, 1, 1], vectors[:, 0, 1])
     tangent = COVER * np.sqrt(np.maximum(values[:, ::-1], 1e-14))
+    # slivers in the webs open up when fingers close: their splats must not become spikes
+    size = np.sqrt(tangent[:, 0] * tangent[:, 1])
+    tangent = np.clip(tangent, size[:, None] / SLENDEREST, size[:, None] * SLENDEREST)
     thickness = 0.12 * np.sqrt(tangent[:, :1] * tangent[:, 1:])
     quat = np.zeros((len(part), 4))
     quat[:, 0], quat[:, 3] = np.cos(angle / 2), np.sin(angle / 2)
@@ -60,6 +63,9 @@ def lay_splats(vertices: np.ndarray, faces: np.ndarray, per_face: int) -> Surfac
 
 COVER = 1.9
 """Standard deviations per root second moment at which neighbouring splats close the surface."""
+
+SLENDEREST = 3.0
+"""Longest axis of a splat over the root of the product of both."""
 
 
 def _split_barycentric(per_face: int) -> np.ndarray:

@@ -28,7 +28,7 @@ from .observe import (
     unlike,
 )
 from .optimize import OptimizeConfig, Refined, optimize
-from .texture import complete_log_albedo, template_log_albedo
+from .texture import complete_log_albedo, detail_log_albedo, template_log_albedo
 
 LEVEL = 1
 """Subdivision level of the mesh that carries the splats (6,413 vertices on the default hand)."""
@@ -115,6 +115,10 @@ def fit_texture(
     masks = [crop.mask * (crop.labels == k) for k in range(len(hands))]
     progress(0.08, "finding visible skin")
     seen, rim = observe(surfaces, bindings, crop.pixels, masks, crop.camera)
+    seen = [
+        dataclasses.replace(o, evidence=o.evidence * _from_cut(hand, b))
+        for hand, o, b in zip(hands, seen, bindings)
+    ]
     progress(0.2, "separating light from skin")
     seen, trust, at_rim = _drop_background(crop, hands, surfaces, bindings, seen, rim, known)
     complete = _Skin.of(hands, bindings, seen, known).complete()
@@ -242,6 +246,7 @@ class _Skin:
         if known is not None:
             template = [
                 np.log(np.maximum(_on_splats(values, hand, binding), 5e-3))
+                + detail_log_albedo(_uvs(hand, binding))
                 for values, hand, binding in zip(known.albedo, hands, bindings)
             ]
             return cls(hands, bindings, seen, template, known.light)
@@ -369,6 +374,26 @@ def _on_splats(values: np.ndarray, hand: HandPose, binding: SurfaceBinding) -> n
         [np.bincount(corners, np.repeat(column, 3)) / count for column in values.T], axis=1
     )
     return np.einsum("nk,nkc->nc", binding.barycentric, at_vertices[faces[binding.triangle]])
+
+
+CUT_M = (0.002, 0.009)
+"""Skin is trusted from this far from the wrist's cut: there the mesh ends, the arm goes on, and
+normals turn inward, so that its light is misjudged."""
+
+
+def _from_cut(hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
+    """(N,) 0 at the open end of the mesh ... 1 on the hand."""
+    from scipy.spatial import cKDTree
+
+    model = surface(hand.hand_model, hand.side, LEVEL)
+    edges = np.sort(model.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    unique, count = np.unique(edges, axis=0, return_counts=True)
+    rim = np.unique(unique[count == 1])
+    if not len(rim):
+        return np.ones(len(binding))
+    distance = cKDTree(model.template[rim]).query(model.template)[0]
+    at_splats = np.einsum("nk,nk->n", binding.barycentric, distance[model.faces[binding.triangle]])
+    return smoothstep(at_splats, *CUT_M)
 
 
 def _uvs(hand: HandPose, binding: SurfaceBinding) -> np.ndarray:

@@ -172,8 +172,8 @@ def optimize(
     return result
 
 
-START_LOGIT = 4.0
-"""Opacity of a fresh splat before the sigmoid: 0.98."""
+START_LOGIT = 5.0
+"""Opacity of a fresh splat before the sigmoid: 0.993."""
 
 
 def edge_difference(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

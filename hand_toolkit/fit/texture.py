@@ -17,6 +17,8 @@ import numpy as np
 TEMPLATE_FILE = Path(__file__).with_name("skin_template.npz")
 SIZE = 384
 RANGE = 1.6
+DETAIL_SIZE = 640
+DETAIL_RANGE = 0.8
 LIGHT_SKIN, DARK_SKIN = 0.42, 0.10
 """Linear luminance of albedo at which the light and the dark template apply alone."""
 
@@ -26,6 +28,37 @@ def _maps() -> tuple[np.ndarray, np.ndarray]:
     with np.load(TEMPLATE_FILE, allow_pickle=False) as data:
         light, dark = ((data[k].astype(np.float64) / 127.5 - 1) * RANGE for k in ("light", "dark"))
     return light, dark
+
+
+@lru_cache(maxsize=1)
+def _detail() -> np.ndarray:
+    with np.load(TEMPLATE_FILE, allow_pickle=False) as data:
+        return (data["detail"].astype(np.float64) / 127.5 - 1) * DETAIL_RANGE
+
+
+def _sampled(picture: np.ndarray, uv: np.ndarray) -> np.ndarray:
+    """Bilinear values (N, C) of a square picture at uv (N, 2), origin lower left."""
+    from scipy.ndimage import map_coordinates
+
+    size = len(picture)
+    at = [(1 - uv[:, 1]) * size - 0.5, uv[:, 0] * size - 0.5]
+    channels = [
+        map_coordinates(picture[..., c], at, order=1, mode="nearest")
+        for c in range(picture.shape[2])
+    ]
+    return np.stack(channels, axis=1)
+
+
+def detail_log_albedo(uv: np.ndarray) -> np.ndarray:
+    """Nails, folds and creases of a typical hand, log albedo relative to the skin around.
+
+    Args:
+        uv: (N, 2) on the default hand's layout.
+
+    Returns:
+        (N, 3).
+    """
+    return _sampled(_detail(), uv)
 
 
 def template_log_albedo(uv: np.ndarray, luminance: float) -> np.ndarray:
@@ -38,17 +71,12 @@ def template_log_albedo(uv: np.ndarray, luminance: float) -> np.ndarray:
     Returns:
         (N, 3).
     """
-    from scipy.ndimage import map_coordinates
-
     span = np.log(LIGHT_SKIN) - np.log(DARK_SKIN)
     darkness = (np.log(LIGHT_SKIN) - np.log(max(luminance, 1e-4))) / span
     darkness = float(np.clip(darkness, 0, 1))
     light, dark = _maps()
     blend = light * (1 - darkness) + dark * darkness
-    at = [(1 - uv[:, 1]) * SIZE - 0.5, uv[:, 0] * SIZE - 0.5]
-    return np.stack(
-        [map_coordinates(blend[..., c], at, order=1, mode="nearest") for c in range(3)], axis=1
-    )
+    return _sampled(blend, uv)
 
 
 def complete_log_albedo(
