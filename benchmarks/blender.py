@@ -1,4 +1,4 @@
-"""Blender figures: click to avatar, frames a second, geometry nodes, memory.
+"""Blender figures: click to avatar, frames a second, geometry nodes, memory, likeness.
 
     python benchmarks/blender.py [--picture FILE] [--quality standard] [--json FILE]
 
@@ -6,8 +6,12 @@ Runs the extension in a bpy process of its own (the bpy of this Python) with the
 viewport figure is the whole way of a *Rendered* frame (evaluated meshes, worker, shared memory) for
 a hand that moves on every frame, without the upload to the graphics card, which bpy without a
 window cannot do. Times of single frames and updates are the best of some dozens, as other programs
-may be running. The animation figure is ``bpy.ops.render.render(animation=True)`` into PNG files
-and again without writing them.
+may be running; beside each wall time stands the processor time of Blender and worker together,
+which other programs change little. The animation figure is
+``bpy.ops.render.render(animation=True)`` into PNG files and again without writing them.
+
+Likeness is that of the avatar just made: the engine's PNG against ``hand-toolkit render`` with the
+same camera and θ, its depth against rays on the skinned mesh.
 """
 
 from __future__ import annotations
@@ -21,22 +25,31 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+SCENARIOS = ROOT / "tests" / "blender_addon" / "scenarios"
 FRAMES = 24
 
 NAMES = {
+    "load": "other programs' load when it began, processors",
     "click_to_avatar_s": "click to avatar in the scene, s",
+    "click_to_avatar_cpu_s": "  processor time, s",
     "fit_s": "  of it the fit, s",
     "second_time_s": "import of that .hand file, s",
     "splats_per_hand": "splats a hand",
     "viewport_fps": "viewport 960x540, one hand moving, frames/s",
     "viewport_worker_ms": "  of it the worker's drawing, ms",
+    "viewport_cpu_ms": "  processor time a frame, ms",
     "animation_fps": "animation 1920x1080 into PNG, frames/s",
+    "animation_cpu_ms": "  processor time a frame, ms",
     "animation_unsaved_fps": "  without writing the files, frames/s",
     "nodes_ms": "geometry nodes, 50,000 splats, ms an update",
     "skin_ms": "  the skinned mesh without them, ms an update",
     "memory_before_mb": "Blender's memory before, MB",
     "memory_after_mb": "Blender's memory after all this, MB",
     "torch_in_blender": "torch in Blender's process",
+    "psnr_db": "engine against hand-toolkit render, PSNR, dB",
+    "depth_median_mm": "depth against the mesh, median, mm",
+    "depth_most_mm": "  95% of the silhouette within, mm",
+    "depth_flat_mm": "  99.5% where the mesh has no step, within, mm",
 }
 
 
@@ -51,10 +64,15 @@ def main() -> None:
     if options.inside:
         measure(options)
         return
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(Path(__file__).resolve()), "--inside", folder]
         command += ["--picture", str(options.picture.resolve()), "--quality", options.quality]
-        env = {**os.environ, "HAND_TOOLKIT_PYTHON": sys.executable}
+        env = {
+            **os.environ,
+            "HAND_TOOLKIT_PYTHON": sys.executable,
+            "BLENDER_USER_RESOURCES": str(Path(folder) / "blender"),
+        }
         log = Path(folder) / "log"
         with log.open("wb") as stream:
             subprocess.run(
@@ -63,14 +81,41 @@ def main() -> None:
         report = Path(folder) / "report.json"
         if not report.is_file():
             raise SystemExit(log.read_text(encoding="utf-8", errors="replace")[-4000:])
-        figures = json.loads(report.read_text(encoding="utf-8"))
+        figures = {"load": load, **json.loads(report.read_text(encoding="utf-8"))}
+        figures |= likeness(Path(folder), env)
     print(f"Blender {figures['blender']}, {os.cpu_count()} processors")
     for key, name in NAMES.items():
         value = figures[key]
-        shown = ("no", "yes")[value] if isinstance(value, bool) else f"{value:,.1f}"
+        digits = 2 if key.endswith("_mm") else 1
+        shown = ("no", "yes")[value] if isinstance(value, bool) else f"{value:,.{digits}f}"
         print(f"{name:<48}{shown:>10}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    if figures["torch_in_blender"]:
+        raise SystemExit("Blender's process has loaded torch; only the worker may")
+
+
+def likeness(folder: Path, env: dict[str, str]) -> dict[str, float]:
+    """Pictures and depths of the avatar in ``folder``, through the scenario of the tests."""
+    sys.path.insert(0, str(SCENARIOS.parent))
+    import comparisons
+
+    hand = folder / "made.hand"
+    command = [sys.executable, str(SCENARIOS / "engine.py"), str(folder / "engine.json"), str(hand)]
+    log = folder / "engine.log"
+    with log.open("wb") as stream:
+        done = subprocess.run(
+            command, check=False, env=env, stdout=stream, stderr=stream, timeout=900
+        )
+    if done.returncode:
+        raise SystemExit(log.read_text(encoding="utf-8", errors="replace")[-4000:])
+    depths = comparisons.depths(folder)
+    return {
+        "psnr_db": comparisons.pictures(folder, hand).psnr_db,
+        "depth_median_mm": depths.median_m * 1e3,
+        "depth_most_mm": depths.most_m * 1e3,
+        "depth_flat_mm": depths.flat_m * 1e3,
+    }
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -108,11 +153,12 @@ def _figures(options: argparse.Namespace) -> dict[str, object]:
     folder = options.inside
     scene = bpy.context.scene
     output = str(folder / "made.hand")
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), _processor_seconds()
     bpy.ops.hand_toolkit.create_from_image(
         filepath=str(options.picture), output=output, quality=options.quality
     )
     figures["click_to_avatar_s"] = time.perf_counter() - begin
+    figures["click_to_avatar_cpu_s"] = _processor_seconds() - used
     begin = time.perf_counter()
     bpy.ops.hand_toolkit.import_avatar(filepath=output)
     figures["second_time_s"] = time.perf_counter() - begin
@@ -132,6 +178,8 @@ def _figures(options: argparse.Namespace) -> dict[str, object]:
     theta = rig.get_theta(hand)
     times, drawing = [], []
     for k in range(FRAMES + 4):
+        if k == 4:
+            used = _processor_seconds()
         rig.set_theta(hand, theta + 0.02 * k * rng.normal(size=theta.shape))
         begin = time.perf_counter()
         bpy.context.view_layer.update()
@@ -144,14 +192,16 @@ def _figures(options: argparse.Namespace) -> dict[str, object]:
         drawing.append(time.perf_counter() - middle)
     figures["viewport_fps"] = float(1 / np.min(times[4:]))
     figures["viewport_worker_ms"] = float(np.min(drawing[4:]) * 1e3)
+    figures["viewport_cpu_ms"] = 1e3 * (_processor_seconds() - used) / FRAMES
 
     scene.render.resolution_x, scene.render.resolution_y = 1920, 1080
     bpy.ops.hand_toolkit.load_motion(name="open-close")
     scene.frame_start, scene.frame_end = 1, FRAMES
     scene.render.filepath = str(folder / "frame_")
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), _processor_seconds()
     bpy.ops.render.render(animation=True)
     figures["animation_fps"] = FRAMES / (time.perf_counter() - begin)
+    figures["animation_cpu_ms"] = 1e3 * (_processor_seconds() - used) / FRAMES
     begin = time.perf_counter()
     for frame in range(1, FRAMES + 1):
         scene.frame_set(frame)
@@ -176,8 +226,23 @@ def _figures(options: argparse.Namespace) -> dict[str, object]:
     figures["nodes_ms"] = figures["nodes_ms"] - figures["skin_ms"]  # type: ignore[operator]
     assert skin is not None
     figures["memory_after_mb"] = _memory()
-    figures["torch_in_blender"] = "torch" in sys.modules
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8")
+    figures["torch_in_blender"] = "torch" in sys.modules or "libtorch" in maps
     return figures
+
+
+def _processor_seconds() -> float:
+    """Processor time of this process and of the worker so far."""
+    import time
+
+    from blender_addon import link
+
+    total = time.process_time()
+    pid = link.worker().pid
+    if pid is not None:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        total += sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK")
+    return total
 
 
 def _thin(cloud: object, count: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import bpy
 
 from . import (
+    compositing,
     create,
     engine,
     exporting,
@@ -56,6 +57,9 @@ def register():
     bpy.app.handlers.save_pre.append(scene_data.before_save)
     bpy.app.handlers.save_post.append(scene_data.after_save)
     bpy.app.handlers.load_pre.append(_forget_job)
+    bpy.app.handlers.render_init.append(compositing.follow)
+    bpy.types.TOPBAR_MT_file_import.append(create.draw_import)
+    bpy.types.TOPBAR_MT_file_export.append(exporting.draw_export)
     engine.register_panels()
 
 
@@ -63,6 +67,9 @@ def unregister():
     """Take everything out again and end the worker."""
     link.stop()
     engine.unregister_panels()
+    bpy.types.TOPBAR_MT_file_export.remove(exporting.draw_export)
+    bpy.types.TOPBAR_MT_file_import.remove(create.draw_import)
+    bpy.app.handlers.render_init.remove(compositing.follow)
     bpy.app.handlers.load_pre.remove(_forget_job)
     bpy.app.handlers.save_post.remove(scene_data.after_save)
     bpy.app.handlers.save_pre.remove(scene_data.before_save)

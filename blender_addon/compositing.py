@@ -117,36 +117,55 @@ def _hand_scene(scene, collection):
             if part.name not in hands.objects:
                 hands.collection.objects.link(part)
     hands.render.engine = ENGINE
-    hands.camera = scene.camera
-    hands.world = scene.world
+    hands.render.film_transparent = True
+    hands.view_layers[0].use_pass_z = True
+    hands.hand_toolkit.light_scene = scene
+    _copy_settings(scene, hands)
+    return hands
+
+
+SHARED_SETTINGS = (
+    "resolution_x",
+    "resolution_y",
+    "resolution_percentage",
+    "pixel_aspect_x",
+    "pixel_aspect_y",
+    "use_border",
+    "use_crop_to_border",
+    "border_min_x",
+    "border_min_y",
+    "border_max_x",
+    "border_max_y",
+    "fps",
+    "fps_base",
+    "use_motion_blur",
+    "motion_blur_shutter",
+    "motion_blur_position",
+)
+
+
+def _copy_settings(scene, hands):
+    """What the scene of the hands has in common with the artist's."""
+    for name in SHARED_SETTINGS:
+        value = getattr(scene.render, name, None)
+        if value is not None and getattr(hands.render, name) != value:
+            setattr(hands.render, name, value)
+    hands.camera, hands.world = scene.camera, scene.world
+    hands.frame_start, hands.frame_end = scene.frame_start, scene.frame_end
     hands.hand_toolkit.light = scene.hand_toolkit.light
     hands.hand_toolkit.blur_samples = scene.hand_toolkit.blur_samples
-    hands.hand_toolkit.light_scene = scene
-    render, source = hands.render, scene.render
-    for name in (
-        "resolution_x",
-        "resolution_y",
-        "resolution_percentage",
-        "pixel_aspect_x",
-        "pixel_aspect_y",
-        "use_border",
-        "use_crop_to_border",
-        "border_min_x",
-        "border_min_y",
-        "border_max_x",
-        "border_max_y",
-        "fps",
-        "fps_base",
-        "use_motion_blur",
-        "motion_blur_shutter",
-        "motion_blur_position",
-    ):
-        if hasattr(source, name):
-            setattr(render, name, getattr(source, name))
-    render.film_transparent = True
-    hands.frame_start, hands.frame_end = scene.frame_start, scene.frame_end
-    hands.view_layers[0].use_pass_z = True
-    return hands
+    hands.timeline_markers.clear()
+    for marker in scene.timeline_markers:  # they may switch the camera
+        if marker.camera is not None:
+            hands.timeline_markers.new(marker.name, frame=marker.frame).camera = marker.camera
+
+
+@bpy.app.handlers.persistent
+def follow(scene, *_args):
+    """Before a render: the scene of the hands takes what the artist has changed since."""
+    for hands in bpy.data.scenes:
+        if hands.render.engine == ENGINE and hands.hand_toolkit.light_scene == scene != hands:
+            _copy_settings(scene, hands)
 
 
 def _tree(scene):

@@ -163,10 +163,15 @@ VIEW_MARGIN = 2.9
 
 
 def show_in_view(context, root):
-    """Move the 3D view to the avatar: a hand is small in a view made for a two-metre cube."""
+    """Move the 3D view to the avatar and show its skin.
+
+    A hand is small in a view made for a two-metre cube, and one flat colour in a *Solid* one.
+    """
     space = context.space_data
     if space is None or space.type != "VIEW_3D" or space.region_3d is None:
         return
+    if space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL":
+        space.shading.color_type = "TEXTURE"  # objects without a texture look as they did
     view = space.region_3d
     if view.view_perspective == "CAMERA":
         return
@@ -228,6 +233,8 @@ class HAND_TOOLKIT_OT_import_avatar(HandOperator, bpy.types.Operator):
 
     def invoke(self, context, event):
         self.interactive = True
+        if self.filepath:  # a file that was dropped into the view
+            return self.execute(context)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
@@ -238,6 +245,24 @@ class HAND_TOOLKIT_OT_import_avatar(HandOperator, bpy.types.Operator):
         if self.interactive:
             show_in_view(context, root)
         self.report({"INFO"}, f"Imported {root.name}")
+
+
+class HAND_TOOLKIT_FH_avatar(bpy.types.FileHandler):
+    """Avatars may be dropped into the 3D view."""
+
+    bl_idname = "HAND_TOOLKIT_FH_avatar"
+    bl_label = "Hand Avatar"
+    bl_import_operator = "hand_toolkit.import_avatar"
+    bl_file_extensions = ".hand"
+
+    @classmethod
+    def poll_drop(cls, context):
+        return context.area is not None and context.area.type == "VIEW_3D"
+
+
+def draw_import(menu, _context):
+    """Entry of File > Import."""
+    menu.layout.operator(HAND_TOOLKIT_OT_import_avatar.bl_idname, text="Hand Avatar (.hand)")
 
 
 class HAND_TOOLKIT_OT_replace_avatar(NeedsHand, HandOperator, bpy.types.Operator):
@@ -371,6 +396,7 @@ class HAND_TOOLKIT_OT_cancel_job(HandOperator, bpy.types.Operator):
 CLASSES = (
     HAND_TOOLKIT_OT_create_from_image,
     HAND_TOOLKIT_OT_import_avatar,
+    HAND_TOOLKIT_FH_avatar,
     HAND_TOOLKIT_OT_replace_avatar,
     HAND_TOOLKIT_OT_remove_avatar,
     HAND_TOOLKIT_OT_pack_avatar,

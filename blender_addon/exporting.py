@@ -175,4 +175,9 @@ def sample_motion(context, root):
     return {"theta": theta, "translation": where, "present": present}
 
 
+def draw_export(menu, _context):
+    """Entry of File > Export."""
+    menu.layout.operator(HAND_TOOLKIT_OT_export.bl_idname, text="Hand Avatar (glTF, USD, PLY, ...)")
+
+
 CLASSES = (HandToolkitExportOption, HAND_TOOLKIT_OT_export)

@@ -121,9 +121,11 @@ def _make_with_uv(folder):
     _say(f"Blender's Python {version} is newer than the toolkit supports; using uv")
     uv = _find_uv(folder)
     if not uv:
+        # in an environment of its own: Blender's Python may be read-only, or without pip
         tools = folder + "_tools"
         _say("Fetching uv")
-        _step([sys.executable, "-m", "pip", "install", "--upgrade", "--target", tools, "uv"])
+        _step([sys.executable, "-m", "venv", "--clear", tools])
+        _step([_python_of(tools), "-m", "pip", "install", "uv"])
         uv = _find_uv(folder)
         if not uv:
             raise SetupFailed(
@@ -134,7 +136,7 @@ def _make_with_uv(folder):
 
 def _find_uv(folder):
     name = "uv.exe" if sys.platform == "win32" else "uv"
-    local = os.path.join(folder + "_tools", "bin", name)
+    local = os.path.join(os.path.dirname(_python_of(folder + "_tools")), name)
     return local if os.path.isfile(local) else shutil.which("uv")
 
 

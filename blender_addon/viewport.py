@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 0.05
 """How long a draw waits for its frame before it shows the last one."""
 
 seconds_per_frame = []
-"""Last times from request to frame; the benchmark reads them."""
+"""Last times from request to frame; scripts/blender_window_start.py reads them."""
 
 
 class Viewport:

@@ -15,6 +15,7 @@ OUT=$(mkdir -p "${2:-/tmp/blender_window_$SUITE}" && cd "${2:-/tmp/blender_windo
 CHROOT=${HAND_TOOLKIT_CHROOTS:-/var/tmp/hand-toolkit}/$SUITE
 PYTHON=${HAND_TOOLKIT_PYTHON:-$REPO/.venv/bin/python}
 SCREEN=${HAND_TOOLKIT_DISPLAY:-77}
+F12=96  # its key code: asked for by name, xdotool holds Alt, which in 5.2 means the sequencer
 PATIENCE=${HAND_TOOLKIT_PATIENCE:-900}  # seconds for the fit
 
 make_chroot() {
@@ -35,16 +36,23 @@ make_chroot() {
 }
 
 bind() { # folder of this machine, seen at the same place (or at $2) in the chroot
-    mkdir -p "$CHROOT/${2:-$1}"
-    mountpoint -q "$CHROOT/${2:-$1}" || mount --rbind "$1" "$CHROOT/${2:-$1}"
+    local place="$CHROOT${2:-$1}"
+    mkdir -p "$place"
+    mountpoint -q "$place" || mount --bind "$1" "$place"
+    mount --make-private "$place"
+    mounted=("$place" ${mounted[@]+"${mounted[@]}"})
 }
 
 mount_base() {
-    mountpoint -q "$CHROOT/proc" || mount -t proc proc "$CHROOT/proc"
-    mountpoint -q "$CHROOT/dev" || mount --bind /dev "$CHROOT/dev"
+    mountpoint -q "$CHROOT/proc" || bind /proc
+    mountpoint -q "$CHROOT/dev" || bind /dev
 }
 
 inside() { chroot "$CHROOT" env HOME=/root DISPLAY=:"$SCREEN" "$@"; }
+start() { # log, command: in the background, ended with this script
+    chroot "$CHROOT" env HOME=/root DISPLAY=:"$SCREEN" "${@:2}" >"$1" 2>&1 &
+    processes+=($!)
+}
 picture() { inside import -window root "/hand_window/$1.png"; }
 point() { inside xdotool mousemove "$1" "$2"; sleep 0.6; inside xdotool mousemove $(($1 + 1)) "$2"; sleep 0.4; }
 press() { point "$1" "$2"; inside xdotool click 1; sleep "${3:-1}"; }
@@ -67,9 +75,11 @@ wait_for() { # what, seconds, python expression over s
 }
 
 processes=()
-finish() {
-    for process in "${processes[@]}"; do kill "$process" 2>/dev/null || true; done
+mounted=()
+finish() { # nothing stays mounted: whoever deletes the chroot must not delete this checkout with it
+    for process in ${processes[@]+"${processes[@]}"}; do kill "$process" 2>/dev/null || true; done
     wait 2>/dev/null || true
+    for place in ${mounted[@]+"${mounted[@]}"}; do umount --lazy "$place" || true; done
 }
 trap finish EXIT
 
@@ -89,13 +99,19 @@ ZIP=$(basename "$(ls "$OUT"/hand_toolkit-*.zip)")
 
 inside blender --background --factory-startup --command extension validate "/hand_window/$ZIP"
 inside blender --background --command extension install-file -r user_default -e "/hand_window/$ZIP"
-inside Xvfb :"$SCREEN" -screen 0 1280x800x24 +extension GLX >"$OUT/xvfb.log" 2>&1 &
-processes+=($!)
+if [ "$SUITE" = sid ]; then
+    "$PYTHON" -c "import sys; from hand_toolkit.testing.avatars import procedural_avatar as make
+make(3, splats_per_face=2).save(sys.argv[1])" "$OUT/pair.hand"
+    cp "$REPO/scripts/blender_native_check.py" "$OUT/"
+    inside HAND_TOOLKIT_PYTHON="$PYTHON" blender --background \
+        --addons bl_ext.user_default.hand_toolkit \
+        --python /hand_window/blender_native_check.py -- /hand_window/pair.hand
+fi
+start "$OUT/xvfb.log" Xvfb :"$SCREEN" -screen 0 1280x800x24 +extension GLX
 sleep 2
-inside LIBGL_ALWAYS_SOFTWARE=1 HAND_TOOLKIT_PYTHON="$PYTHON" HAND_WINDOW_FOLDER=/hand_window \
-    blender --factory-startup --addons bl_ext.user_default.hand_toolkit --python /hand_window/start.py \
-    >"$OUT/blender.log" 2>&1 &
-processes+=($!)
+start "$OUT/blender.log" LIBGL_ALWAYS_SOFTWARE=1 HAND_TOOLKIT_PYTHON="$PYTHON" \
+    HAND_WINDOW_FOLDER=/hand_window blender --factory-startup \
+    --addons bl_ext.user_default.hand_toolkit --python /hand_window/start.py
 wait_for "the window" 120 's["prepared"]'
 sleep 3
 picture 1_panel
@@ -122,11 +138,16 @@ press 893 692 3                       # Render Hands Only
 wait_for "our engine" 20 's["engine"] == "HAND_TOOLKIT"'
 press "$([ "$SUITE" = sid ] && echo 1009 || echo 1017)" 40 20   # Rendered viewport
 picture 6_viewport
+drawn=$(python3 -c "import json; print(json.load(open('$OUT/state.json'))['drawn']['frames'])")
+inside xdotool key space; sleep 20; inside xdotool key space; sleep 2   # play the animation
+wait_for "moving pictures in the viewport" 20 "s['drawn']['frames'] > $drawn + 3"
 point 300 640
-inside xdotool key F12
+inside xdotool key "$F12"
 wait_for "the render" 300 's["rendered"]'
 sleep 6
 point 500 400
 inside xdotool key Home; sleep 3
 picture 7_rendered
+python3 -c "import json; d = json.load(open('$OUT/state.json'))['drawn']; \
+    print(f\"viewport: {d['median_ms']:.0f} ms a frame, median of the last {d['frames']}\")"
 echo "$OUT: $(ls "$OUT"/[1-7]_*.png | wc -l) pictures"

@@ -32,13 +32,8 @@ def prepare():
         return 0.5
     if region.active_panel_category != "Hand":
         return 0.5
-    space.shading.type = "SOLID"
-    space.shading.color_type = "TEXTURE"
-    space.clip_start = 0.001
     with bpy.context.temp_override(window=window, area=area, region=region_of(area)):
         bpy.ops.view3d.view_axis(type="FRONT")
-    space.region_3d.view_distance = 0.55
-    space.region_3d.view_location = (0.0, 0.0, 0.07)
     space.region_3d.view_perspective = "PERSP"
     done["prepared"] = True
     return None
@@ -49,6 +44,13 @@ def progress():
     module = sys.modules.get("bl_ext.user_default.hand_toolkit.link")
     request = module.job.request if module is not None else None
     return request.fraction if request is not None else 0.0
+
+
+def drawn():
+    """Milliseconds from request to frame of the *Rendered* viewport, median of the last ones."""
+    module = sys.modules.get("bl_ext.user_default.hand_toolkit.viewport")
+    times = sorted(module.seconds_per_frame) if module is not None else []
+    return {"frames": len(times), "median_ms": 1e3 * times[len(times) // 2] if times else 0.0}
 
 
 def region_of(area):
@@ -80,6 +82,7 @@ def tell():
             for a in bpy.data.actions
         ),
         "engine": scene.render.engine,
+        "drawn": drawn(),
         "rendered": any(i.type == "RENDER_RESULT" and i.has_data for i in bpy.data.images),
         "images": sorted(i.name for i in bpy.data.images),
     }

@@ -40,6 +40,7 @@ EXPECTED = {
     r'"(Node|NodeSocket|Modifier|Space|Property|ID|NodeTree)" has no attribute': (
         "collections hold subclasses, the stubs name the base class"
     ),
+    r'"(append|remove)" of "_GenericUI"': "a menu's drawing function takes the menu, too",
     r"socket_type.*Literal\['DEFAULT'\]": "an enum that Blender fills at run time",
     r'"bpy_prop_array" has incompatible type "ndarray': "foreach_set takes any buffer",
     r'no attribute "CREATE_NO_WINDOW"': "Windows only, guarded by sys.platform",

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 
 def test_compositing_with_cycles(blender, hand_file: Path) -> None:
     report = blender.run("compositing", hand_file, "CYCLES", timeout=400)
+    check(report)
+    first, second = report["followed"]
+    assert first["size"] == second["size"] == [120, 160, 4]
+    assert second["skin"] - first["skin"] == pytest.approx(-8, abs=1.5)
+    assert second["bar"] < first["bar"] - 2, "which the frame cuts off on the left"
+
+
+def test_compositing_of_an_avatar_from_the_picture(blender, picture: Path) -> None:
+    """Created by the real worker, three keyed poses, a bar of Cycles through both hands."""
+    made = blender.folder / "made.hand"
+    blender.run("make", picture, made)
+    check(blender.run("compositing", made, "CYCLES", timeout=400))
+
+
+def check(report: dict) -> None:
+    """The bar hides what is behind it and is hidden by what is before it."""
     assert min(report["moves"]) > 0.01, "the three keyed poses differ in the picture"
     assert report["bar_before_right"] and not report["bar_before_left"]
     green, skin = report["row_right"]

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
+import comparisons
 import pytest
-from PIL import Image
-from scipy.ndimage import maximum_filter, minimum_filter
 
 
 @pytest.fixture(scope="module")
@@ -35,50 +31,25 @@ def test_framing(engine: dict) -> None:
 
 def test_picture_is_the_toolkits(engine: dict, blender, hand_file: Path) -> None:
     """PSNR of the saved PNG against ``hand-toolkit render`` with the same camera and θ."""
-    ours = blender.folder / "toolkit.png"
-    subprocess.run(
-        [
-            *(str(Path(sys.executable).parent / "hand-toolkit"), "render", str(hand_file)),
-            *("-o", str(ours)),
-            *("--pose", str(blender.folder / "pose.npz"), "--side", "both"),
-            *("--camera", str(blender.folder / "camera.json"), "--background", "transparent"),
-        ],
-        check=True,
-        timeout=200,
-    )
-    a, b = (
-        np.asarray(Image.open(p).convert("RGBA"), np.float64) / 255
-        for p in (blender.folder / "engine.png", ours)
-    )
-    assert a.shape == b.shape
-    shown = b[..., 3] > 0
-    assert shown.mean() > 0.05
-    flat = [x[..., :3] * x[..., 3:] for x in (a, b)]
-    error = np.mean((flat[0] - flat[1])[shown] ** 2)
-    psnr = -10 * np.log10(max(error, 1e-12))
-    print(f"engine against hand-toolkit render: {psnr:.1f} dB inside the hands")
-    assert psnr >= 45
-    assert np.abs(a[..., 3] - b[..., 3]).max() <= 2 / 255
+    found = comparisons.pictures(blender.folder, hand_file)
+    print(f"engine against hand-toolkit render: {found.psnr_db:.1f} dB inside the hands")
+    assert found.shown > 0.05
+    assert found.psnr_db >= 45
+    assert found.alpha <= 2 / 255
 
 
 def test_depth_is_the_meshs(engine: dict, blender) -> None:
     """Median and 95th percentile of the distance to the proxy mesh inside the silhouette."""
-    with np.load(blender.folder / "depth.npz") as arrays:
-        depth, proxy, alpha = arrays["depth"], arrays["proxy"], arrays["alpha"]
-    inside = np.isfinite(proxy) & (alpha > 0.99)
-    error = np.abs(depth - proxy)[inside]
-    middle, most = np.percentile(error, [50, 95])
-    print(f"depth against the mesh: median {middle * 1e3:.2f} mm, 95% within {most * 1e3:.2f} mm")
-    assert inside.sum() > 10000
-    assert most < 0.002
-    # beside fingers before the palm the mesh itself jumps; everywhere else all of it is within
-    q = proxy[1::2, ::2]
-    jumps = np.where(np.isfinite(q), q, 9.0)
-    flat = maximum_filter(jumps, 3) - minimum_filter(jumps, 3) < 0.006
-    kept = flat & inside[1::2, ::2]
-    assert kept.sum() > 0.75 * inside.sum()
-    assert np.percentile(np.abs(depth - proxy)[1::2, ::2][kept], 99.5) < 0.002
-    assert (depth[alpha < 1 / 255] > 1e9).all()
+    found = comparisons.depths(blender.folder)
+    print(
+        f"depth against the mesh: median {found.median_m * 1e3:.2f} mm, "
+        f"95% within {found.most_m * 1e3:.2f} mm"
+    )
+    assert found.count > 10000
+    assert found.most_m < 0.002
+    assert found.flat_share > 0.75
+    assert found.flat_m < 0.002
+    assert found.empty
 
 
 def test_frame(engine: dict) -> None:

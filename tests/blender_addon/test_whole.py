@@ -17,6 +17,8 @@ def test_whole_way(blender, picture: Path) -> None:
     assert {"glb", "ply", "bvh"} <= set(report["formats"])
     assert report["glb"] > 100_000
     assert len(report["reopened"]) == 2
+    assert report["from_image"] < 0.2 and report["video_pose"] < 0.2, "radians, mean per axis"
+    assert report["from_video"] == 3
     # the avatar in the photo's pose lies on the photo's hand
     photo = np.asarray(Image.open(picture).convert("RGB"), float) / 255
     drawn = np.asarray(Image.open(blender.folder / "as_photo.png").convert("RGBA"), float) / 255

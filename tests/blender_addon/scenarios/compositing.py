@@ -79,8 +79,33 @@ def run():
         bar_y = np.tan(0.6) * at[0]
         report[f"bar_before_{side}"] = bool(bar_y < at[1])
         report[f"row_{side}"] = _row(pixels, scene, at)
+    report["followed"] = follow(scene, engine)
     report["hands"] = len(scene_data.roots(bpy.data.scenes[scene.name + " hands"]))
     return report
+
+
+def follow(scene, engine):
+    """What the artist changes after the set-up holds for the hands, too: size, camera by marker."""
+    scene.render.resolution_percentage = 50
+    shifted = scene.camera.copy()
+    shifted.data = scene.camera.data.copy()
+    shifted.data.shift_x = 0.05
+    scene.camera.users_collection[0].objects.link(shifted)
+    scene.timeline_markers.new("first", frame=1).camera = scene.camera
+    scene.timeline_markers.new("second", frame=2).camera = shifted
+    scene.frame_start, scene.frame_end, scene.frame_step = 1, 2, 1
+    scene.render.filepath = str(FOLDER / f"follow_{engine}_####")
+    bpy.ops.render.render(animation=True)
+    found = []
+    for frame in (1, 2):
+        pixels = load_pixels(FOLDER / f"follow_{engine}_{frame:04d}.png")
+        solid = pixels[..., 3] > 0.9
+        middle = [
+            float(np.nonzero(solid & part)[1].mean())
+            for part in (pixels[..., 0] > pixels[..., 1], pixels[..., 1] > 0.9)
+        ]
+        found.append({"size": list(pixels.shape), "skin": middle[0], "bar": middle[1]})
+    return found
 
 
 def _row(pixels, scene, at):

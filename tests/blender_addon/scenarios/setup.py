@@ -40,6 +40,13 @@ def run():
     os.environ["PATH"] = ARGS[3] + os.pathsep + os.environ["PATH"]
     report["uv"] = refused(set_up, source=ARGS[0], wait=True)
     report["uv_log"] = list(setup_environment.state.lines)
+
+    # and fetches it where there is none
+    os.environ["PATH"] = os.defpath
+    os.environ["HAND_TOOLKIT_ENVIRONMENT"] = str(FOLDER / "fetched_uv")
+    os.environ["PIP_NO_INDEX"], os.environ["PIP_FIND_LINKS"] = "1", ARGS[4]
+    report["fetched"] = refused(set_up, source=ARGS[0], wait=True)
+    report["fetched_log"] = list(setup_environment.state.lines)
     return report
 
 

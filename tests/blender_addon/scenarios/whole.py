@@ -1,6 +1,7 @@
 """The artist's whole way: a picture, an avatar, three keyed poses, frames, save, reopen."""
 
 import glob
+import shutil
 from itertools import pairwise
 
 import bpy
@@ -72,8 +73,12 @@ def run():
     assert done == {"FINISHED"}
     report["glb"] = target.stat().st_size
 
-    # pose from a picture
+    # pose from a picture: that of the photo the avatar was made from
+    hand = next(r for r in rigs.values() if scene_data.surface_of(r)["hand_observed"])
+    source = np.array(scene_data.surface_of(hand)["hand_source_theta"]).reshape(16, 3)
+    rig.set_theta(hand, np.zeros((16, 3)))
     assert bpy.ops.hand_toolkit.pose_from_image(filepath=ARGS[0]) == {"FINISHED"}
+    report["from_image"] = float(np.abs(rig.get_theta(hand) - source)[1:].mean())
 
     blend = FOLDER / "whole.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
@@ -85,6 +90,21 @@ def run():
     bpy.context.scene.frame_set(5)
     back = rig.get_theta(hand)
     report["reopened_worst"] = float(np.abs(back - thetas[5][hand.hand_toolkit.side]).max())
+
+    # a motion from moving pictures: keys on every one of them
+    moving = FOLDER / "moving"
+    moving.mkdir()
+    for k in range(3):
+        shutil.copy(ARGS[0], moving / f"frame{k}.jpg")
+    hand = next(r for r in scene_data.rigs_of(root) if scene_data.surface_of(r)["hand_observed"])
+    hand.animation_data.action = None
+    bpy.ops.hand_toolkit.select_hand(name=hand.name)
+    assert bpy.ops.hand_toolkit.pose_from_video(filepath=str(moving)) == {"FINISHED"}
+    curve = rig.action_curves(hand)[0]
+    report["from_video"] = len(curve.keyframe_points)
+    bpy.context.scene.frame_set(2)
+    report["video_pose"] = float(np.abs(rig.get_theta(hand) - source)[1:].mean())
+
     report["joints"] = len(axes.JOINTS)
     return report
 
