@@ -63,6 +63,7 @@ PHOTO_METHODS = ("detail", "texture")
 def stage_one(data: list[Path], steps: int, seeds: int, scenes: int) -> list[dict[str, Any]]:
     """Rows of the stage-one table."""
     rows = []
+    source = RenderedSet(data, SMALL)  # one for all runs: it keeps every scene's light
     for name, change in STAGE_ONE.items():
         config = dataclasses.replace(SMALL, **change)
         scores = []
@@ -76,9 +77,8 @@ def stage_one(data: list[Path], steps: int, seeds: int, scenes: int) -> list[dic
                 checkpoint_every=steps,
             )
             with tempfile.TemporaryDirectory() as folder:
-                out = train(config, data, Path(folder), settings=settings)
+                out = train(config, source, Path(folder), settings=settings, device="cpu")
                 model, state = load_model(out)
-            source = RenderedSet(data, config)
             slots = state["progress"]["slots"]
             held = [s for s in source.scan("held-out") if s.subject in slots][:scenes]
             scores.append(training_pictures(model, source, held, slots, fine=False)[0])

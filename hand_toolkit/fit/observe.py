@@ -50,6 +50,7 @@ class Observation:
         color: (N, 3) sRGB of the photo there, arbitrary where evidence is 0.
         evidence: (N,) 0 hidden ... 1 seen well.
         openness: (N,) part of the cosine-weighted hemisphere that is unobstructed.
+        beside: (N,) 1 where the photo shows another finger or hand next to it, 0 away from that.
     """
 
     points: np.ndarray
@@ -58,6 +59,7 @@ class Observation:
     color: np.ndarray
     evidence: np.ndarray
     openness: np.ndarray
+    beside: np.ndarray
 
 
 def pose_surfaces(hands: tuple[HandPose, ...], level: int) -> list[PosedSurface]:
@@ -94,7 +96,7 @@ def observe(
     starts = np.cumsum([0] + [len(s.vertices) for s in surfaces])
     faces = np.concatenate([s.faces + k for s, k in zip(surfaces, starts)])
     depth = rasterize_mesh(vertices, faces, camera).depth
-    rim = outline_rim(depth)
+    rim, inner = outline_rim(depth), inner_rim(depth)
     openness = _openness(vertices, np.concatenate([s.normals for s in surfaces]), faces)
     result = []
     for index, (posed, binding, mask) in enumerate(zip(surfaces, bindings, masks)):
@@ -122,6 +124,7 @@ def observe(
                 color,
                 evidence,
                 np.einsum("nk,nk->n", binding.barycentric, openness[corners]),
+                sample(inner[..., None], pixel)[:, 0],
             )
         )
     return result, rim
@@ -139,6 +142,24 @@ def outline_rim(depth: np.ndarray) -> np.ndarray:
     size = max(depth.shape)
     distance = distance_transform_edt(~jump & np.isfinite(depth))
     return 1 - smoothstep(distance, max(3.0, 0.022 * size), max(7.0, 0.05 * size))
+
+
+def inner_rim(depth: np.ndarray) -> np.ndarray:
+    """(H, W) 1 where one finger or hand passes in front of another, falling to 0 beside it.
+
+    There the photo shows contact shadows and, where the pose is off, the wrong finger.
+    """
+    from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
+
+    known = np.isfinite(depth)
+    high = maximum_filter(np.where(known, depth, -np.inf), 3)
+    low = minimum_filter(np.where(known, depth, np.inf), 3)
+    jump = known & (high - low > 0.006)
+    if not jump.any():
+        return np.zeros(depth.shape)
+    size = max(depth.shape)
+    distance = distance_transform_edt(~jump)
+    return 1 - smoothstep(distance, max(2.0, 0.012 * size), max(5.0, 0.035 * size))
 
 
 def unlike(pixels: np.ndarray, expected: np.ndarray, tolerance: float = 1.0) -> np.ndarray:

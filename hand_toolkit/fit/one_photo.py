@@ -181,22 +181,26 @@ def _drop_background(
 
     Returns:
         The observations with less evidence; (H, W) trust: the mask less what was dropped; and
-        (N,) per hand how likely each splat shows background.
+        (N,) per hand how likely each splat shows background or another finger.
     """
     from scipy.ndimage import distance_transform_edt
 
     at_rim = [sample(rim[..., None], o.pixel)[:, 0] for o in seen]
     core = [
-        dataclasses.replace(o, evidence=o.evidence * (1 - 0.9 * r)) for o, r in zip(seen, at_rim)
+        dataclasses.replace(o, evidence=o.evidence * (1 - 0.9 * np.maximum(r, o.beside)))
+        for o, r in zip(seen, at_rim)
     ]
     expected = _Skin.of(hands, bindings, core, known).complete().baked
     distance = background_distance(crop.pixels, crop.mask)
     at_splats = [sample(distance[..., None], o.pixel)[:, 0] for o in seen]
-    kept = [
-        dataclasses.replace(o, evidence=o.evidence * (1 - r * shows_background(d, o.color, e)))
+    wrong = [
+        np.maximum(r * shows_background(d, o.color, e), o.beside * unlike(o.color, e))
         for o, r, d, e in zip(seen, at_rim, at_splats, expected)
     ]
-    at_rim = [r * like_background(d) for r, d in zip(at_rim, at_splats)]
+    kept = [dataclasses.replace(o, evidence=o.evidence * (1 - w)) for o, w in zip(seen, wrong)]
+    at_rim = [
+        np.maximum(r * like_background(d), o.beside) for r, d, o in zip(at_rim, at_splats, seen)
+    ]
     parts = []
     for posed, binding, color in zip(surfaces, bindings, expected):
         _, area = triangle_frames(posed.vertices, posed.faces)

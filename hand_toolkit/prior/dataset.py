@@ -117,6 +117,7 @@ class RenderedSet:
         self._samples: dict[Path, HandSample] = {}
         self._pictures: OrderedDict[Path, Picture] = OrderedDict()
         self._lights: dict[tuple[str, str], torch.Tensor] = {}
+        self._albedo_maps: dict[tuple[str, ...], torch.Tensor] = {}
 
     def scan(self, split: str | None = None) -> list[Scene]:
         """Finished scenes of a split, sorted by key.
@@ -199,6 +200,9 @@ class RenderedSet:
         Texels that no picture shows take the other hand's value, else the mean. None where the
         set has no albedo pictures.
         """
+        key = tuple(scene.key for scene in scenes)
+        if key in self._albedo_maps:
+            return self._albedo_maps[key]
         config = dataclasses.replace(self.config, use_interaction=False)
         size = config.identity_size
         total = torch.zeros(2, size * size, 4)
@@ -215,7 +219,9 @@ class RenderedSet:
                 for hand, side in enumerate(scene.sides):
                     both = torch.cat([color[hand], torch.ones(len(cells), 1)], 1)
                     total[SIDES.index(side)].index_add_(0, cells, both * weight[hand][:, None])
-        return fill_map(total).reshape(2, size, size, 3).permute(0, 3, 1, 2)
+        result = fill_map(total).reshape(2, size, size, 3).permute(0, 3, 1, 2)
+        self._albedo_maps[key] = result
+        return result
 
 
 def visible_colors(
