@@ -46,6 +46,9 @@ SUFFIX = {"right": ".R", "left": ".L"}
 TO_BLENDER = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """Toolkit world (x right, y down, z forward) to Blender world (x right, y away, z up)."""
 
+PALM = np.array([0.0, -1.0, 0.0])
+"""Where the palm of a flat hand faces, in the hand's rest axes."""
+
 DISPLAY_WRIST = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 """Wrist rotation that shows a right hand upright, palm to the toolkit's camera."""
 
@@ -61,9 +64,10 @@ def mirror_theta(theta):
     return np.asarray(theta) * np.array([1.0, -1.0, -1.0])
 
 
-def display_theta(side):
-    """Wrist axis-angle (3,) of a hand that stands upright, palm to the viewer."""
-    right = matrix_to_rotvec(DISPLAY_WRIST)
+def display_theta(side, back=False):
+    """Wrist axis-angle (3,) of a hand that stands upright, palm (or ``back``) to the viewer."""
+    turn = np.diag([-1.0, 1.0, -1.0]) if back else np.eye(3)
+    right = matrix_to_rotvec(turn @ DISPLAY_WRIST)
     return right if side == "right" else mirror_theta(right)
 
 

@@ -47,6 +47,7 @@ def build_avatar(context, name, value, arrays, path="", data=None):
         root[scene_data.PACKED] = bytes(data)
     if path:
         scene_data.store_path(root, path)
+    root[scene_data.BACK] = shows_back(value, arrays)
     try:
         for side in value["sides"]:
             part = {k[len(side) + 1 :]: v for k, v in arrays.items() if k.startswith(side + ".")}
@@ -63,6 +64,18 @@ def build_avatar(context, name, value, arrays, path="", data=None):
     first.select_set(True)
     context.view_layer.objects.active = first
     return root
+
+
+def shows_back(value, arrays):
+    """Whether the photo shows the back of the hand: then the avatar stands with its back in front.
+
+    Nobody should look for a likeness on the side that the photo did not see.
+    """
+    for side in value["sides"]:
+        if value["observed"][side]:
+            wrist = axes.rotvec_to_matrix(arrays[f"{side}.source_theta"][0])
+            return float((wrist @ axes.PALM)[2]) > 0  # away from the camera, which looks along +z
+    return False
 
 
 def _build_hand(context, collection, root, side, value, part):
@@ -84,11 +97,12 @@ def _build_hand(context, collection, root, side, value, part):
     if "pose_dirs" in part:
         controls.add_pose_correctives(armature, surface, part["pose_dirs"])
     both = len(value["sides"]) == 2
-    # In the toolkit's axes +x is the viewer's right: a right hand shown palm first is on the left.
-    shift = (-HAND_SPACING if side == "right" else HAND_SPACING) if both else 0.0
+    back = root[scene_data.BACK]
+    # A right hand shown palm first is on the viewer's left, one that shows its back on the right.
+    shift = (HAND_SPACING if (side == "right") == back else -HAND_SPACING) if both else 0.0
     armature.location = (shift, 0.0, 0.0)
     theta = np.zeros((16, 3))
-    theta[0] = axes.display_theta(side)
+    theta[0] = axes.display_theta(side, back)
     rig.set_theta(armature, theta)
 
 

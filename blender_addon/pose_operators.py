@@ -54,7 +54,8 @@ class HAND_TOOLKIT_OT_rest_pose(NeedsHand, HandOperator, bpy.types.Operator):
     def run(self, context):
         for hand in _both_or_one(context, self.both):
             theta = np.zeros((16, 3))
-            theta[0] = axes.display_theta(hand.hand_toolkit.side)
+            back = bool(scene_data.root_of(hand).get(scene_data.BACK, False))
+            theta[0] = axes.display_theta(hand.hand_toolkit.side, back)
             joints = None if self.wrist else FINGER_JOINTS
             rig.set_theta(hand, theta, np.zeros(3) if self.wrist else None, joints)
             controls.reset_sliders(hand)

@@ -19,6 +19,9 @@ from .base import HandError
 PACKED = "hand_toolkit_file"
 """Custom property of the root with the bytes of a packed avatar."""
 
+BACK = "hand_toolkit_back"
+"""Custom property of the root: whether its hands at rest show their backs."""
+
 RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 """Newer versions want to be told that a path may begin with //."""
 

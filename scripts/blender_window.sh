@@ -136,7 +136,8 @@ press 893 414 2
 picture 5_posed
 press 893 692 3                       # Render Hands Only
 wait_for "our engine" 20 's["engine"] == "HAND_TOOLKIT"'
-press "$([ "$SUITE" = sid ] && echo 1009 || echo 1017)" 40 20   # Rendered viewport
+press "$([ "$SUITE" = sid ] && echo 1009 || echo 1017)" 40 2   # Rendered viewport
+point 300 640; sleep 20
 picture 6_viewport
 drawn=$(python3 -c "import json; print(json.load(open('$OUT/state.json'))['drawn']['frames'])")
 inside xdotool key space; sleep 20; inside xdotool key space; sleep 2   # play the animation

@@ -26,9 +26,10 @@ def test_compositing_of_an_avatar_from_the_picture(blender, picture: Path) -> No
 def check(report: dict) -> None:
     """The bar hides what is behind it and is hidden by what is before it."""
     assert min(report["moves"]) > 0.01, "the three keyed poses differ in the picture"
-    assert report["bar_before_right"] and not report["bar_before_left"]
-    green, skin = report["row_right"]
-    assert green == 33 and skin == 0, "the near half of the bar hides the right hand"
-    green, skin = report["row_left"]
-    assert green == 0 and skin == 33, "the left hand hides the far half of the bar"
+    near, far = ("right", "left") if report["right_is_left"] else ("left", "right")
+    assert report[f"bar_before_{near}"] and not report[f"bar_before_{far}"]
+    green, skin = report[f"row_{near}"]
+    assert green == 33 and skin == 0, "the near half of the bar hides the hand on the left"
+    green, skin = report[f"row_{far}"]
+    assert green == 0 and skin == 33, "the hand on the right hides the far half of the bar"
     assert min(report["green"]) > 300 and min(report["skin"]) > 2000

@@ -16,6 +16,10 @@ def test_whole_way(blender, picture: Path) -> None:
     assert min(report["covered"]) > 0.03 and min(report["changes"]) > 1e-3
     assert {"glb", "ply", "bvh"} <= set(report["formats"])
     assert report["glb"] > 100_000
+    for side, sign in (("right", 1), ("left", -1)):
+        palm, wrist, thumb = report["front"][side]
+        assert palm > 0.9, "the palm looks away from the viewer, who looks along +y"
+        assert sign * wrist > 0.1 and sign * thumb < sign * wrist
     assert len(report["reopened"]) == 2
     assert report["from_image"] < 0.2 and report["video_pose"] < 0.2, "radians, mean per axis"
     assert report["from_video"] == 3

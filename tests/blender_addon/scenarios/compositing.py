@@ -79,6 +79,7 @@ def run():
         bar_y = np.tan(0.6) * at[0]
         report[f"bar_before_{side}"] = bool(bar_y < at[1])
         report[f"row_{side}"] = _row(pixels, scene, at)
+    report["right_is_left"] = bool(rigs["right"].location.x < 0)
     report["followed"] = follow(scene, engine)
     report["hands"] = len(scene_data.roots(bpy.data.scenes[scene.name + " hands"]))
     return report

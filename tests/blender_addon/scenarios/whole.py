@@ -51,6 +51,16 @@ def run():
     report["covered"] = [float((f[..., 3] > 0.5).mean()) for f in frames]
     report["changes"] = [float(np.abs(a - b).mean()) for a, b in pairwise(frames)]
 
+    # at rest the hands show the side that the photo shows, which is their back, thumbs inside
+    assert bpy.ops.hand_toolkit.rest_pose(both=True) == {"FINISHED"}
+    bpy.context.view_layer.update()
+    report["front"] = {}
+    for side, hand in rigs.items():
+        turn = np.array(hand.matrix_world.to_3x3()) @ np.array(hand.pose.bones[0].matrix.to_3x3())
+        palm = turn @ rig.rest_axes(hand)[0].T @ axes.PALM
+        thumb = hand.matrix_world @ rig.pose_bones(hand)[15].head
+        report["front"][side] = [float(palm[1]), float(hand.location.x), float(thumb.x)]
+
     # the pose and place of the photo, seen by its camera
     bpy.ops.hand_toolkit.select_hand(name=rigs["right"].name)
     assert bpy.ops.hand_toolkit.photo_pose(camera=True) == {"FINISHED"}
