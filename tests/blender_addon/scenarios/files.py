@@ -194,9 +194,13 @@ def undo_all():
         "fingertip_ik": {"finger": "index"},
         "load_motion": {"filepath": motion},
         "photo_pose": {"camera": True},
+        "reset_sliders": {},
+        "edit_shape": {},
+        "pack_avatar": {},
         "apply_shape": {"values": ""},
         "reset_tone": {},
         "use_engine": {},
+        "frame_camera": {},
         "composite": {},
         "remove_avatar": {},
         "import_avatar": {"filepath": ARGS[0]},
@@ -213,6 +217,10 @@ def undo_all():
         if name in ("rest_pose", "mirror_pose"):
             pose(find("right"), 5)
             bpy.ops.ed.undo_push(message="posed")
+        if name in ("reset_sliders", "reset_tone"):
+            find("right")["index_curl"] = 0.5
+            scene_data.surface_of(find("right")).color = (0.5, 0.6, 0.7, 1.0)
+            bpy.ops.ed.undo_push(message="changed")
         before = state()
         assert getattr(bpy.ops.hand_toolkit, name)(**options) == {"FINISHED"}, name
         bpy.ops.ed.undo_push(message=name)
@@ -230,12 +238,14 @@ def state():
     bpy.context.view_layer.update()
     for ob in bpy.data.objects:
         entries.append((ob.name, ob.parent.name if ob.parent else "", len(ob.constraints)))
+        entries.append((ob.name, tuple(ob.color), scene_data.PACKED in ob))
+        entries.append((ob.name, len(ob.hand_toolkit_shape), tuple(ob.location)))
         if ob.type == "ARMATURE":
             for bone in ob.pose.bones:
                 values = (*bone.rotation_quaternion, *bone.location, *bone.bone.head_local)
                 entries.append((ob.name, bone.name, tuple(round(v, 5) for v in values)))
                 entries += [(ob.name, bone.name, c.name, c.enabled) for c in bone.constraints]
-            entries.append((ob.name, len(rig.action_curves(ob))))
+            entries.append((ob.name, len(rig.action_curves(ob)), ob.get("index_curl")))
     for scene in bpy.data.scenes:
         entries.append((scene.name, scene.render.engine, len(scene.view_layers)))
     entries.append(sorted(c.name for c in bpy.data.collections))
