@@ -54,7 +54,8 @@ def tasks(
     """Reference pictures and targets of a split, the same for the same seed.
 
     Of each subject, pictures in one light are taken, the one that most of its poses were seen
-    in: an avatar of one photo cannot know how another lamp is coloured.
+    in: an avatar of one photo cannot know how another lamp is coloured. The reference is one of
+    the half that show most lit skin; a hand seen from its shadow side tells little of its skin.
 
     Args:
         data: the set.
@@ -77,9 +78,9 @@ def tasks(
         light = _usual_light(own)
         lit = {s.key: _views_in(s, light) for s in own}
         own = [s for s in own if lit[s.key]]
+        shown = _well_shown(data, own, lit)
         for _ in range(per_subject):
-            reference = own[int(rng.integers(len(own)))]
-            view = int(rng.choice(lit[reference.key]))
+            reference, view = shown[int(rng.integers(len(shown)))]
             others = [s for s in own if s.key != reference.key]
             rng.shuffle(others)  # type: ignore[arg-type]
             # a hand that the reference does not show is predicted by mirroring, and counts
@@ -93,6 +94,23 @@ def _usual_light(scenes: Sequence[Scene]) -> str:
     """The light that most of a subject's scenes have a view in."""
     counts = Counter(name for s in scenes for name in {v.lighting for v in s.views})
     return max(sorted(counts), key=lambda name: counts[name])
+
+
+def _well_shown(
+    data: RenderedSet, scenes: Sequence[Scene], lit: dict[str, list[int]]
+) -> list[tuple[Scene, int]]:
+    """The pictures that show most lit skin, half of all: what one would take a photo of.
+
+    Pictures whose pose has another view in the same light come first.
+    """
+    pairs = [(s, v) for s in scenes for v in lit[s.key] if len(lit[s.key]) > 1]
+    pairs = pairs or [(s, v) for s in scenes for v in lit[s.key]]
+
+    def amount(pair: tuple[Scene, int]) -> float:
+        picture = data.picture(pair[0].views[pair[1]])
+        return float((picture.image.mean(2) * picture.mask).sum())
+
+    return sorted(pairs, key=amount)[len(pairs) // 2 :]
 
 
 def _views_in(scene: Scene, light: str) -> list[int]:
