@@ -27,7 +27,7 @@ def _pose_source_items(_self, _context):
 
 class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
     bl_idname = "hand_toolkit.create_from_image"
-    bl_label = "Create Hand from Image"
+    bl_label = "Create Hand"  # the file browser's button has no room for more
     bl_description = "Make an animatable avatar of the hand, or of the two hands, in a picture"
     title = "Creating the hand"
 

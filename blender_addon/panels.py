@@ -36,7 +36,9 @@ class HAND_TOOLKIT_PT_create(HandPanel, bpy.types.Panel):
             box.operator("hand_toolkit.show_preferences", icon="PREFERENCES")
         column = layout.column()
         column.scale_y = 1.4
-        column.operator("hand_toolkit.create_from_image", icon="IMAGE_DATA")
+        column.operator(
+            "hand_toolkit.create_from_image", text="Create Hand from Image", icon="IMAGE_DATA"
+        )
 
 
 class HAND_TOOLKIT_PT_avatar(HandPanel, bpy.types.Panel):
