@@ -86,7 +86,7 @@ def main() -> None:
     print(f"Blender {figures['blender']}, {os.cpu_count()} processors")
     for key, name in NAMES.items():
         value = figures[key]
-        digits = 2 if key.endswith("_mm") else 1
+        digits = 4 if key.endswith("_mm") else 1
         shown = ("no", "yes")[value] if isinstance(value, bool) else f"{value:,.{digits}f}"
         print(f"{name:<48}{shown:>10}")
     if options.json:

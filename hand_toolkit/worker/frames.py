@@ -26,6 +26,8 @@ MAX_BLOCKS = 8
 
 SHOWN = 1.0 / 255.0
 """Least alpha at which a pixel has a depth."""
+FRINGE = 0.004
+"""A splat that far before the skin, metres, is the fringe of a finger before another part."""
 
 
 class FrameBlocks:
@@ -135,7 +137,8 @@ class FrameRenderer:
         ground = (0.0, 0.0, 0.0) if background is None else tuple(background)
         picture = render(splats, view, ground, with_median_depth=True)
         drawn = time.perf_counter()
-        encode_frame(picture, background is None, pixels, depth)
+        skin = skin_depth([(points, hand.model.faces) for hand, _, points in hands], view)
+        encode_frame(picture, skin, background is None, pixels, depth)
         done = time.perf_counter()
         stages = (("place", begin, placed), ("render", placed, drawn), ("encode", drawn, done))
         return {name: (b - a) * 1e3 for name, a, b in stages}
@@ -238,7 +241,25 @@ def _clear(pixels: np.ndarray, depth: np.ndarray, background: Any) -> None:
         pixels[..., 3] = 1.0
 
 
-def encode_frame(picture: Any, transparent: bool, pixels: np.ndarray, depth: np.ndarray) -> None:
+def skin_depth(meshes: Sequence[tuple[np.ndarray, np.ndarray]], view: Camera) -> np.ndarray:
+    """Planar depth (H, W), metres, of vertices (V, 3) and faces (F, 3); ``FAR_DEPTH`` outside.
+
+    A splat's own depth is that of its centre, millimetres off where the skin turns away; the mesh
+    that carries the splats knows better.
+    """
+    from .kernels import draw_depth
+
+    depth = np.full((view.height, view.width), FAR_DEPTH, np.float32)
+    rotation, shift = view.world_to_camera[:3, :3], view.world_to_camera[:3, 3]
+    for vertices, faces in meshes:
+        points = np.asarray(vertices, np.float64) @ rotation.T + shift
+        draw_depth(points, faces, view.fx, view.fy, view.cx, view.cy, view.near, depth)
+    return depth
+
+
+def encode_frame(
+    picture: Any, skin: np.ndarray, transparent: bool, pixels: np.ndarray, depth: np.ndarray
+) -> None:
     """Turn a renderer's sRGB picture into what a host's film holds; see ``FrameRenderer.draw``.
 
     sRGB is decoded after un-premultiplying, so a view transform that encodes sRGB shows the
@@ -251,6 +272,8 @@ def encode_frame(picture: Any, transparent: bool, pixels: np.ndarray, depth: np.
         np.ascontiguousarray(picture.alpha, np.float32),
         np.ascontiguousarray(picture.depth, np.float32),
         np.ascontiguousarray(picture.median_depth, np.float32),
+        skin,
+        np.float32(FRINGE),
         transparent,
         _decode_table(),
         np.float32(FAR_DEPTH),

@@ -8,7 +8,18 @@ import numpy as np
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def encode(  # type: ignore[no-untyped-def]
-    color, alpha, mean_depth, median_depth, transparent, table, far, shown, pixels, depth
+    color,
+    alpha,
+    mean_depth,
+    median_depth,
+    skin,
+    fringe,
+    transparent,
+    table,
+    far,
+    shown,
+    pixels,
+    depth,
 ):
     """Fill ``pixels`` (H, W, 4) and ``depth`` (H, W), bottom row first, from top-row-first input.
 
@@ -16,6 +27,9 @@ def encode(  # type: ignore[no-untyped-def]
         color: (H, W, 3) sRGB with the background blended in (black where ``transparent``).
         alpha, mean_depth, median_depth: (H, W). The median is the surface that one sees, without
             values between two fingers; the mean stands in where the pixel is half transparent.
+        skin: (H, W) depth of the skin's mesh, which splats only scatter about; ``far`` outside.
+        fringe: a splat this much before the skin, metres, belongs to another finger that it
+            overhangs, and the skin there is hidden.
         transparent: divide by alpha before decoding and multiply after.
         table: (N + 1,) sRGB decoding of 0 to 1.
         far: depth of pixels below ``shown`` alpha.
@@ -28,12 +42,13 @@ def encode(  # type: ignore[no-untyped-def]
         row = height - 1 - y
         for x in range(width):
             a = alpha[y, x]
+            seen = median_depth[y, x] if median_depth[y, x] > 0 else mean_depth[y, x]
             if a < shown:
                 depth[row, x] = far
-            elif median_depth[y, x] > 0:
-                depth[row, x] = median_depth[y, x]
+            elif skin[y, x] < seen + fringe:
+                depth[row, x] = skin[y, x]
             else:
-                depth[row, x] = mean_depth[y, x]
+                depth[row, x] = seen
             if transparent and a < np.float32(1e-4):
                 pixels[row, x, 0] = 0.0
                 pixels[row, x, 1] = 0.0
@@ -49,6 +64,48 @@ def encode(  # type: ignore[no-untyped-def]
                 linear = table[index] + part * (table[index + 1] - table[index])
                 pixels[row, x, c] = linear * keep
             pixels[row, x, 3] = keep
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def draw_depth(points, faces, fx, fy, cx, cy, near, depth):  # type: ignore[no-untyped-def]
+    """Lower ``depth`` (H, W), top row first, to the triangles that cover a pixel's centre.
+
+    Args:
+        points: (V, 3) in the camera's axes, metres; z is the depth.
+        faces: (F, 3); those that reach before ``near`` are left out.
+        fx, fy, cx, cy: of the pinhole, pixels.
+        near: metres.
+        depth: in and out.
+    """
+    height, width = depth.shape
+    for face in range(len(faces)):
+        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+        if min(points[a, 2], points[b, 2], points[c, 2]) < near:
+            continue
+        # 1/z is linear in the picture
+        wa, wb, wc = 1.0 / points[a, 2], 1.0 / points[b, 2], 1.0 / points[c, 2]
+        xa, ya = fx * points[a, 0] * wa + cx, fy * points[a, 1] * wa + cy
+        xb, yb = fx * points[b, 0] * wb + cx, fy * points[b, 1] * wb + cy
+        xc, yc = fx * points[c, 0] * wc + cx, fy * points[c, 1] * wc + cy
+        area = (xb - xa) * (yc - ya) - (xc - xa) * (yb - ya)
+        if abs(area) < 1e-12:
+            continue
+        first = max(int(np.ceil(min(xa, xb, xc) - 0.5)), 0)
+        last = min(int(np.floor(max(xa, xb, xc) - 0.5)), width - 1)
+        top = max(int(np.ceil(min(ya, yb, yc) - 0.5)), 0)
+        bottom = min(int(np.floor(max(ya, yb, yc) - 0.5)), height - 1)
+        for y in range(top, bottom + 1):
+            py = y + 0.5
+            for x in range(first, last + 1):
+                px = x + 0.5
+                u = ((xb - px) * (yc - py) - (xc - px) * (yb - py)) / area
+                v = ((xc - px) * (ya - py) - (xa - px) * (yc - py)) / area
+                w = 1.0 - u - v
+                if u < -1e-9 or v < -1e-9 or w < -1e-9:
+                    continue
+                z = 1.0 / (u * wa + v * wb + w * wc)
+                if z < depth[y, x]:
+                    depth[y, x] = z
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
