@@ -247,3 +247,64 @@ def test_crop_keeps_the_projection() -> None:
     silhouette = rasterize_mesh(posed.vertices, posed.faces, crop.camera).silhouette
     union = (silhouette | (crop.mask > 0.5)).sum()
     assert (silhouette & (crop.mask > 0.5)).sum() / union > 0.96
+
+
+def test_background_beside_a_finger_is_told_from_skin_and_from_paint() -> None:
+    from hand_toolkit.fit.observe import background_distance, shows_background
+
+    skin, wall, paint = np.array([0.8, 0.6, 0.5]), np.array([0.2, 0.5, 0.8]), [0.9, 0.05, 0.4]
+    pixels = np.tile(wall, (80, 80, 1))
+    mask = np.zeros((80, 80))
+    mask[20:60, 20:60] = 1
+    pixels[22:60, 20:58] = skin  # the mask takes in two columns and rows of wall
+    pixels[30:36, 30:36] = paint
+    expected = np.tile(skin, (80, 80, 1))
+    shown = shows_background(background_distance(pixels, mask), pixels, expected)
+    assert shown[20:22, 20:60].min() > 0.9 and shown[20:60, 58:60].min() > 0.9
+    assert shown[22:60, 20:58].max() < 0.1
+    outside = shows_background(background_distance(pixels, mask * 0), pixels, expected)
+    assert not outside.any()
+
+
+def test_the_inner_rim_is_where_one_finger_passes_another() -> None:
+    from hand_toolkit.fit.observe import inner_rim, outline_rim
+
+    depth = np.full((100, 100), np.inf)
+    depth[20:80, 20:80] = 0.5
+    assert not inner_rim(depth).any()
+    depth[20:80, 45:55] = 0.46
+    inner = inner_rim(depth)
+    assert inner[50, 44:46].min() == 1 and inner[50, 25] == 0 and inner[50, 21] == 0
+    assert outline_rim(depth)[50, 21] == 1
+
+
+def test_known_skin_completes_what_the_photo_hides() -> None:
+    from hand_toolkit.fit.one_photo import KnownSkin
+    from hand_toolkit.fit.texture import detail_log_albedo
+
+    hands = (hand_pose(),)
+    photo, mask, labels = drawn_photo(hands)
+    faces = len(surface("default", "right", 1).faces)
+    config = TextureConfig(1, 128, OptimizeConfig(steps=2))
+    results = []
+    for tone in (0.2, 0.4):
+        known = KnownSkin((np.full((faces, 3), tone),), LIGHT)
+        estimate = PoseEstimate(hands, CAMERA)
+        results.append(fit_texture(photo, mask, labels, estimate, config, known=known))
+    for avatar in results:
+        hand = avatar.hand("right")
+        hidden = hand.evidence < 0.01
+        assert 0.2 < hidden.mean() < 0.9
+        # hidden skin has the tone of the skin beside it, whatever tone was supposed
+        assert np.abs(hand.albedo[hidden].mean(0) - hand.albedo[~hidden].mean(0)).max() < 0.12
+        np.testing.assert_array_equal(avatar.light, LIGHT)
+    # nails and creases are drawn: the detail is not flat, and weak on average
+    uv = np.random.default_rng(0).random((4000, 2))
+    detail = detail_log_albedo(uv)
+    assert detail.std() > 0.02 and np.abs(detail).max() < 0.8
+
+
+def test_no_splat_is_a_spike() -> None:
+    model = surface("default", "right", 1)
+    binding = lay_splats(rest_hand(model, hand_pose().shape)[0], model.faces, 4)
+    assert (binding.scale[:, 0] / binding.scale[:, 1]).max() < 9.1

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion
 
 from hand_toolkit.avatar import Avatar
 from hand_toolkit.errors import InputError
-from hand_toolkit.metrics import psnr_box
+from hand_toolkit.fit.one_photo import TextureConfig
+from hand_toolkit.fit.optimize import OptimizeConfig
+from hand_toolkit.metrics import psnr_box, psnr_mask
 from hand_toolkit.prior.checkpoint import export_weights, load_model
 from hand_toolkit.prior.config import FIT_MODES, TINY, FitConfig, TrainConfig
 from hand_toolkit.prior.dataset import RenderedSet
@@ -27,6 +30,7 @@ from hand_toolkit.prior.flip import flip
 from hand_toolkit.prior.neural import NeuralAvatar
 from hand_toolkit.prior.train import train
 from hand_toolkit.prior.weights import Prior, load_prior
+from hand_toolkit.render import render
 from hand_toolkit.types import Photo
 
 QUICK = FitConfig(steps=12, refine=False, patience=0)
@@ -92,6 +96,52 @@ def test_avatar_is_whole_and_survives_a_file(rendered: Path, prior: Prior, tmp_p
     assert np.abs(splats.colors[left].mean(0) - splats.colors[~left].mean(0)).max() < 0.05
     twice = fit_one_shot(photo, mask, labels, estimate, QUICK, prior=prior)
     assert np.array_equal(twice.hand("right").color, avatar.hand("right").color)
+
+
+def test_the_photo_s_detail_is_laid_over_the_network_s_skin(rendered: Path, prior: Prior) -> None:
+    data = RenderedSet(rendered, TINY)
+    scene = next(s for s in data.scan("test") if s.sides == ("right",))
+    theta, translation = scene.views[0].sample.hands_in_camera()
+    small = dataclasses.replace(scene.views[0].camera, world_to_camera=np.eye(4))
+    camera = small.resized(4 * small.width, 4 * small.height)
+    estimate = estimate_of(
+        dataclasses.replace(scene, theta=theta[:1], translation=translation[:1]), camera, "default"
+    )
+    picture = data.picture(scene.views[0])
+    pixels = picture.image.repeat(4, 0).repeat(4, 1) / 255.0
+    mask = picture.mask.repeat(4, 0).repeat(4, 1) / 255.0
+    # finer than the network's maps: lines 8 pixels, about 4 mm, apart
+    pixels *= 1 - 0.3 * (np.arange(len(pixels)) % 8 < 4)[:, None, None]
+    inner = binary_erosion(mask > 0.5, iterations=10)
+    labels = np.where(mask > 0.5, 0, -1).astype(np.int32)
+    args = (Photo((pixels * 255).astype(np.uint8)), mask, labels, estimate, QUICK)
+    texture = TextureConfig(4, 256, OptimizeConfig(steps=20))
+    plain = fit_one_shot(*args, prior=prior)
+    sharp = fit_one_shot(*args, prior=prior, texture=texture)
+    assert sharp.provenance["method"] == "prior"
+    assert set(sharp.extras) == set(plain.extras)
+    assert NeuralAvatar(sharp, prior).splats({"right": np.zeros((16, 3))}).means.shape[1] == 3
+    scores = []
+    for avatar in (plain, sharp):
+        splats = avatar.splats({"right": theta[0]}, {"right": translation[0]})
+        scores.append(psnr_mask(render(splats, camera).color, pixels, inner))
+    assert scores[1] > scores[0] + 2, scores
+
+
+def test_references_and_targets_share_a_light(rendered: Path) -> None:
+    data = RenderedSet(rendered, TINY)
+    scenes = data.scan("test")
+    lamp = dataclasses.replace
+    changed = [
+        lamp(s, views=(*(lamp(v, lighting="lamp") for v in s.views[:1]), *s.views[1:]))
+        for s in scenes
+    ]
+    data.scan = lambda split=None: changed  # type: ignore[method-assign]
+    for task in tasks(data, "test", per_subject=3):
+        pictures = (task.reference, *task.novel_view, *task.novel_pose)
+        lights = {scene.views[view].lighting for scene, view in pictures}
+        assert lights == {"home"}
+        assert task.novel_view and all(v != task.reference[1] for _, v in task.novel_view)
 
 
 @pytest.mark.parametrize("mode", FIT_MODES)
