@@ -23,8 +23,12 @@ Progress = Callable[[float, str], None]
 METHODS = ("auto", "prior", "texture")
 """How appearance is fitted. The first is the default: the learned prior where it knows the hand
 model, else the photo's texture over a population template."""
-QUALITIES = {"draft": (1, 384, 40), "standard": (4, 640, 80), "high": (4, 1024, 160)}
-"""Quality -> splats per triangle, working size in pixels, refinement steps."""
+QUALITIES = {
+    "draft": (1, 384, 40, 15),
+    "standard": (4, 640, 80, 50),
+    "high": (4, 1024, 160, 80),
+}
+"""Quality -> splats per triangle, working size in pixels, refinement steps, the prior's steps."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ def fit_photo(
     def fitting(fraction: float, message: str) -> None:
         tell(0.45 + 0.5 * fraction, message)
 
-    per_face, size, steps = QUALITIES[quality]
+    per_face, size, steps, prior_steps = QUALITIES[quality]
     config = TextureConfig(per_face, size, OptimizeConfig(steps=steps))
     if _pick_method(method, estimate) == "texture":
         avatar = fit_texture(picture, found, labels, estimate, config, device, fitting)
@@ -147,7 +151,7 @@ def fit_photo(
         from .prior.config import FitConfig
         from .prior.fit import fit_one_shot
 
-        how = FitConfig(mode=prior_mode, refine=pose is None, seed=seed)
+        how = FitConfig(mode=prior_mode, steps=prior_steps, refine=pose is None, seed=seed)
         avatar = fit_one_shot(
             picture, found, labels, estimate, how, device, fitting, texture=config
         )

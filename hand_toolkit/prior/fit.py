@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,19 +13,18 @@ import torch
 
 from ..avatar import Avatar
 from ..errors import InputError
-from ..fit.observe import background_distance, outline_rim, pose_surfaces, shows_background
 from ..fit.one_photo import LEVEL, KnownSkin, TextureConfig, crop_to_hands, fit_texture
 from ..hand_model import load_hand_model, pose_hand_numpy
-from ..image import rasterize_mesh
 from ..types import Camera, Photo, PoseEstimate
 from .bake import SourceView, bake_avatar
 from .config import MAP_EPSILON, FitConfig
 from .gaussians import colors, place
 from .losses import gradient_loss, image_loss, mask_loss
 from .network import Attributes, Encoded, PriorNetwork, camera_embedding
+from .photo_mask import background_pixels, compared_region, mask_rim
 from .points import PosedPoints, pose_points
 from .rendering import normal_picture, render_view
-from .shading import linear_to_srgb, shade, solve_light, srgb_to_linear
+from .shading import linear_to_srgb, shade, solve_light, srgb_to_linear, with_unseen
 from .weights import Prior, load_prior
 
 Progress = Callable[[float, str], None]
@@ -37,18 +35,6 @@ MEAN_SHADING = 0.75
 One photo cannot tell dark skin in bright light from bright skin in dim light. Exposure puts the
 training pictures near this level, so calibrated albedo and light stay in the trained range.
 """
-
-NEAR_PX, REGION_PX = 2, 8
-"""Pixels, at 256, around the posed hand's silhouette in which mask and background pixels are
-compared; a sleeve or arm lies beyond."""
-
-RIM_SHARE = 0.016
-"""Width of the mask's rim, over the crop's longer side, whose colours are not compared: there
-the photo mixes skin and background, and masks are off by a pixel or two."""
-
-UNSEEN_WEIGHT, UNSEEN_SHARE = 0.1, 0.8
-"""Directions that no pixel faces are supposed this bright, relative to the photo's mean, with
-this weight relative to all pixels: rooms have walls."""
 
 LIGHT_WEIGHT = 0.3
 """L2 penalty that holds the light near its least-squares start."""
@@ -198,12 +184,13 @@ class Fitting:
         self.unknowns = self._start()
         points = self.points().detached()
         _, alpha = normal_picture(points, camera)
-        self.region = self._region(alpha)
+        self.region = compared_region(self.mask, alpha)
         self.mask = self.mask * self.region
         self.target = self.target * self.region[..., None]
-        self.trusted = self.region * (1 - self._rim())
+        self.trusted = self.region * (1 - mask_rim(self.mask))
         expected = self._initial_light(points)
-        self.trusted = self.trusted * (1 - self._background(estimate, pixels, mask, expected))
+        odd = background_pixels(estimate, camera, pixels, mask, expected.cpu().numpy())
+        self.trusted = self.trusted * (1 - tensor(odd))
         self.losses: list[float] = []
 
     def _start(self) -> Unknowns:
@@ -232,39 +219,6 @@ class Fitting:
             self.shape + u.shape,
             self.translation + u.translation,
         )
-
-    def _region(self, alpha: torch.Tensor) -> torch.Tensor:
-        """(h, w) where photo and avatar are compared: around the posed hand.
-
-        Mask pixels must be nearer to it than background ones: the forearm goes on where the
-        hand model ends, and must not pull the wrist out of shape.
-        """
-        scale = max(alpha.shape) / 256
-        near, far = (_grown(alpha, round(px * scale)) > 0.5 for px in (NEAR_PX, REGION_PX))
-        return torch.where(self.mask > 0.5, near, far).to(alpha.dtype)
-
-    def _rim(self) -> torch.Tensor:
-        """(h, w) 1 in a band on both sides of the mask's edge."""
-        radius = max(1, round(RIM_SHARE * max(self.mask.shape)))
-        solid = (self.mask > 0.5).to(self.mask.dtype)
-        return _grown(solid, radius) - (1 - _grown(1 - solid, radius))
-
-    def _background(
-        self, estimate: PoseEstimate, pixels: np.ndarray, mask: np.ndarray, expected: torch.Tensor
-    ) -> torch.Tensor:
-        """(h, w) 1 where, near an outline, the photo shows background rather than skin."""
-        surfaces = pose_surfaces(estimate.hands, LEVEL)
-        starts = np.cumsum([0] + [len(s.vertices) for s in surfaces])
-        vertices = np.concatenate([s.vertices for s in surfaces])
-        matrix = self.camera.world_to_camera
-        depth = rasterize_mesh(
-            vertices @ matrix[:3, :3].T + matrix[:3, 3],
-            np.concatenate([s.faces + k for s, k in zip(surfaces, starts)]),
-            dataclasses.replace(self.camera, world_to_camera=np.eye(4)),
-        ).depth
-        distance = background_distance(pixels, mask)
-        odd = outline_rim(depth) * shows_background(distance, pixels, expected.cpu().numpy())
-        return torch.as_tensor(odd, dtype=self.mask.dtype, device=self.device)
 
     def _camera_input(self, points: PosedPoints) -> torch.Tensor | None:
         if not self.prior.config.camera_input:
@@ -304,7 +258,7 @@ class Fitting:
         # One brightness per direction: a photo of skin cannot tell coloured light apart from
         # blood and tan, and colours fitted to few directions run wild on all others.
         grey = solve_light(
-            *_with_unseen(
+            *with_unseen(
                 (albedo * tint).mean(1, keepdim=True).expand(-1, 3),
                 normals[use],
                 seen.mean(1, keepdim=True).expand(-1, 3),
@@ -520,35 +474,6 @@ class Fitting:
             provenance=provenance,
             extras=extras,
         )
-
-
-def _grown(picture: torch.Tensor, radius: int) -> torch.Tensor:
-    """Maximum of (h, w) values within a square of that radius."""
-    size = 2 * radius + 1
-    pooled = torch.nn.functional.max_pool2d(picture[None, None], size, stride=1, padding=radius)
-    return pooled[0, 0]
-
-
-def _with_unseen(
-    albedo: torch.Tensor, normals: torch.Tensor, color: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Pixels and their weights, joined by a sphere of weak, even light."""
-    count = 200
-    k = torch.arange(count, device=normals.device, dtype=normals.dtype) + 0.5
-    z = 1 - 2 * k / count
-    angle = k * math.pi * (3 - math.sqrt(5))
-    flat = (1 - z * z).sqrt()
-    sphere = torch.stack([flat * angle.cos(), flat * angle.sin(), z], 1)
-    even = albedo.mean(0).expand(count, 3)
-    level = (color.mean(0) * UNSEEN_SHARE).expand(count, 3)
-    weight = torch.ones(len(albedo) + count, device=normals.device)
-    weight[len(albedo) :] = UNSEEN_WEIGHT * len(albedo) / count
-    return (
-        torch.cat([albedo, even]),
-        torch.cat([normals, sphere]),
-        torch.cat([color, level]),
-        weight,
-    )
 
 
 def _without_refinement(config: FitConfig) -> FitConfig:

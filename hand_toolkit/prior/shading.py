@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 LIGHT_TERMS = 9
 """SH coefficients of a light: bands 0 to 2 hold 99 % of a Lambertian's shading."""
+
+UNSEEN_WEIGHT, UNSEEN_SHARE = 0.1, 0.8
+"""Directions that no pixel faces are supposed this bright, relative to the photo's mean, with
+this weight relative to all pixels: rooms have walls."""
 
 
 def sh_basis(n: torch.Tensor) -> torch.Tensor:
@@ -83,3 +89,25 @@ def solve_light(
         right = weighted.T @ color_linear[:, c].double()
         channels.append(torch.linalg.solve(normal_matrix, right))
     return torch.stack(channels, 1).to(normals.dtype)
+
+
+def with_unseen(
+    albedo: torch.Tensor, normals: torch.Tensor, color: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Pixels and their weights, joined by a sphere of weak, even light."""
+    count = 200
+    k = torch.arange(count, device=normals.device, dtype=normals.dtype) + 0.5
+    z = 1 - 2 * k / count
+    angle = k * math.pi * (3 - math.sqrt(5))
+    flat = (1 - z * z).sqrt()
+    sphere = torch.stack([flat * angle.cos(), flat * angle.sin(), z], 1)
+    even = albedo.mean(0).expand(count, 3)
+    level = (color.mean(0) * UNSEEN_SHARE).expand(count, 3)
+    weight = torch.ones(len(albedo) + count, device=normals.device)
+    weight[len(albedo) :] = UNSEEN_WEIGHT * len(albedo) / count
+    return (
+        torch.cat([albedo, even]),
+        torch.cat([normals, sphere]),
+        torch.cat([color, level]),
+        weight,
+    )

@@ -135,7 +135,7 @@ class FrameRenderer:
         placed = time.perf_counter()
         # Transparent frames are drawn on black: premultiplied sRGB divides back exactly.
         ground = (0.0, 0.0, 0.0) if background is None else tuple(background)
-        picture = render(splats, view, ground, with_median_depth=True)
+        picture = render(splats, view, ground)
         drawn = time.perf_counter()
         skin = skin_depth([(points, hand.model.faces) for hand, _, points in hands], view)
         encode_frame(picture, skin, background is None, pixels, depth)
@@ -271,7 +271,6 @@ def encode_frame(
         np.ascontiguousarray(picture.color, np.float32),
         np.ascontiguousarray(picture.alpha, np.float32),
         np.ascontiguousarray(picture.depth, np.float32),
-        np.ascontiguousarray(picture.median_depth, np.float32),
         skin,
         np.float32(FRINGE),
         transparent,

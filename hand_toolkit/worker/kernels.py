@@ -8,28 +8,16 @@ import numpy as np
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def encode(  # type: ignore[no-untyped-def]
-    color,
-    alpha,
-    mean_depth,
-    median_depth,
-    skin,
-    fringe,
-    transparent,
-    table,
-    far,
-    shown,
-    pixels,
-    depth,
+    color, alpha, mean_depth, skin, fringe, transparent, table, far, shown, pixels, depth
 ):
     """Fill ``pixels`` (H, W, 4) and ``depth`` (H, W), bottom row first, from top-row-first input.
 
     Args:
         color: (H, W, 3) sRGB with the background blended in (black where ``transparent``).
-        alpha, mean_depth, median_depth: (H, W). The median is the surface that one sees, without
-            values between two fingers; the mean stands in where the pixel is half transparent.
+        alpha, mean_depth: (H, W) of the splats.
         skin: (H, W) depth of the skin's mesh, which splats only scatter about; ``far`` outside.
-        fringe: a splat this much before the skin, metres, belongs to another finger that it
-            overhangs, and the skin there is hidden.
+        fringe: splats this much before the skin, metres, belong to another finger that they
+            overhang by a pixel or two, and the skin there is hidden.
         transparent: divide by alpha before decoding and multiply after.
         table: (N + 1,) sRGB decoding of 0 to 1.
         far: depth of pixels below ``shown`` alpha.
@@ -42,13 +30,12 @@ def encode(  # type: ignore[no-untyped-def]
         row = height - 1 - y
         for x in range(width):
             a = alpha[y, x]
-            seen = median_depth[y, x] if median_depth[y, x] > 0 else mean_depth[y, x]
             if a < shown:
                 depth[row, x] = far
-            elif skin[y, x] < seen + fringe:
+            elif skin[y, x] < mean_depth[y, x] + fringe:
                 depth[row, x] = skin[y, x]
             else:
-                depth[row, x] = seen
+                depth[row, x] = mean_depth[y, x]
             if transparent and a < np.float32(1e-4):
                 pixels[row, x, 0] = 0.0
                 pixels[row, x, 1] = 0.0
@@ -94,18 +81,24 @@ def draw_depth(points, faces, fx, fy, cx, cy, near, depth):  # type: ignore[no-u
         last = min(int(np.floor(max(xa, xb, xc) - 0.5)), width - 1)
         top = max(int(np.ceil(min(ya, yb, yc) - 0.5)), 0)
         bottom = min(int(np.floor(max(ya, yb, yc) - 0.5)), height - 1)
+        # barycentric weights and 1/z change by the same step from pixel to pixel
+        per = 1.0 / area
+        step_u, step_v = (yb - yc) * per, (yc - ya) * per
+        step_z = step_u * (wa - wc) + step_v * (wb - wc)
+        px = first + 0.5
         for y in range(top, bottom + 1):
             py = y + 0.5
+            u = ((xb - px) * (yc - py) - (xc - px) * (yb - py)) * per
+            v = ((xc - px) * (ya - py) - (xa - px) * (yc - py)) * per
+            inverse = wc + u * (wa - wc) + v * (wb - wc)
             for x in range(first, last + 1):
-                px = x + 0.5
-                u = ((xb - px) * (yc - py) - (xc - px) * (yb - py)) / area
-                v = ((xc - px) * (ya - py) - (xa - px) * (yc - py)) / area
-                w = 1.0 - u - v
-                if u < -1e-9 or v < -1e-9 or w < -1e-9:
-                    continue
-                z = 1.0 / (u * wa + v * wb + w * wc)
-                if z < depth[y, x]:
-                    depth[y, x] = z
+                if u >= -1e-9 and v >= -1e-9 and u + v <= 1.0 + 1e-9:
+                    z = 1.0 / inverse
+                    if z < depth[y, x]:
+                        depth[y, x] = z
+                u += step_u
+                v += step_v
+                inverse += step_z
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

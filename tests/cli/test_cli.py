@@ -107,7 +107,7 @@ def test_studio_light_changes_the_picture(avatar_file: Path, tmp_path: Path) -> 
         (["fit", "OUT/noise.jpg", "-o", "OUT/x.hand"], 3, "noise.jpg"),
         (["fit", "OUT/grey.png", "-o", "OUT/x.obj"], 2, "must end in .hand"),
         (["fit", "OUT/grey.png", "-o", "OUT/x.hand"], 4, "no hand was found"),
-        (["fit", "OUT/grey.png", "-o", "OUT/x.hand", "--method", "x"], 2, "unknown method"),
+        (["fit", "OUT/grey.png", "-o", "OUT/x.hand", "--method", "x"], 2, "is not one of"),
         (["fit", "OUT/grey.png", "-o", "OUT/x.hand", "--device", "cuda"], 2, "CUDA"),
         (["fit", "OUT/grey.png", "-o", "OUT/x.hand", "--pose-source", "x"], 2, "installed"),
         (["pose", "OUT/grey.png", "-o", "OUT/x.npz"], 4, "no hand was found"),
