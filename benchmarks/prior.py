@@ -28,6 +28,7 @@ import numpy as np
 import torch
 
 from hand_toolkit.avatar import Avatar
+from hand_toolkit.avatar.lighting import rotate
 from hand_toolkit.files import atomic_write
 from hand_toolkit.prior.checkpoint import load_model
 from hand_toolkit.prior.config import FIT_MODES, SMALL, FitConfig, TrainConfig
@@ -130,11 +131,12 @@ def one_mode(
     for task in tasks(source, "test", 1, targets, seed)[:subjects]:
         begun = time.perf_counter()
         if mode in PHOTO_METHODS:
-            forms = {"baked": drawer(photo_avatar(source, task, prior, mode))}
+            avatar = photo_avatar(source, task, prior, mode)
+            forms = {"baked": drawer(avatar), "baked, relit": drawer(avatar, "photo")}
         else:
             config = FitConfig(mode=mode, refine=False, seed=seed, steps=steps)
             avatar, live = fit_reference(source, task, prior, config)
-            forms = {"baked": drawer(avatar)}
+            forms = {"baked": drawer(avatar), "baked, relit": drawer(avatar, "photo")}
             if live is not None:
                 forms["neural"] = drawer(live)
         seconds = time.perf_counter() - begun
@@ -178,10 +180,15 @@ def photo_avatar(data: RenderedSet, task: Task, prior: Prior, method: str) -> Av
     mask = picture.mask / 255.0
     labels = _labels(chosen.sample, scene.sides, mask)
     photo = Photo(picture.image)
+    texture = TextureConfig()
     if method == "texture":
-        return fit_texture(photo, mask, labels, estimate, TextureConfig())
-    config = FitConfig(refine=False)
-    return fit_one_shot(photo, mask, labels, estimate, config, prior=prior, texture=TextureConfig())
+        avatar = fit_texture(photo, mask, labels, estimate, texture)
+    else:
+        config = FitConfig(refine=False)
+        avatar = fit_one_shot(photo, mask, labels, estimate, config, prior=prior, texture=texture)
+    # the fit's light is in the camera's axes, the targets are in the world's
+    turn = chosen.camera.world_to_camera[:3, :3].T
+    return dataclasses.replace(avatar, light=rotate(avatar.light, turn))
 
 
 def in_camera(estimate: PoseEstimate) -> PoseEstimate:
@@ -260,7 +267,9 @@ def pose_shape() -> tuple[str, ...]:
 
 
 def figures(data: list[Path], checkpoint: Path, out: Path) -> None:
-    """Target | picture | albedo target | albedo | shadow for held-out poses; contact; density."""
+    """Target | picture | albedo target | albedo | shadow of held-out poses; and of hands that
+    touch, target | contact | density before | after refinement.
+    """
     from hand_toolkit.prior.gaussians import place
     from hand_toolkit.prior.points import pose_points
     from hand_toolkit.prior.rendering import render_view, surface_splats
@@ -292,13 +301,19 @@ def figures(data: list[Path], checkpoint: Path, out: Path) -> None:
             maps = model.identity(slots.get(scene.subject, 0), batch.sides)
             attributes = model.network(points, maps)
             geometry = place(model.config, attributes, points)
+            even = surface_splats(points, points.normals * 0.5 + 0.5)
+            before = render_view(
+                dataclasses.replace(even, scales=even.scales * 0.25), batch.cameras[0]
+            )
             dots = dataclasses.replace(geometry, scales=geometry.scales * 0.25)
-            density = render_view(dots.splats(geometry.normals * 0.5 + 0.5), batch.cameras[0])
+            after = render_view(dots.splats(geometry.normals * 0.5 + 0.5), batch.cameras[0])
             print(
                 f"{scene.key}: {float(label.mean()):.1%} of the points interact, "
                 f"{len(geometry.means)} splats of {points.world.shape[0] * points.world.shape[1]}"
             )
-        cells.append([batch.images[0].numpy(), detected.color.numpy(), density.color.numpy()])
+        cells.append(
+            [batch.images[0].numpy(), *(p.color.numpy() for p in (detected, before, after))]
+        )
     if cells:
         write_sheet(cells, out / "contact.png", 256)
 

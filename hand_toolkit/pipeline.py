@@ -256,7 +256,7 @@ def picture_of(
     translation: dict[str, np.ndarray],
     camera: Camera,
     background: tuple[float, float, float] | None = (0.0, 0.0, 0.0),
-    light: np.ndarray | str | None = None,
+    light: np.ndarray | str | None = "photo",
 ) -> np.ndarray:
     """One picture of a posed avatar.
 
@@ -265,11 +265,16 @@ def picture_of(
         theta, translation: by side.
         camera: the view.
         background: sRGB, or None for a transparent picture.
-        light: see :meth:`Avatar.splats`.
+        light: see :meth:`Avatar.splats`; "photo" stays with the camera, so that a view from
+            behind is lit as the photo was.
 
     Returns:
         (H, W, 3) or, transparent, (H, W, 4) uint8 with straight alpha.
     """
+    if isinstance(light, str) and light == "photo":
+        from .avatar.lighting import rotate
+
+        light = rotate(avatar.light, camera.world_to_camera[:3, :3].T)
     splats = avatar.splats(theta, translation, light)
     drawn = draw(splats, camera, background or (0.0, 0.0, 0.0))
     color = np.clip(drawn.color, 0, 1)

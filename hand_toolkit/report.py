@@ -66,7 +66,7 @@ def fit_metrics(result: FitResult) -> dict[str, object]:
     avatar, mask = result.avatar, result.mask > 0.5
     photo = result.photo.pixels / 255.0
     theta, where, camera = source_view(avatar)
-    shown = picture_of(avatar, theta, where, camera, None)
+    shown = picture_of(avatar, theta, where, camera, None, "baked")
     color, alpha = shown[..., :3] / 255.0, shown[..., 3:] / 255.0
     return {
         "psnr_mask": psnr_mask(color, photo, mask),
@@ -92,7 +92,7 @@ def report_pictures(result: FitResult) -> dict[str, np.ndarray]:
     avatar, photo = result.avatar, result.photo.pixels
     theta, where, camera = source_view(avatar)
     over = overlay(result)
-    seen = picture_of(avatar, theta, where, camera, None)
+    seen = picture_of(avatar, theta, where, camera, None, "baked")
     alpha = seen[..., 3:] / 255.0
     fitted = (seen[..., :3] * alpha + np.array(GREY) * 255 * (1 - alpha)).astype(np.uint8)
     pictures = {

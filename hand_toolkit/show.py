@@ -56,7 +56,7 @@ def render_to_file(
     camera: str = "auto",
     size: tuple[int, int] | None = None,
     background: tuple[float, float, float] | None = (0.16, 0.165, 0.173),
-    light: str = "baked",
+    light: str = "photo",
     fps: float | None = None,
     side: str = "photo",
     progress: Progress = lambda fraction, message: None,

@@ -28,7 +28,7 @@ def row(result: FitResult) -> list[np.ndarray]:
     """The five pictures of one fit."""
     avatar = result.avatar
     theta, where, camera = source_view(avatar)
-    same = picture_of(avatar, theta, where, camera, GREY)
+    same = picture_of(avatar, theta, where, camera, GREY, "baked")
     points = np.concatenate([avatar.mesh(s, theta[s], where[s]) for s in theta])
     centre = 0.5 * (points.min(axis=0) + points.max(axis=0))
     turn = np.radians(60)

@@ -70,6 +70,25 @@ def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
     )
 
 
+def rotate(light: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """The light (K, 3) turned with everything that shines: L'(n) = L(R^T n).
+
+    Bands do not mix under rotation, so values at more directions than coefficients determine it.
+
+    Args:
+        light: (K, 3).
+        turn: (3, 3) rotation R.
+    """
+    count = 4 * len(light)
+    k = np.arange(count) + 0.5
+    z = 1 - 2 * k / count
+    angle = np.pi * (1 + 5**0.5) * k
+    r = np.sqrt(1 - z * z)
+    directions = np.stack([r * np.cos(angle), r * np.sin(angle), z], axis=1)
+    values = sh_basis(directions @ np.asarray(turn), len(light)) @ light
+    return np.linalg.lstsq(sh_basis(directions, len(light)), values, rcond=None)[0]
+
+
 def constant_light(level: float = 1.0) -> np.ndarray:
     """(9, 3) light that shades every normal with ``level``."""
     light = np.zeros((9, 3))

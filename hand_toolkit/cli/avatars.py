@@ -41,10 +41,11 @@ _input = click.Path(path_type=Path)
 )
 @click.option(
     "--light",
-    default="baked",
+    default="photo",
     show_default=True,
-    help="baked (as photographed), photo (the photo's light on the posed hand), studio, an "
-    "equirectangular .hdr, or SH coefficients as .json.",
+    help="photo (the photo's light, from where it shone on the camera, on the posed hand), baked "
+    "(colours as photographed, turning with the skin), studio, an equirectangular .hdr, or SH "
+    "coefficients as .json.",
 )
 @click.option("--fps", type=click.FloatRange(0.1, 1000), help="Frame rate of the video.")
 @click.option(

@@ -11,6 +11,7 @@ from hand_toolkit.avatar.lighting import (
     from_environment,
     linear_to_srgb,
     load_light,
+    rotate,
     sh_basis,
     shade,
     srgb_to_linear,
@@ -74,3 +75,17 @@ def test_light_files(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         shade(load_light(str(tmp_path / "e.hdr")), np.array([[0, 0, 1.0]])), 0.5, atol=0.02
     )
+
+
+def test_a_turned_light_shines_on_turned_normals_as_before() -> None:
+    from scipy.spatial.transform import Rotation
+
+    rng = np.random.default_rng(0)
+    turn = Rotation.from_rotvec([0.4, -1.1, 0.3]).as_matrix()
+    normals = rng.normal(size=(50, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    for count in (4, 9, 16):
+        light = rng.normal(size=(count, 3))
+        expected = sh_basis(normals, count) @ light
+        found = sh_basis(normals @ turn.T, count) @ rotate(light, turn)
+        np.testing.assert_allclose(found, expected, atol=1e-9)

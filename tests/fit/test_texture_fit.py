@@ -69,7 +69,7 @@ def one_hand():
 def test_the_avatar_reproduces_its_photo(one_hand) -> None:
     photo, mask, avatar = one_hand
     theta, where, camera = source_view(avatar)
-    shown = picture_of(avatar, theta, where, camera) / 255.0
+    shown = picture_of(avatar, theta, where, camera, light="baked") / 255.0
     assert psnr_mask(shown, photo.pixels / 255.0, mask > 0.5) > 27
 
 
