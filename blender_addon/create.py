@@ -53,6 +53,7 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
     )
     hands: bpy.props.EnumProperty(
         name="Hands",
+        description="Which hands the avatar gets",
         items=(
             ("auto", "Automatic", "Whatever the picture shows; one hand gives a mirrored pair"),
             ("left", "Left", "Only the left hand"),
@@ -66,6 +67,7 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
     )
     quality: bpy.props.EnumProperty(
         name="Quality",
+        description="How much work goes into the avatar",
         items=(
             ("draft", "Draft", "Seconds; to see whether the picture works"),
             ("standard", "Standard", "About a minute on two processor cores"),
@@ -223,7 +225,12 @@ class HAND_TOOLKIT_OT_import_avatar(HandOperator, bpy.types.Operator):
     bl_label = "Import Avatar"
     bl_description = "Add an avatar from a .hand file to the scene"
 
-    filepath: bpy.props.StringProperty(name="Avatar", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: bpy.props.StringProperty(
+        name="Avatar",
+        description="File of an avatar (.hand)",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
     filter_glob: bpy.props.StringProperty(default="*.hand", options={"HIDDEN"})
     pack: bpy.props.BoolProperty(
         name="Pack", description="Keep the avatar inside the .blend file too", default=False
@@ -270,7 +277,12 @@ class HAND_TOOLKIT_OT_replace_avatar(NeedsHand, HandOperator, bpy.types.Operator
     bl_label = "Replace Avatar"
     bl_description = "Put another .hand file in the place of this avatar; its animation stays"
 
-    filepath: bpy.props.StringProperty(name="Avatar", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: bpy.props.StringProperty(
+        name="Avatar",
+        description="File of an avatar (.hand)",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
     filter_glob: bpy.props.StringProperty(default="*.hand", options={"HIDDEN"})
 
     def invoke(self, context, event):
@@ -329,7 +341,9 @@ class HAND_TOOLKIT_OT_pack_avatar(NeedsHand, HandOperator, bpy.types.Operator):
     bl_label = "Pack Avatar"
     bl_description = "Keep the .hand file inside the .blend file, or take it out again"
 
-    pack: bpy.props.BoolProperty(name="Pack", default=True)
+    pack: bpy.props.BoolProperty(
+        name="Pack", description="Off takes the file out of the .blend again", default=True
+    )
 
     def run(self, context):
         root = scene_data.root_of(active_hand(context))
@@ -362,8 +376,10 @@ class HAND_TOOLKIT_OT_select_hand(HandOperator, bpy.types.Operator):
     bl_label = "Select Hand"
     bl_description = "Make this hand's rig the active object"
 
-    name: bpy.props.StringProperty(name="Rig")
-    pose_mode: bpy.props.BoolProperty(name="Pose Mode", default=False)
+    name: bpy.props.StringProperty(name="Rig", description="Name of the hand's armature object")
+    pose_mode: bpy.props.BoolProperty(
+        name="Pose Mode", description="And go into Pose Mode", default=False
+    )
 
     def run(self, context):
         rig = context.scene.objects.get(self.name)

@@ -65,12 +65,18 @@ class HAND_TOOLKIT_OT_export(NeedsHand, WorkerOperator, bpy.types.Operator):
     bl_options = {"REGISTER"}
     title = "Exporting"
 
-    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: bpy.props.StringProperty(
+        name="File",
+        description="The file to write",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
     format: bpy.props.EnumProperty(
         name="Format", description="File format", items=_format_items, update=_fill_options
     )
     what: bpy.props.EnumProperty(
         name="Contents",
+        description="What of the avatar is written",
         items=(
             ("both", "Mesh and splats", ""),
             ("mesh", "Mesh", ""),
@@ -86,7 +92,12 @@ class HAND_TOOLKIT_OT_export(NeedsHand, WorkerOperator, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
     chosen: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
-    settings: bpy.props.CollectionProperty(type=HandToolkitExportOption, options={"SKIP_SAVE"})
+    settings: bpy.props.CollectionProperty(
+        name="Settings",
+        description="What the chosen exporter can be told",
+        type=HandToolkitExportOption,
+        options={"SKIP_SAVE"},
+    )
 
     def invoke(self, context, event):
         self.interactive = True

@@ -24,6 +24,8 @@ PLACES = (
     ),
 )
 FINGER_JOINTS = tuple(range(1, 16))
+BOTH = "Every hand of the avatar, not only the selected one"
+PLACE = "What happens to the places of the wrists"
 
 
 def _both_or_one(context, both):
@@ -48,8 +50,10 @@ class HAND_TOOLKIT_OT_rest_pose(NeedsHand, HandOperator, bpy.types.Operator):
     bl_label = "Rest Pose"
     bl_description = "Flat hand, upright, all sliders at zero"
 
-    both: bpy.props.BoolProperty(name="Both hands", default=False)
-    wrist: bpy.props.BoolProperty(name="Wrist too", default=True)
+    both: bpy.props.BoolProperty(name="Both hands", description=BOTH, default=False)
+    wrist: bpy.props.BoolProperty(
+        name="Wrist too", description="Off leaves the wrist where it is", default=True
+    )
 
     def run(self, context):
         for hand in _both_or_one(context, self.both):
@@ -70,9 +74,10 @@ class HAND_TOOLKIT_OT_preset_pose(NeedsHand, WorkerOperator, bpy.types.Operator)
 
     pose: bpy.props.EnumProperty(
         name="Pose",
+        description="What the fingers do",
         items=[(n, n.replace("_", " ").capitalize(), f"Fingers as in '{n}'") for n in PRESETS],
     )
-    both: bpy.props.BoolProperty(name="Both hands", default=False)
+    both: bpy.props.BoolProperty(name="Both hands", description=BOTH, default=False)
 
     def invoke(self, context, event):
         return self.execute(context)  # the answer comes in milliseconds
@@ -114,7 +119,7 @@ class HAND_TOOLKIT_OT_key_pose(NeedsHand, HandOperator, bpy.types.Operator):
     bl_label = "Key Pose"
     bl_description = "Key all bones and sliders of the hand at the current frame"
 
-    both: bpy.props.BoolProperty(name="Both hands", default=False)
+    both: bpy.props.BoolProperty(name="Both hands", description=BOTH, default=False)
 
     def run(self, context):
         frame = context.scene.frame_current
@@ -139,7 +144,7 @@ class HAND_TOOLKIT_OT_toggle_limits(NeedsHand, HandOperator, bpy.types.Operator)
     bl_label = "Joint Limits"
     bl_description = "Keep every joint within the range of a human hand"
 
-    on: bpy.props.BoolProperty(name="On", default=True)
+    on: bpy.props.BoolProperty(name="On", description="Off lets joints turn freely", default=True)
 
     def run(self, context):
         controls.set_limits(active_hand(context), self.on)
@@ -150,8 +155,10 @@ class HAND_TOOLKIT_OT_fingertip_ik(NeedsHand, HandOperator, bpy.types.Operator):
     bl_label = "Fingertip IK"
     bl_description = "Add or remove a target that the fingertip follows"
 
-    finger: bpy.props.EnumProperty(name="Finger", items=FINGER_ITEMS)
-    on: bpy.props.BoolProperty(name="On", default=True)
+    finger: bpy.props.EnumProperty(
+        name="Finger", description="The finger that follows a target", items=FINGER_ITEMS
+    )
+    on: bpy.props.BoolProperty(name="On", description="Off removes the target", default=True)
 
     def run(self, context):
         hand = active_hand(context)
@@ -233,7 +240,7 @@ class HAND_TOOLKIT_OT_load_motion(MotionOperator, bpy.types.Operator):
         description="A motion that comes with the toolkit, instead of a file",
         options={"SKIP_SAVE"},
     )
-    place: bpy.props.EnumProperty(name="Place", items=PLACES, default="KEEP")
+    place: bpy.props.EnumProperty(name="Place", description=PLACE, items=PLACES, default="KEEP")
 
     def invoke(self, context, event):
         self.interactive = True
@@ -277,11 +284,16 @@ class HAND_TOOLKIT_OT_pose_from_image(PoseFromFile, bpy.types.Operator):
     bl_description = "Take the pose of the hand in a picture"
     title = "Reading the pose"
 
-    filepath: bpy.props.StringProperty(name="Picture", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: bpy.props.StringProperty(
+        name="Picture",
+        description="A picture of a hand",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
     filter_glob: bpy.props.StringProperty(
         default="*.jpg;*.jpeg;*.png;*.webp;*.bmp;*.tif;*.tiff", options={"HIDDEN"}
     )
-    place: bpy.props.EnumProperty(name="Place", items=PLACES, default="KEEP")
+    place: bpy.props.EnumProperty(name="Place", description=PLACE, items=PLACES, default="KEEP")
 
 
 class HAND_TOOLKIT_OT_pose_from_video(PoseFromFile, bpy.types.Operator):
@@ -291,11 +303,16 @@ class HAND_TOOLKIT_OT_pose_from_video(PoseFromFile, bpy.types.Operator):
     title = "Reading the motion"
     still = False
 
-    filepath: bpy.props.StringProperty(name="Video", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: bpy.props.StringProperty(
+        name="Video",
+        description="A video of hands, or a folder of pictures",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
     filter_glob: bpy.props.StringProperty(
         default="*.mp4;*.mov;*.avi;*.mkv;*.webm", options={"HIDDEN"}
     )
-    place: bpy.props.EnumProperty(name="Place", items=PLACES, default="CENTER")
+    place: bpy.props.EnumProperty(name="Place", description=PLACE, items=PLACES, default="CENTER")
 
 
 class HAND_TOOLKIT_OT_photo_pose(NeedsHand, HandOperator, bpy.types.Operator):
@@ -303,7 +320,9 @@ class HAND_TOOLKIT_OT_photo_pose(NeedsHand, HandOperator, bpy.types.Operator):
     bl_label = "Pose as in the Photo"
     bl_description = "The pose of the photo that the avatar was made from, before a camera like its"
 
-    camera: bpy.props.BoolProperty(name="Add camera", default=False)
+    camera: bpy.props.BoolProperty(
+        name="Add camera", description="With the photo's field of view and size", default=False
+    )
 
     def run(self, context):
         root = scene_data.root_of(active_hand(context))

@@ -33,7 +33,11 @@ class HAND_TOOLKIT_OT_use_engine(NeedsAvatar, HandOperator, bpy.types.Operator):
         "depth, colours untouched"
     )
 
-    transparent: bpy.props.BoolProperty(name="Transparent film", default=True)
+    transparent: bpy.props.BoolProperty(
+        name="Transparent film",
+        description="Off fills the picture with the world's colour",
+        default=True,
+    )
 
     def run(self, context):
         scene = context.scene

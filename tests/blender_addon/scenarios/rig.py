@@ -164,6 +164,12 @@ def run():
     assert np.abs(seen(right) - poses[0]).max() < 1e-4
     assert "no shape parameter" in refused(bpy.ops.hand_toolkit.apply_shape, values="nose=3")
 
+    # whoever hovers over a setting is told what it does
+    for name in dir(bpy.ops.hand_toolkit):
+        kind = getattr(bpy.ops.hand_toolkit, name).get_rna_type()
+        silent = [p.identifier for p in kind.properties if not (p.description or p.is_hidden)]
+        assert silent in ([], ["rna_type"]), (name, silent)
+
     # without a hand selected the operators say what to do
     bpy.context.view_layer.objects.active = None
     assert "Select a hand first" in refused(bpy.ops.hand_toolkit.key_pose)
