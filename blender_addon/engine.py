@@ -57,10 +57,11 @@ def centre_of(hands):
 
 
 def scene_light(depsgraph, hands):
-    """(9, 3) light of the scene where the hands are, or None for "as photographed"."""
+    """(9, 3) light of the scene where the hands are, "photo", or None for baked colours."""
     scene = depsgraph.scene
-    if scene.hand_toolkit.light != "SCENE" or not hands:
-        return None
+    kind = scene.hand_toolkit.light
+    if kind != "SCENE" or not hands:
+        return "photo" if kind == "PHOTO" else None
     source, graph = lights.light_scene_depsgraph(scene, depsgraph)
     return lights.gather(source, graph, centre_of(hands))
 
@@ -73,7 +74,9 @@ def request_of(hands, view, background, light):
         "background": background,
     }
     arrays = {f"vertices{i}": h.vertices for i, h in enumerate(hands)}
-    if light is not None:
+    if isinstance(light, str):
+        params["light"] = light
+    elif light is not None:
         arrays["light"] = light
     return params, arrays
 

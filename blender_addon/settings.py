@@ -13,7 +13,16 @@ class HandToolkitScene(bpy.types.PropertyGroup):
         name="Light",
         description="What lights the hands",
         items=(
-            ("PHOTO", "As photographed", "The colours of the photo, whatever the scene's lamps do"),
+            (
+                "PHOTO",
+                "As photographed",
+                "The photo's own light, from where it shone on the camera, on the posed skin",
+            ),
+            (
+                "BAKED",
+                "Baked",
+                "The photo's colours, light and shade included, fixed to the skin",
+            ),
             (
                 "SCENE",
                 "From this scene",

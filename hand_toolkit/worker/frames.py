@@ -103,9 +103,10 @@ class FrameRenderer:
             hands: each hand, its entry of the request (optional ``tint``, linear RGB) and its
                 vertices (V, 3), world metres.
             camera: the fields of :class:`Camera`.
-            params: ``background`` sRGB or None for transparent.
-            light: (K, 3) shading SH in the same axes as the vertices, or None for the baked
-                colours.
+            params: ``background`` sRGB or None for transparent; ``light`` "photo" for the
+                photo's light, which goes with the camera.
+            light: (K, 3) shading SH in the same axes as the vertices, or None for the photo's
+                light or the baked colours.
             pixels: (H, W, 4) written: scene-linear Rec. 709, premultiplied, bottom row first.
             depth: (H, W) written: metres along the view axis, ``FAR_DEPTH`` where no hand is.
 
@@ -126,12 +127,15 @@ class FrameRenderer:
         if not hands:
             _clear(pixels, depth, background)
             return {"place": 0.0, "render": 0.0, "encode": 0.0}
-        splats = _join(
-            [
-                hand.splats(points, tuple(map(float, entry.get("tint") or (1.0,) * 3)), light)
-                for hand, entry, points in hands
-            ]
-        )
+        to_world = view.world_to_camera[:3, :3].T
+        parts = []
+        for hand, entry, points in hands:
+            shining = light
+            if light is None and params.get("light") == "photo":
+                shining = lighting.rotate(hand.photo_light, to_world)
+            tint = tuple(map(float, entry.get("tint") or (1.0,) * 3))
+            parts.append(hand.splats(points, tint, shining))
+        splats = _join(parts)
         placed = time.perf_counter()
         # Transparent frames are drawn on black: premultiplied sRGB divides back exactly.
         ground = (0.0, 0.0, 0.0) if background is None else tuple(background)
@@ -153,6 +157,7 @@ class DrawnHand:
         self.model = surface(avatar.hand_model, side, avatar.level)
         rest = avatar.mesh(side)
         self.rest_area = triangle_frames(rest, self.model.faces)[1]
+        self.photo_light = avatar.light
         self.linear_albedo = lighting.srgb_to_linear(self.hand.albedo)
         self._baked: dict[tuple[float, ...], np.ndarray] = {(1.0, 1.0, 1.0): self.hand.color}
 
