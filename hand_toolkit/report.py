@@ -124,12 +124,17 @@ VIEWS = {"palm": 0.0, "side": np.radians(60), "back": np.pi, "other side": np.ra
 
 
 def avatar_view(
-    avatar: Avatar, azimuth: float, size: int = 384, pose: str | None = None
+    avatar: Avatar,
+    azimuth: float,
+    size: int = 384,
+    pose: str | None = None,
+    light: str = "photo",
 ) -> np.ndarray:
     """The avatar upright, seen from ``azimuth``, (size, size, 3) uint8."""
     theta, where = shown_upright(avatar, None if pose is None else finger_pose(pose))
     points = np.concatenate([avatar.mesh(s, theta[s], where[s]) for s in theta])
-    return picture_of(avatar, theta, where, orbit_camera(points, size, size, azimuth), GREY)
+    camera = orbit_camera(points, size, size, azimuth)
+    return picture_of(avatar, theta, where, camera, GREY, light)
 
 
 def overlay(result: FitResult) -> np.ndarray:
@@ -167,7 +172,9 @@ def _evidence(result: FitResult) -> np.ndarray:
         for h in avatar.hands
     )
     marked = dataclasses.replace(avatar, hands=hands)
-    return np.concatenate([avatar_view(marked, a, 384) for a in (0.0, np.pi)], axis=1)
+    return np.concatenate(
+        [avatar_view(marked, a, 384, light="baked") for a in (0.0, np.pi)], axis=1
+    )
 
 
 def _fit_cell(picture: np.ndarray, side: int) -> np.ndarray:

@@ -154,7 +154,7 @@ def try_out(
                 errors.append(float(pa_mpjpe_mm(hand.joints_cam_m, truth)))
         found = [h.side for h in result.estimate.hands]
         theta, where, camera = source_view(result.avatar)
-        shown = picture_of(result.avatar, theta, where, camera) / 255.0
+        shown = picture_of(result.avatar, theta, where, camera, light="baked") / 255.0
         figures |= {
             "found": found,
             "expected": sorted(situation.theta, reverse=True),

@@ -47,6 +47,8 @@ for module in (fitting, avatars, exchange, system, training):
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit; errors are one sentence, never a traceback."""
+    # Threads that wait by spinning starve a busy machine. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(args))
 
 
