@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..prior.config import FIT_MODES
 from .common import check_output, progress_option, reporting, seed_option
 
 _input = click.Path(path_type=Path)
@@ -59,7 +60,7 @@ def _pose_options(command: Any) -> Any:
 )
 @click.option(
     "--prior-mode",
-    type=click.Choice(["full", "code", "no-bias", "no-calibration", "no-inversion", "ohta"]),
+    type=click.Choice(FIT_MODES),
     default="full",
     show_default=True,
     help="Ablations of the prior's fit, for research (docs/prior.md).",

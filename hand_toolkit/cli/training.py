@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..prior.config import FIT_MODES
 from .common import progress_option, reporting, seed_option
 
 _path = click.Path(path_type=Path)
@@ -118,7 +119,7 @@ def train(
 @click.option("--targets", default=6, show_default=True, help="Targets of each reference.")
 @click.option(
     "--mode",
-    type=click.Choice(["full", "code", "no-bias", "no-calibration", "no-inversion", "ohta"]),
+    type=click.Choice(FIT_MODES),
     default="full",
     show_default=True,
     help="How each reference is fitted; the others than 'full' are ablations.",

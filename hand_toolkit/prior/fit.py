@@ -121,8 +121,9 @@ def fit_one_shot(
     share = 0.9 if texture is None else 0.6
     fitting.run(lambda fraction, message: progress(share * fraction, message))
     progress(share + 0.02, "baking the avatar")
-    avatar = fitting.avatar(photo.name, estimate.camera)
-    if texture is not None:
+    if texture is None:
+        avatar = fitting.avatar(photo.name, estimate.camera)
+    else:
         sharp = fit_texture(
             photo,
             mask,
@@ -134,7 +135,7 @@ def fit_one_shot(
             fitting.known_skin(),
         )
         avatar = dataclasses.replace(
-            sharp, provenance=avatar.provenance, extras=avatar.extras, camera=avatar.camera
+            sharp, provenance=fitting.provenance(photo.name), extras=fitting.extras()
         )
     progress(1.0, "fitted")
     return avatar
@@ -364,7 +365,7 @@ class Fitting:
         """OHTA's second half: the texture MLP alone, held near its own earlier views."""
         for value in vars(self.unknowns).values():
             value.requires_grad_(False)
-        self.config = _without_refinement(self.config)
+        self.config = dataclasses.replace(self.config, refine=False)
         points = self.points().detached()
         cameras = _views_around(points, self.camera)
         u = self.unknowns
@@ -437,6 +438,26 @@ class Fitting:
             linear = linear[:, cKDTree(topo.rest_points).query(centres)[1]]
         return KnownSkin(tuple(linear.astype(np.float64)), u.light.double().cpu().numpy())
 
+    def extras(self) -> dict[str, np.ndarray]:
+        """The maps from which the network can be evaluated again; none where it was tuned."""
+        u = self.unknowns
+        if self.config.mode == "ohta":
+            return {}
+        return {
+            "prior.identity": u.identity.cpu().numpy().astype(np.float16),
+            "prior.bias": u.bias.cpu().numpy().astype(np.float16),
+            "prior.gain": u.gain.cpu().numpy().astype(np.float32),
+        }
+
+    def provenance(self, name: str) -> dict[str, str]:
+        """Where the avatar of a photo of that name comes from."""
+        mode = self.config.mode
+        return {
+            "method": "prior" if mode == "full" else f"prior ({mode})",
+            "photo": name,
+            "prior": self.prior.name,
+        }
+
     @torch.no_grad()
     def avatar(self, name: str, camera: Camera) -> Avatar:
         """Bake the fitted hands into an avatar."""
@@ -451,18 +472,6 @@ class Fitting:
             mask=self.mask,
             points=points,
         )
-        extras: dict[str, np.ndarray] = {}
-        if self.config.mode != "ohta":
-            extras = {
-                "prior.identity": u.identity.cpu().numpy().astype(np.float16),
-                "prior.bias": u.bias.cpu().numpy().astype(np.float16),
-                "prior.gain": u.gain.cpu().numpy().astype(np.float32),
-            }
-        provenance = {
-            "method": "prior" if self.config.mode == "full" else f"prior ({self.config.mode})",
-            "photo": name,
-            "prior": self.prior.name,
-        }
         return bake_avatar(
             self.network,
             source,
@@ -471,13 +480,9 @@ class Fitting:
             u.gain,
             u.light,
             camera=camera,
-            provenance=provenance,
-            extras=extras,
+            provenance=self.provenance(name),
+            extras=self.extras(),
         )
-
-
-def _without_refinement(config: FitConfig) -> FitConfig:
-    return dataclasses.replace(config, refine=False)
 
 
 def _views_around(points: PosedPoints, camera: Camera) -> list[Camera]:

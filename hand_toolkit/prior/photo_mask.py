@@ -8,11 +8,9 @@ import numpy as np
 import torch
 
 from ..fit.observe import background_distance, outline_rim, pose_surfaces, shows_background
+from ..fit.one_photo import LEVEL
 from ..image import rasterize_mesh
 from ..types import Camera, PoseEstimate
-
-LEVEL = 1
-"""Subdivision of the meshes whose outlines are drawn."""
 
 NEAR_PX, REGION_PX = 2, 8
 """Pixels, at 256, around the posed hand's silhouette in which mask and background pixels are
