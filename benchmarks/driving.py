@@ -13,21 +13,16 @@ from typing import Any
 import numpy as np
 
 from hand_toolkit.avatar import Avatar
-from hand_toolkit.errors import HandToolkitError
-from hand_toolkit.fit.one_photo import TextureConfig, fit_texture
-from hand_toolkit.fit.optimize import OptimizeConfig
-from hand_toolkit.image import (
-    hand_silhouettes,
-    label_hands,
-    load_mask,
-    load_photo,
-    save_image,
-    segment_photo,
-)
-from hand_toolkit.metrics import psnr_box, psnr_mask, ssim_box
+from hand_toolkit.core.errors import HandToolkitError
+from hand_toolkit.core.metrics import psnr_box, psnr_mask, ssim_box
+from hand_toolkit.core.types import Photo, PoseEstimate
+from hand_toolkit.geometry import hand_silhouettes
+from hand_toolkit.media import load_mask, load_photo, save_image
 from hand_toolkit.pipeline import fit_photo, hand_meshes, picture_of, placed_like
 from hand_toolkit.pose import estimate_pose
-from hand_toolkit.types import Photo, PoseEstimate
+from hand_toolkit.see import label_hands, segment_photo
+from hand_toolkit.systems.texture.one_photo import TextureConfig, fit_texture
+from hand_toolkit.systems.texture.optimize import OptimizeConfig
 
 METHODS = ("prior", "texture")
 FIT_FRAMES = ("00054", "00102", "00150")

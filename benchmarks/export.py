@@ -27,8 +27,8 @@ from hand_toolkit.export.axes import points_y_up
 from hand_toolkit.export.bake import bake_textures
 from hand_toolkit.export.scene import ExportScene, build_scene
 from hand_toolkit.export.surface_mesh import strongest
+from hand_toolkit.geometry.silhouette import rasterize_mesh
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
-from hand_toolkit.image.silhouette import rasterize_mesh
 from hand_toolkit.render import render
 from hand_toolkit.testing.avatars import procedural_avatar
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hand_toolkit.demo import PICTURE
+from hand_toolkit.media.demo import PICTURE
 from hand_toolkit.pipeline import METHODS
 
 SIZES = {"256x256": 256 * 256, "12 megapixels": 12_000_000}

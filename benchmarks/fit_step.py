@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 from render_scenes import WORKLOADS, workload
 
+from hand_toolkit.core.types import Splats
 from hand_toolkit.render import get_threads, render
-from hand_toolkit.types import Splats
 
 FIELDS = ("means", "quats", "scales", "opacities", "colors")
 RATES = {"means": 1e-5, "quats": 1e-3, "scales": 1e-6, "opacities": 1e-3, "colors": 1e-3}

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hand_toolkit.core.metrics import pa_mpjpe_mm, similarity_align
 from hand_toolkit.hand_model import HandModel, load_hand_model, pose_hand
 from hand_toolkit.hand_model.limits import (
     FREE_HIGHEST,
@@ -24,7 +25,6 @@ from hand_toolkit.hand_model.limits import (
     FREE_SIGMA,
     compose,
 )
-from hand_toolkit.metrics import pa_mpjpe_mm, similarity_align
 
 PALM = [0, 5, 9, 13, 17]
 

@@ -21,15 +21,18 @@ import numpy as np
 import prior as stages
 import torch
 
-from hand_toolkit.conventions import SIDES
-from hand_toolkit.errors import HandToolkitError
-from hand_toolkit.files import atomic_write
-from hand_toolkit.image import hand_silhouettes, label_hands, load_photo, segment_photo
+from hand_toolkit.core.conventions import SIDES
+from hand_toolkit.core.errors import HandToolkitError
+from hand_toolkit.core.files import atomic_write
+from hand_toolkit.core.types import Camera, PoseEstimate
+from hand_toolkit.geometry import hand_silhouettes
+from hand_toolkit.media import load_photo
 from hand_toolkit.pipeline import hand_meshes
 from hand_toolkit.pose import estimate_pose
-from hand_toolkit.prior.config import MAP_EPSILON, FitConfig
-from hand_toolkit.prior.dataset import RenderedSet, Scene
-from hand_toolkit.prior.evaluate import (
+from hand_toolkit.see import label_hands, segment_photo
+from hand_toolkit.systems.igsn.config import MAP_EPSILON, FitConfig
+from hand_toolkit.systems.igsn.dataset import RenderedSet, Scene
+from hand_toolkit.systems.igsn.evaluate import (
     METRICS,
     Draw,
     Task,
@@ -41,13 +44,12 @@ from hand_toolkit.prior.evaluate import (
     tasks,
     write_sheet,
 )
-from hand_toolkit.prior.fit import Fitting, fit_one_shot
-from hand_toolkit.prior.gaussians import place, scene_colors
-from hand_toolkit.prior.losses import gradient_loss, image_loss, mask_loss
-from hand_toolkit.prior.points import PosedPoints, pose_points
-from hand_toolkit.prior.rendering import render_view, stack_views
-from hand_toolkit.prior.weights import Prior, load_prior
-from hand_toolkit.types import Camera, PoseEstimate
+from hand_toolkit.systems.igsn.fit import Fitting, fit_one_shot
+from hand_toolkit.systems.igsn.gaussians import place, scene_colors
+from hand_toolkit.systems.igsn.losses import gradient_loss, image_loss, mask_loss
+from hand_toolkit.systems.igsn.points import PosedPoints, pose_points
+from hand_toolkit.systems.igsn.rendering import render_view, stack_views
+from hand_toolkit.systems.igsn.weights import Prior, load_prior
 
 RATE = 0.02
 

@@ -29,11 +29,12 @@ import torch
 
 from hand_toolkit.avatar import Avatar
 from hand_toolkit.avatar.lighting import rotate
-from hand_toolkit.files import atomic_write
-from hand_toolkit.prior.checkpoint import load_model
-from hand_toolkit.prior.config import FIT_MODES, SMALL, FitConfig, TrainConfig
-from hand_toolkit.prior.dataset import RenderedSet
-from hand_toolkit.prior.evaluate import (
+from hand_toolkit.core.files import atomic_write
+from hand_toolkit.core.types import PoseEstimate
+from hand_toolkit.systems.igsn.checkpoint import load_model
+from hand_toolkit.systems.igsn.config import FIT_MODES, SMALL, FitConfig, TrainConfig
+from hand_toolkit.systems.igsn.dataset import RenderedSet
+from hand_toolkit.systems.igsn.evaluate import (
     METRICS,
     Task,
     contact_row,
@@ -45,9 +46,8 @@ from hand_toolkit.prior.evaluate import (
     training_pictures,
     write_sheet,
 )
-from hand_toolkit.prior.train import train
-from hand_toolkit.prior.weights import Prior, load_prior
-from hand_toolkit.types import PoseEstimate
+from hand_toolkit.systems.igsn.train import train
+from hand_toolkit.systems.igsn.weights import Prior, load_prior
 
 STAGE_ONE: dict[str, dict[str, Any]] = {
     "full": {},
@@ -169,9 +169,9 @@ def photo_avatar(data: RenderedSet, task: Task, prior: Prior, method: str) -> Av
         prior: weights.
         method: "texture", or "detail" for the prior with the photo's detail on it.
     """
-    from hand_toolkit.fit.one_photo import TextureConfig, fit_texture
-    from hand_toolkit.prior.fit import fit_one_shot
-    from hand_toolkit.types import Photo
+    from hand_toolkit.core.types import Photo
+    from hand_toolkit.systems.igsn.fit import fit_one_shot
+    from hand_toolkit.systems.texture.one_photo import TextureConfig, fit_texture
 
     scene, view = task.reference
     chosen = scene.views[view]
@@ -226,8 +226,8 @@ def _labels(sample: Any, sides: tuple[str, ...], mask: np.ndarray) -> np.ndarray
 
 def timing() -> list[dict[str, Any]]:
     """Forward pass of two hands: medians of wall and processor time on this machine."""
-    from hand_toolkit.prior.network import PriorNetwork
-    from hand_toolkit.prior.points import pose_points
+    from hand_toolkit.systems.igsn.network import PriorNetwork
+    from hand_toolkit.systems.igsn.points import pose_points
 
     torch.manual_seed(0)
     network = PriorNetwork(SMALL).eval()
@@ -270,9 +270,9 @@ def figures(data: list[Path], checkpoint: Path, out: Path) -> None:
     """Target | picture | albedo target | albedo | shadow of held-out poses; and of hands that
     touch, target | contact | density before | after refinement.
     """
-    from hand_toolkit.prior.gaussians import place
-    from hand_toolkit.prior.points import pose_points
-    from hand_toolkit.prior.rendering import render_view, surface_splats
+    from hand_toolkit.systems.igsn.gaussians import place
+    from hand_toolkit.systems.igsn.points import pose_points
+    from hand_toolkit.systems.igsn.rendering import render_view, surface_splats
 
     out.mkdir(parents=True, exist_ok=True)
     model, state = load_model(checkpoint)

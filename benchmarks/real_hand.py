@@ -20,12 +20,13 @@ from typing import Any
 import driving
 import numpy as np
 
-from hand_toolkit.errors import HandToolkitError
-from hand_toolkit.files import atomic_write
-from hand_toolkit.image import load_mask, load_photo, rasterize_mesh, wrist_half_plane
-from hand_toolkit.metrics import keypoint_error_px, pa_mpjpe_mm, silhouette_iou
+from hand_toolkit.core.errors import HandToolkitError
+from hand_toolkit.core.files import atomic_write
+from hand_toolkit.core.metrics import keypoint_error_px, pa_mpjpe_mm, silhouette_iou
+from hand_toolkit.core.types import Photo, PoseEstimate
+from hand_toolkit.geometry import rasterize_mesh, wrist_half_plane
+from hand_toolkit.media import load_mask, load_photo
 from hand_toolkit.pose import estimate_pose, posed_mesh
-from hand_toolkit.types import Photo, PoseEstimate
 
 DEFAULT_PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "photos"
 

@@ -45,8 +45,8 @@ from render_scenes import (
     workload,
 )
 
+from hand_toolkit.core.types import Splats
 from hand_toolkit.render import AvatarRenderer, CpuRasterizer, get_threads, render
-from hand_toolkit.types import Splats
 
 Row = dict[str, Any]
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from hand_toolkit.conventions import SIDES
+from hand_toolkit.core.conventions import SIDES
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
 from hand_toolkit.synth import HandSample, open_dataset
 
@@ -102,8 +102,8 @@ def detection(samples: list[HandSample]) -> dict[str, float]:
 
 def detect(source: Any, pixels: np.ndarray, name: str) -> list[Any]:
     """What the pose source sees; a picture without a hand gives an empty list."""
-    from hand_toolkit.errors import NoHandError
-    from hand_toolkit.types import Photo
+    from hand_toolkit.core.errors import NoHandError
+    from hand_toolkit.core.types import Photo
 
     try:
         return list(source.detect(Photo(pixels, name=name), 2))

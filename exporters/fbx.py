@@ -8,9 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hand_toolkit.errors import HandToolkitError, missing_dependency
+from hand_toolkit.core.errors import HandToolkitError, missing_dependency
+from hand_toolkit.core.files import atomic_path
 from hand_toolkit.export.base import ExportRequest, Option
-from hand_toolkit.files import atomic_path
 
 _SCRIPT = """
 import sys

@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from hand_toolkit.avatar.lighting import srgb_to_linear
-from hand_toolkit.conventions import MANO_JOINTS, MANO_PARENTS
+from hand_toolkit.core.conventions import MANO_JOINTS, MANO_PARENTS
+from hand_toolkit.core.files import atomic_write
 from hand_toolkit.export import axes
 from hand_toolkit.export.bake import encoded
 from hand_toolkit.export.base import ExportRequest, Option
 from hand_toolkit.export.gltf_buffer import GltfDocument
 from hand_toolkit.export.scene import MISSING_SCALE, ExportScene, SceneHand
 from hand_toolkit.export.surface_mesh import split_mesh, strongest, tangents
-from hand_toolkit.files import atomic_write
+from hand_toolkit.geometry.colour import srgb_to_linear
 
 SPLATTING = "KHR_gaussian_splatting"
 BINDING_VERSION = 1

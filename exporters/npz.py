@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from hand_toolkit.conventions import SIDES
+from hand_toolkit.core.conventions import SIDES
+from hand_toolkit.core.files import atomic_path
 from hand_toolkit.export.base import ExportRequest, Option
 from hand_toolkit.export.scene import ExportScene
-from hand_toolkit.files import atomic_path
 
 LAYOUTS = ("toolkit", "mano", "amass")
 TO_Z_UP = np.array([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]])

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from hand_toolkit.core.files import atomic_write
 from hand_toolkit.export.bake import encoded
 from hand_toolkit.export.base import ExportRequest, Option
 from hand_toolkit.export.scene import SceneHand
-from hand_toolkit.files import atomic_write
 from hand_toolkit.hand_model import vertex_normals
 
 

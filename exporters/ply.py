@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hand_toolkit.core.files import atomic_write
 from hand_toolkit.export.axes import splats_y_up
 from hand_toolkit.export.base import ExportRequest, Option
 from hand_toolkit.export.frames import numbered
 from hand_toolkit.export.ply import ply_bytes
-from hand_toolkit.files import atomic_write
 
 
 class PlyExporter:

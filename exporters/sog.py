@@ -7,11 +7,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from hand_toolkit.errors import HandToolkitError, MissingDependencyError
+from hand_toolkit.core.errors import HandToolkitError, MissingDependencyError
+from hand_toolkit.core.files import atomic_path
 from hand_toolkit.export.base import ExportRequest
 from hand_toolkit.export.frames import numbered
 from hand_toolkit.export.ply import ply_bytes
-from hand_toolkit.files import atomic_path
 
 PROGRAM = "splat-transform"
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from hand_toolkit.core.files import atomic_write
+from hand_toolkit.core.types import Splats
 from hand_toolkit.export.axes import base_colors, normalized
 from hand_toolkit.export.base import ExportRequest
 from hand_toolkit.export.frames import numbered
-from hand_toolkit.files import atomic_write
-from hand_toolkit.types import Splats
 
 RECORD = np.dtype(
     [("position", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("quat", "u1", 4)]

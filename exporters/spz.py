@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hand_toolkit.errors import missing_dependency
+from hand_toolkit.core.errors import missing_dependency
+from hand_toolkit.core.files import atomic_path
 from hand_toolkit.export.axes import normalized, sh_coefficients
 from hand_toolkit.export.base import ExportRequest, Option
 from hand_toolkit.export.frames import numbered
-from hand_toolkit.files import atomic_path
 
 
 class SpzExporter:

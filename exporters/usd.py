@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from hand_toolkit.conventions import MANO_JOINTS, MANO_PARENTS
-from hand_toolkit.errors import HandToolkitError, missing_dependency
+from hand_toolkit.core.conventions import MANO_JOINTS, MANO_PARENTS
+from hand_toolkit.core.errors import HandToolkitError, missing_dependency
+from hand_toolkit.core.files import atomic_path, atomic_write
+from hand_toolkit.core.types import Splats
 from hand_toolkit.export import axes
 from hand_toolkit.export.bake import encoded
 from hand_toolkit.export.base import ExportRequest, Option
 from hand_toolkit.export.scene import MISSING_SCALE, ExportScene, SceneHand
-from hand_toolkit.files import atomic_path, atomic_write
-from hand_toolkit.types import Splats
 
 ROOT = "/Hands"
 

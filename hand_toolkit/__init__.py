@@ -9,37 +9,41 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from . import _moved
+
 __version__ = "0.1.0"
+
+_moved.install()
 
 _PUBLIC = {
     "Avatar": ".avatar",
     "AvatarHand": ".avatar",
     "AvatarRenderer": ".render",
-    "Camera": ".types",
+    "Camera": ".core.types",
     "Exporter": ".export",
     "HandModel": ".hand_model",
     "HandModelProvider": ".hand_model",
-    "HandObservation": ".types",
-    "HandPose": ".types",
-    "HandToolkitError": ".errors",
-    "InputError": ".errors",
+    "HandObservation": ".core.types",
+    "HandPose": ".core.types",
+    "HandToolkitError": ".core.errors",
+    "InputError": ".core.errors",
     "Motion": ".animate",
-    "Photo": ".types",
-    "PoseEstimate": ".types",
-    "PoseSource": ".pose",
-    "Rendering": ".types",
-    "Segmenter": ".image",
-    "Splats": ".types",
+    "Photo": ".core.types",
+    "PoseEstimate": ".core.types",
+    "PoseSource": ".see",
+    "Rendering": ".core.types",
+    "Segmenter": ".see",
+    "Splats": ".core.types",
     "SurfaceBinding": ".avatar",
     "builtin_motion": ".animate",
     "estimate_pose": ".pose",
     "export_avatar": ".export",
     "fit_photo": ".pipeline",
-    "hookimpl": ".hookspecs",
-    "hookspec": ".hookspecs",
+    "hookimpl": ".core.hookspecs",
+    "hookspec": ".core.hookspecs",
     "load_hand_model": ".hand_model",
     "load_motion": ".animate",
-    "load_photo": ".image",
+    "load_photo": ".media",
     "pose_hand": ".hand_model",
 }
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .conventions import SIDES
-from .errors import InputError
-from .types import Camera, HandPose, Photo, PoseEstimate, Rendering, Splats
+from .core.conventions import SIDES
+from .core.errors import InputError
+from .core.types import Camera, HandPose, Photo, PoseEstimate, Rendering, Splats
 
 if TYPE_CHECKING:
     from .avatar import Avatar
@@ -84,25 +84,27 @@ def fit_photo(
         hand_model: name of an installed hand model.
         hands: "auto", "left", "right" or "both".
         method: one of ``METHODS``.
-        prior_mode: one of :data:`hand_toolkit.prior.config.FIT_MODES`; the others than "full" are
-            ablations.
+        prior_mode: one of :data:`hand_toolkit.systems.igsn.config.FIT_MODES`; the others than
+            "full" are ablations.
         mask: a mask file or (H, W) array that wins over the segmenter.
         segmenter: name of an installed segmenter.
         focal_px: focal length in pixels; None takes the photo's EXIF or a default.
         quality: "draft", "standard" or "high".
         seed: random seed.
         device: "auto", "cpu" or "cuda".
-        report: folder for the report; see :mod:`hand_toolkit.report`.
+        report: folder for the report; see :mod:`hand_toolkit.pictures.report`.
         progress: called with the part done, 0 to 1, and a message; may raise to stop.
 
     Raises:
         InputError: a picture, mask or option that cannot be used.
         NoHandError: no hand was found.
     """
-    from .fit.one_photo import TextureConfig, fit_texture
-    from .fit.optimize import OptimizeConfig
-    from .image import hand_silhouettes, label_hands, load_mask, load_photo, segment_photo
+    from .geometry import hand_silhouettes
+    from .media import load_mask, load_photo
     from .pose import estimate_pose
+    from .see import label_hands, segment_photo
+    from .systems.texture.one_photo import TextureConfig, fit_texture
+    from .systems.texture.optimize import OptimizeConfig
 
     tell = progress or (lambda fraction, message: None)
     if method not in METHODS:
@@ -148,8 +150,8 @@ def fit_photo(
     if _pick_method(method, estimate) == "texture":
         avatar = fit_texture(picture, found, labels, estimate, config, device, fitting)
     else:
-        from .prior.config import FitConfig
-        from .prior.fit import fit_one_shot
+        from .systems.igsn.config import FitConfig
+        from .systems.igsn.fit import fit_one_shot
 
         how = FitConfig(mode=prior_mode, steps=prior_steps, refine=pose is None, seed=seed)
         avatar = fit_one_shot(
@@ -173,7 +175,7 @@ def fit_photo(
     avatar = dataclasses.replace(avatar, preview=preview_png(avatar))
     result = FitResult(avatar, picture, estimate, found, labels, seconds)
     if report is not None:
-        from .report import write_report
+        from .pictures.report import write_report
 
         tell(0.97, "writing the report")
         write_report(result, Path(report))
@@ -185,7 +187,7 @@ def _pick_method(method: str, estimate: PoseEstimate) -> str:
     """ "prior" or "texture" for one of ``METHODS``."""
     if method != "auto":
         return method
-    from .prior.weights import SHIPPED, load_prior
+    from .systems.igsn.weights import SHIPPED, load_prior
 
     known = SHIPPED.is_file() and load_prior().config.hand_model == estimate.hands[0].hand_model
     return "prior" if known else "texture"
@@ -193,7 +195,7 @@ def _pick_method(method: str, estimate: PoseEstimate) -> str:
 
 def hand_meshes(estimate: PoseEstimate, level: int = 1) -> list[tuple[np.ndarray, np.ndarray]]:
     """Vertices (V, 3) in the camera frame and faces (F, 3) of every hand of an estimate."""
-    from .fit.observe import pose_surfaces
+    from .skin.observe import pose_surfaces
 
     return [(s.vertices, s.faces) for s in pose_surfaces(estimate.hands, level)]
 
@@ -239,7 +241,7 @@ def shown_upright(
     from .animate import finger_pose
     from .animate.motion import _rest_translation
     from .avatar import display_theta
-    from .conventions import mirror_theta
+    from .core.conventions import mirror_theta
 
     base = finger_pose("relaxed", 4.0) if theta is None else theta
     if sides is None:
@@ -295,7 +297,7 @@ def preview_png(avatar: Avatar, size: int = 256) -> bytes:
     """A PNG of the avatar standing upright."""
     from PIL import Image
 
-    from .views import orbit_camera
+    from .core.cameras import orbit_camera
 
     theta, where = shown_upright(avatar)
     points = np.concatenate([avatar.mesh(s, theta[s], where[s]) for s in theta])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hand_toolkit.hookspecs import hookimpl
+from hand_toolkit.core.hookspecs import hookimpl
 
 
 @hookimpl

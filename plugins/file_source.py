@@ -40,10 +40,10 @@ from typing import Any
 
 import numpy as np
 
-from hand_toolkit.errors import FileFormatError, InputError
+from hand_toolkit.core.errors import FileFormatError, InputError
+from hand_toolkit.core.types import HandObservation, Photo
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
-from hand_toolkit.pose.source import Progress
-from hand_toolkit.types import HandObservation, Photo
+from hand_toolkit.see.source import Progress
 
 FILE_ENV = "HAND_TOOLKIT_POSE_FILE"
 """Environment variable with the path of the file to read."""

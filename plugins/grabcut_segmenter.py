@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hand_toolkit.metrics import silhouette_iou
-from hand_toolkit.types import HandPose, Photo, PoseEstimate
+from hand_toolkit.core.metrics import silhouette_iou
+from hand_toolkit.core.types import HandPose, Photo, PoseEstimate
 
 WORK_PIXELS = 320
 """The hand's box is segmented at about this size; its edge is then sharpened in the photo."""
@@ -33,7 +33,7 @@ class GrabcutSegmenter:
     def segment(
         self, photo: Photo, estimate: PoseEstimate, silhouettes: Sequence[np.ndarray]
     ) -> np.ndarray:
-        """See :class:`hand_toolkit.image.Segmenter`."""
+        """See :class:`hand_toolkit.media.Segmenter`."""
         result = np.zeros(photo.pixels.shape[:2], dtype=np.float32)
         everything = np.any(silhouettes, axis=0)
         for hand, silhouette in zip(estimate.hands, silhouettes):
@@ -129,7 +129,7 @@ def _above_wrist(
     keypoints: np.ndarray, size: tuple[int, int], silhouette: np.ndarray
 ) -> np.ndarray:
     """Pixels that may be hand: not past the wrist, where the arm goes on in the same colour."""
-    from hand_toolkit.image.silhouette import wrist_half_plane
+    from hand_toolkit.geometry.silhouette import wrist_half_plane
 
     inside = wrist_half_plane(keypoints, size)
     # A hand that points at the camera has no useful axis in the picture.

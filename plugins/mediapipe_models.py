@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hand_toolkit.errors import FileFormatError, InputError, MissingDependencyError
-from hand_toolkit.files import atomic_write
+from hand_toolkit.core.errors import FileFormatError, InputError, MissingDependencyError
+from hand_toolkit.core.files import atomic_write
 
 from .mediapipe_views import Detection
 

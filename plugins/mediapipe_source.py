@@ -7,9 +7,9 @@ import threading
 
 import numpy as np
 
+from hand_toolkit.core.types import HandObservation, Photo
 from hand_toolkit.pose.camera import default_focal_px, rotation_to_ray
-from hand_toolkit.pose.source import Progress
-from hand_toolkit.types import HandObservation, Photo
+from hand_toolkit.see.source import Progress
 
 from .mediapipe_models import HandDetector, make_detector
 from .mediapipe_views import (

@@ -1,4 +1,4 @@
-"""Make hand_toolkit/fit/skin_template.npz from a folder of MakeHuman skins (CC0).
+"""Make hand_toolkit/skin/skin_template.npz from a folder of MakeHuman skins (CC0).
 
 The template says how skin colour varies over a hand relative to that hand's mean: palm
 against back, knuckles, creases, nails. One map for light and one for dark skins, in log of
@@ -20,15 +20,15 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
-from hand_toolkit.avatar.lighting import srgb_to_linear
-from hand_toolkit.fit.texture import DETAIL_RANGE, DETAIL_SIZE, RANGE, SIZE, TEMPLATE_FILE
+from hand_toolkit.core.types import Camera
+from hand_toolkit.geometry.colour import srgb_to_linear
+from hand_toolkit.geometry.silhouette import rasterize_mesh
 from hand_toolkit.hand_model import load_hand_model
-from hand_toolkit.image.silhouette import rasterize_mesh
+from hand_toolkit.skin.template import DETAIL_RANGE, DETAIL_SIZE, RANGE, SIZE, TEMPLATE_FILE
 from hand_toolkit.synth.appearance import Appearance
 from hand_toolkit.synth.skin import bake
 from hand_toolkit.synth.surface import load_surface
 from hand_toolkit.synth.texels import SKIN_SIZE, build_texel_map
-from hand_toolkit.types import Camera
 
 AROUND_MM = 9.0
 """Standard deviation of the colour that detail is relative to."""

@@ -19,9 +19,9 @@ import time
 
 import numpy as np
 
+from hand_toolkit.core.types import Camera, Splats
 from hand_toolkit.render import CpuRasterizer, set_threads
 from hand_toolkit.render.api import RenderOptions
-from hand_toolkit.types import Camera, Splats
 
 HOSTILE = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, -1.0, 1e10, -1e10, 3e38, -3e38, 1e-20)
 FIELDS = ("means", "quats", "scales", "opacities", "colors")

@@ -22,13 +22,13 @@ from scipy.spatial.transform import Rotation
 from hand_toolkit.animate import finger_pose
 from hand_toolkit.avatar import Avatar, display_theta
 from hand_toolkit.avatar.lighting import constant_light, sh_basis
-from hand_toolkit.conventions import mirror_theta
-from hand_toolkit.demo import PICTURE
-from hand_toolkit.errors import HandToolkitError
-from hand_toolkit.image import photo_from_array
-from hand_toolkit.metrics import pa_mpjpe_mm, psnr_mask
+from hand_toolkit.core.conventions import mirror_theta
+from hand_toolkit.core.errors import HandToolkitError
+from hand_toolkit.core.metrics import pa_mpjpe_mm, psnr_mask
+from hand_toolkit.core.types import Camera
+from hand_toolkit.media import photo_from_array
+from hand_toolkit.media.demo import PICTURE
 from hand_toolkit.pipeline import fit_photo, picture_of, source_view
-from hand_toolkit.types import Camera
 
 SIZE = 480
 CAMERA = Camera(1.2 * SIZE, 1.2 * SIZE, SIZE / 2, SIZE / 2, SIZE, SIZE)

@@ -16,12 +16,12 @@ from scipy.spatial.transform import Rotation
 
 from hand_toolkit.animate import finger_pose
 from hand_toolkit.avatar import display_theta
-from hand_toolkit.demo import PICTURE
+from hand_toolkit.core.cameras import orbit_camera
+from hand_toolkit.media.demo import PICTURE
 from hand_toolkit.synth.config import SynthConfig
 from hand_toolkit.synth.develop import compose_photo
 from hand_toolkit.synth.surface import pose_surface
 from hand_toolkit.synth.worker import RenderWorker
-from hand_toolkit.views import orbit_camera
 
 POSE: dict[str, tuple[float, float, float]] = {
     "index": (6, 14, 7),

@@ -32,8 +32,8 @@ def test_every_command_and_option_is_explained() -> None:
 
 
 def test_every_exit_code_is_documented() -> None:
-    from hand_toolkit import errors
     from hand_toolkit.cli import EPILOG
+    from hand_toolkit.core import errors
 
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     codes = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hand_toolkit.registry import PluginRecord, Registry
+from hand_toolkit.core.registry import PluginRecord, Registry
 from hand_toolkit.testing.exporter import check_exporter
 from hand_toolkit.testing.hand_model import check_hand_model
 
@@ -56,8 +56,8 @@ def drawn_hand() -> tuple[object, object]:
 
     from hand_toolkit import Camera, HandObservation, Photo, load_hand_model
     from hand_toolkit.avatar import display_theta
+    from hand_toolkit.geometry.silhouette import hand_silhouettes
     from hand_toolkit.hand_model import pose_hand_numpy
-    from hand_toolkit.image.silhouette import hand_silhouettes
 
     model = load_hand_model("default", "right")
     shape, place = np.zeros(len(model.shape_names)), np.array([0.0, 0.08, 0.5])

@@ -12,19 +12,17 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "hand_toolkit"
 
 LAYERS = (
-    ("conventions", "errors"),
-    ("types", "files", "hookspecs", "views"),
-    ("registry",),
+    ("_moved", "core", "geometry"),
     ("hand_model",),
-    ("avatar", "video", "metrics"),
-    ("image", "animate"),
+    ("avatar", "media"),
+    ("animate", "see"),
     ("render", "pose"),
     ("export",),
-    ("fit", "view"),
+    ("skin", "view"),
     ("synth",),
-    ("prior",),
+    ("systems",),
     ("pipeline", "testing"),
-    ("report", "show", "capture", "demo"),
+    ("pictures",),
     ("worker",),
     ("cli",),
 )

@@ -108,7 +108,7 @@ def test_it_is_the_wheel_that_runs(installed: Path) -> None:
 
 def test_every_built_in_plugin_is_found(installed: Path) -> None:
     code = (
-        "from hand_toolkit.registry import KINDS, registry\n"
+        "from hand_toolkit.core.registry import KINDS, registry\n"
         "found = registry()\n"
         "print(json.dumps([{k: found.names(k) for k in KINDS}, "
         "[p.error for p in found.plugins if p.error]]))"

@@ -174,7 +174,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the readme's commands run, one after the other."""
-    from hand_toolkit.demo import PICTURE
+    from hand_toolkit.media.demo import PICTURE
 
     result = tmp_path_factory.mktemp("readme")
     for name in ("photo.jpg", "other.jpg"):

@@ -11,7 +11,7 @@ import pytest
 from environments import OFFLINE, ROOT, clean_environment, pip, run
 from PIL import Image
 
-from hand_toolkit.metrics import pa_mpjpe_mm
+from hand_toolkit.core.metrics import pa_mpjpe_mm
 
 PLUGIN = ROOT / "docs" / "tutorial_plugin"
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..conventions import mirror_theta
-from ..errors import InputError
+from ..core.conventions import mirror_theta
+from ..core.errors import InputError
 from .motion import Motion, _display_wrists, _rest_translation, interpolate
 
 FPS = 30.0

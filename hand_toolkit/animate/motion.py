@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from ..conventions import SIDES, side_index
-from ..errors import FileFormatError, InputError
-from ..files import atomic_path
-from ..types import _check, _finite, _Repr
+from ..core.conventions import SIDES, side_index
+from ..core.errors import FileFormatError, InputError
+from ..core.files import atomic_path
+from ..core.types import _check, _finite, _Repr
 
 MAX_FRAMES = 1_000_000
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..conventions import SIDES, mirror_theta
-from ..errors import InputError
-from ..types import Camera, Splats, _check, _check_side, _finite, _Repr
+from ..core.conventions import SIDES, mirror_theta
+from ..core.errors import InputError
+from ..core.types import Camera, Splats, _check, _check_side, _finite, _Repr
+from ..geometry.colour import linear_to_srgb, srgb_to_linear
 from . import lighting
 from .binding import SurfaceBinding, place, triangle_frames
 
@@ -224,8 +225,8 @@ class Avatar(_Repr):
         corner = normals[model.faces[hand.binding.triangle]]
         normal = np.einsum("nk,nkc->nc", hand.binding.barycentric, corner)
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-        linear = lighting.srgb_to_linear(hand.albedo) * lighting.shade(light, normal)
-        return lighting.linear_to_srgb(linear).astype(np.float32)
+        linear = srgb_to_linear(hand.albedo) * lighting.shade(light, normal)
+        return linear_to_srgb(linear).astype(np.float32)
 
     def save(self, path: str | Path) -> Path:
         """Write the avatar to ``path`` (a ``.hand`` file); see :mod:`hand_toolkit.avatar.io`."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InputError
-from ..types import _check, _finite, _Repr
+from ..core.errors import InputError
+from ..core.types import _check, _finite, _Repr
 
 
 @dataclass(frozen=True, repr=False)

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import FileFormatError, InputError
-from ..files import atomic_path
-from ..types import Camera
+from ..core.errors import FileFormatError, InputError
+from ..core.files import atomic_path
+from ..core.types import Camera
 from .avatar import Avatar, AvatarHand
 from .binding import SurfaceBinding
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import FileFormatError, InputError
+from ..core.errors import FileFormatError, InputError
+from ..geometry.colour import srgb_to_linear
 
 LAMBERT_BANDS = np.array([1.0, 2.0 / 3.0, 1.0 / 4.0, 0.0])
 """Cosine-lobe convolution of bands 0 to 3, divided by pi."""
@@ -50,24 +51,6 @@ def sh_basis(directions: np.ndarray, count: int) -> np.ndarray:
 def shade(light: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """Linear shading (..., 3) of unit normals (..., 3) under ``light`` (K, 3), never below 0."""
     return np.maximum(sh_basis(normals, len(light)) @ light, 0.0)
-
-
-def srgb_to_linear(srgb: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1 decoding of values in [0, 1]."""
-    srgb = np.asarray(srgb)
-    return np.where(
-        srgb <= 0.04045, srgb / 12.92, ((np.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4
-    )
-
-
-def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1 encoding, clipped to [0, 1]."""
-    linear = np.clip(linear, 0.0, 1.0)
-    return np.where(
-        linear <= 0.0031308,
-        12.92 * linear,
-        1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055,
-    )
 
 
 def rotate(light: np.ndarray, turn: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import sys
 import click
 
 from .. import __version__
-from ..errors import HandToolkitError
+from ..core.errors import HandToolkitError
 from . import avatars, exchange, fitting, system, training
 
 EPILOG = """\b

@@ -67,7 +67,7 @@ def render(avatar: Path, output: Path, progress: str, background: str, **options
     hand-toolkit render me.hand -o as_other.png --pose other.npz --camera from-pose
     """
     from ..avatar import Avatar
-    from ..show import render_to_file
+    from ..pictures.demo_sheet import render_to_file
 
     loaded = Avatar.load(avatar)
     with reporting(progress) as tell:

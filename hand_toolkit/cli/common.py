@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 Progress = Callable[[float, str], None]
 

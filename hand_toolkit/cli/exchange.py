@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .common import check_output, progress_option, reporting
 
 _input = click.Path(path_type=Path)
@@ -114,9 +114,9 @@ def import_(source: Path, output: Path) -> None:
     as output to convert them.
     """
     from ..avatar import Avatar
+    from ..core.files import atomic_write
     from ..export import import_file
     from ..export.ply import ply_bytes
-    from ..files import atomic_write
 
     check_output(output, (".hand", ".ply"))
     found = import_file(source)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..prior.config import FIT_MODES
+from ..systems.igsn.config import FIT_MODES
 from .common import check_output, progress_option, reporting, seed_option
 
 _input = click.Path(path_type=Path)
@@ -118,7 +118,7 @@ def pose(source: Path, output: Path, progress: str, **options: Any) -> None:
     camera (T,4) fx fy cx cy, size (T,2) width height, shape (T,2,S), frames (names), fps.
     """
     check_output(output, (".npz",))
-    from ..capture import capture_motion
+    from ..pose.capture import capture_motion
 
     with reporting(progress) as tell:
         summary = capture_motion(source, output, progress=tell, **options)

@@ -26,9 +26,9 @@ from .common import progress_option, reporting
 def demo(output: Path, progress: str) -> None:
     """Fit an avatar to a picture that comes with the toolkit, and animate it."""
     from ..avatar import Avatar
-    from ..demo import PICTURE
+    from ..media.demo import PICTURE
+    from ..pictures.demo_sheet import render_to_file
     from ..pipeline import fit_photo
-    from ..show import render_to_file
 
     output.mkdir(parents=True, exist_ok=True)
     with reporting(progress) as tell:
@@ -60,7 +60,7 @@ def demo(output: Path, progress: str) -> None:
 def plugins() -> None:
     """List what is installed: plugins, what they offer, what failed to load and why."""
     from ..animate import MOTIONS, POSES
-    from ..registry import KINDS, registry
+    from ..core.registry import KINDS, registry
 
     found = registry()
     for record in found.plugins:
@@ -101,7 +101,7 @@ _DISTRIBUTION = {"pxr": "usd-core"}
 def doctor() -> None:
     """Check the installation: devices, versions, what is missing and the command that adds it."""
     from .. import __version__
-    from ..registry import registry
+    from ..core.registry import registry
 
     click.echo(f"hand-toolkit {__version__}, Python {platform.python_version()} ({sys.executable})")
     click.echo(f"{platform.platform()}, {_cores()} cores")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..prior.config import FIT_MODES
+from ..systems.igsn.config import FIT_MODES
 from .common import progress_option, reporting, seed_option
 
 _path = click.Path(path_type=Path)
@@ -85,13 +85,14 @@ def train(
 ) -> None:
     """Train the prior on data folders (see 'synth'); resumes to the step after a kill.
 
-    Several GPUs or machines: torchrun --nproc-per-node N -m hand_toolkit.prior.train DATA -o OUT
+    Several GPUs or machines:
+    torchrun --nproc-per-node N -m hand_toolkit.systems.igsn.train DATA -o OUT
     """
     import dataclasses
 
-    from ..prior.config import TrainConfig, preset
-    from ..prior.train import settings_from
-    from ..prior.train import train as run
+    from ..systems.igsn.config import TrainConfig, preset
+    from ..systems.igsn.train import settings_from
+    from ..systems.igsn.train import train as run
 
     sizes, settings = settings_from(
         preset(config), dataclasses.replace(TrainConfig(), seed=seed), changes
@@ -139,9 +140,9 @@ def evaluate(
     seed: int,
 ) -> None:
     """Score one-shot avatars on a data folder: novel views and novel poses."""
-    from ..files import atomic_write
-    from ..prior.config import FitConfig
-    from ..prior.evaluate import evaluate as run
+    from ..core.files import atomic_write
+    from ..systems.igsn.config import FitConfig
+    from ..systems.igsn.evaluate import evaluate as run
 
     scores = run(
         data,

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..animate import Motion
 from ..avatar import Avatar
-from ..errors import InputError
-from ..registry import registry
+from ..core.errors import InputError
+from ..core.registry import registry
 from .base import (
     WHATS,
     Exporter,

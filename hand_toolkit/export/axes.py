@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..conventions import SH_C0
-from ..types import Splats
+from ..core.conventions import SH_C0
+from ..core.types import Splats
 
 TO_Y_UP = np.diag([1.0, -1.0, -1.0])
 """Rotation from the toolkit's world axes to y-up world axes; its own inverse."""

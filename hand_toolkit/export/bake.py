@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..avatar import Avatar, place, surface, triangle_frames
-from ..errors import InputError
+from ..core.errors import InputError
 from ..hand_model import rest_hand, vertex_normals
 from .axes import base_colors
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import FileFormatError, InputError
+from ..core.errors import FileFormatError, InputError
 
 MAX_BYTES = 2 << 30
 MAX_JSON = 64 << 20

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..avatar import Avatar, AvatarHand, SurfaceBinding, surface
-from ..errors import FileFormatError, InputError
-from ..types import Camera, Splats
+from ..core.errors import FileFormatError, InputError
+from ..core.types import Camera, Splats
 from .axes import splats_from_y_up
 from .gltf_read import GltfFile
 from .ply import finite_splats, read_ply
@@ -256,7 +256,7 @@ def _avatar_hand(
     turned = splats_from_y_up(splats)
     colors = np.asarray(turned.colors)
     if extras.get("plain_color") is True:
-        from ..conventions import SH_C0
+        from ..core.conventions import SH_C0
 
         colors = 0.5 + SH_C0 * colors[:, 0]
     return AvatarHand(

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..conventions import SH_C0
-from ..errors import FileFormatError, InputError
-from ..files import atomic_write
-from ..types import Splats
+from ..core.conventions import SH_C0
+from ..core.errors import FileFormatError, InputError
+from ..core.files import atomic_write
+from ..core.types import Splats
 from .axes import normalized, sh_coefficients
 
 MAX_SPLATS = 20_000_000

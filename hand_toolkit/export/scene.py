@@ -11,10 +11,10 @@ import numpy as np
 
 from ..animate import Motion
 from ..avatar import Avatar, display_theta, surface
-from ..conventions import MANO_JOINTS, MANO_PARENTS, SIDES, side_index
-from ..errors import InputError
+from ..core.conventions import MANO_JOINTS, MANO_PARENTS, SIDES, side_index
+from ..core.errors import InputError
+from ..core.types import Splats
 from ..hand_model import HandModel, pose_hand_numpy, rest_hand, vertex_normals
-from ..types import Splats
 from .axes import TO_Y_UP, continuous, splats_y_up
 from .lod import simplified
 
@@ -293,7 +293,7 @@ def _poses(pose: Any, sides: Sequence[str]) -> dict[str, np.ndarray]:
         return {}
     if isinstance(pose, str):
         from ..animate import finger_pose
-        from ..conventions import mirror_theta
+        from ..core.conventions import mirror_theta
 
         right = finger_pose(pose)
         given: dict[str, Any] = {"right": right, "left": mirror_theta(right)}

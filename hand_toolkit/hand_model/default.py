@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..conventions import side_index
+from ..core.conventions import side_index
 from .base import HandModel
 from .surface import mirrored, triangles_of
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ..conventions import MANO_JOINTS
+from ..core.conventions import MANO_JOINTS
 from .articulation import compose_rotation, split_rotation
 from .base import check_shape
 
@@ -78,7 +78,7 @@ _PIP = np.array([1, 4, 7, 10])
 def joint_frames() -> np.ndarray:
     """(15, 3, 3) unit axes of each finger joint at rest on the right hand, one per row:
     flexion, abduction, twist. They are right-handed and lie in the model's rest axes."""
-    from ..conventions import FINGERS
+    from ..core.conventions import FINGERS
     from .default import DATA_FILE
 
     with np.load(DATA_FILE, allow_pickle=False) as data:
@@ -193,8 +193,8 @@ def finger_theta(
     Raises:
         InputError: an unknown finger or a wrong number of angles.
     """
-    from ..conventions import FINGERS
-    from ..errors import InputError
+    from ..core.conventions import FINGERS
+    from ..core.errors import InputError
 
     angles = np.zeros((15, 3))
     for finger in [*flexion, *(spread or {})]:
@@ -215,7 +215,7 @@ def _check_theta(theta: Any) -> None:
 
 
 def _mirrored(axis_angle: Any, side: str) -> Any:
-    from ..conventions import side_index
+    from ..core.conventions import side_index
 
     if side_index(side) == 0:
         return axis_angle

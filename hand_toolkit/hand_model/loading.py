@@ -21,7 +21,7 @@ def load_hand_model(name: str = "default", side: str = "right", level: int = 0) 
         InputError: no such model, side or level.
         MissingDependencyError: the model's files must be imported first.
     """
-    from ..registry import registry
+    from ..core.registry import registry
 
     if level:
         return subdivide(load_hand_model(name, side, 0), level)

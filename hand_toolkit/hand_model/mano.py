@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..conventions import KEYPOINT_TO_MANO, MANO_PARENTS, SIDES, side_index
-from ..errors import FileFormatError, InputError, MissingDependencyError
+from ..core.conventions import KEYPOINT_TO_MANO, MANO_PARENTS, SIDES, side_index
+from ..core.errors import FileFormatError, InputError, MissingDependencyError
 from .base import HandModel
 from .restricted_pickle import read_restricted_pickle
 from .user_data import user_data_folder

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..conventions import KEYPOINT_TO_MANO
+from ..core.conventions import KEYPOINT_TO_MANO
 from .articulation import shortest_rotation
 from .default import DefaultHandProvider
 

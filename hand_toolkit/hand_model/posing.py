@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..conventions import KEYPOINT_TO_MANO, MANO_PARENTS
+from ..core.conventions import KEYPOINT_TO_MANO, MANO_PARENTS
 from .base import HandModel, PosedHand, check_shape
 
 if TYPE_CHECKING:

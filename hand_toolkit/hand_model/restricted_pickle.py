@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import FileFormatError
+from ..core.errors import FileFormatError
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """MANO's files have 4 MB."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..types import Camera, Photo
+from ..core.types import Camera, Photo
 
 DEFAULT_FOCAL_OVER_SIDE = 1.8
 """Focal length that is assumed where EXIF tells none, in units of the picture's longer side

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import InputError, NoHandError, PluginError
+from ..core.errors import InputError, NoHandError, PluginError
+from ..core.types import Camera, HandObservation, HandPose, Photo, PoseEstimate
+from ..geometry.silhouette import hand_silhouettes
 from ..hand_model import load_hand_model, pose_hand_numpy
-from ..image.segment import segment_photo
-from ..image.silhouette import hand_silhouettes
-from ..types import Camera, HandObservation, HandPose, Photo, PoseEstimate
+from ..see.segment import segment_photo
+from ..see.source import PoseSource, Progress
 from .camera import photo_camera
 from .fit import HandFit, fit_either_side, hand_chain, share_shape, to_hand_pose
 from .outline import mask_view, refine_outline
 from .solver import FitWeights
-from .source import PoseSource, Progress
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def find_source(source: str | PoseSource) -> PoseSource:
     """
     if not isinstance(source, str):
         return source
-    from ..registry import registry
+    from ..core.registry import registry
 
     name, colon, option = source.partition(":")
     chosen = registry().get("pose_sources", name)

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import InputError
+from ..core.errors import InputError
+from ..core.types import Camera, HandObservation, HandPose
 from ..hand_model import load_hand_model
 from ..hand_model.limits import FREE_AXIS, FREE_JOINT, decompose
-from ..types import Camera, HandObservation, HandPose
 from .kinematics import PALM, HandChain, State, rotation_matrix
 from .solver import FitWeights, Problem, Targets, angle_prior, solve
 

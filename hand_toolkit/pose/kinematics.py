@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..conventions import MANO_PARENTS
+from ..core.conventions import MANO_PARENTS
 from ..hand_model import HandModel
 from ..hand_model.limits import FREE_AXIS, FREE_JOINT, joint_frames
 

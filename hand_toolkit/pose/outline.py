@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..image.silhouette import rasterize_mesh, wrist_half_plane
-from ..types import Camera
+from ..core.types import Camera
+from ..geometry.silhouette import rasterize_mesh, wrist_half_plane
 from .kinematics import HandChain, State
 from .solver import FitWeights, Outline, Problem, Targets, solve
 

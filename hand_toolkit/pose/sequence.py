@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from ..conventions import SIDES
-from ..errors import NoHandError
-from ..types import Camera, HandObservation, Photo, PoseEstimate
+from ..core.conventions import SIDES
+from ..core.errors import NoHandError
+from ..core.types import Camera, HandObservation, Photo, PoseEstimate
+from ..see.source import PoseSource
 from .camera import photo_camera
 from .estimate import (
     check_hands,
@@ -21,7 +22,6 @@ from .estimate import (
     with_focal,
 )
 from .fit import HandFit, fit_hand, share_shape
-from .source import PoseSource
 
 SAME_HAND = 0.5
 """Keypoints of one hand move less than this part of its size between video frames."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
-from ..types import Camera, Rendering, Splats
+from ..core.errors import InputError
+from ..core.types import Camera, Rendering, Splats
 
 log = logging.getLogger("hand_toolkit.render")
 

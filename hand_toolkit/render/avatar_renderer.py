@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..conventions import MANO_PARENTS
-from ..errors import InputError
-from ..types import Camera, Rendering
+from ..core.conventions import MANO_PARENTS
+from ..core.errors import InputError
+from ..core.types import Camera, Rendering
 from .api import RenderOptions
 from .cpu import NO_SPLATS, CpuRasterizer
 from .cpu_kernels import place_frame, skin_frame

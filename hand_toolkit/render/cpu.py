@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..types import Camera, Rendering, Splats
+from ..core.types import Camera, Rendering, Splats
 from .api import RenderOptions, View
 from .binning import BUCKETS, SLOTS
 from .cpu_kernels import backward_frame, draw_frame

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
-from ..types import Rendering, Splats
+from ..core.types import Rendering, Splats
 from .api import RenderOptions, View
 from .cpu import borrow, give_back
 

@@ -6,7 +6,7 @@ import functools
 import math
 from typing import Any
 
-from ..types import Rendering, Splats
+from ..core.types import Rendering, Splats
 from .api import SPLAT_FIELDS, RenderOptions, View
 from .constants import ALPHA_MAX, BLUR
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..types import Camera
+from ..core.types import Camera
 from .api import RenderOptions
 from .project import TILE_HEIGHT, TILE_WIDTH
 

@@ -34,7 +34,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .jit import inline
 
 MAX_THREADS = 64

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..types import Camera, Rendering, Splats
+from ..core.types import Camera, Rendering, Splats
 from .api import RenderOptions, View
 from .constants import ALPHA_MAX, ALPHA_MIN, BLUR, FRUSTUM_MARGIN
 from .sh import sh_colors_torch

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from ..errors import HandToolkitError
+from ..core.errors import HandToolkitError
 from .config import SynthConfig
 from .driver import synthesize
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..conventions import MANO_PARENTS
+from ..core.conventions import MANO_PARENTS
 
 if TYPE_CHECKING:
     import torch

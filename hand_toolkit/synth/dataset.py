@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..conventions import SIDES
-from ..errors import FileFormatError, InputError
-from ..types import Camera
+from ..core.conventions import SIDES
+from ..core.errors import FileFormatError, InputError
+from ..core.types import Camera
 
 FORMAT = "hand-toolkit-hands"
 VERSION = 1

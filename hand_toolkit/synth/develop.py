@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..types import Camera
+from ..core.types import Camera
 from .lighting import ENVIRONMENT_SHAPE
 from .scene import Passes
 from .skin import linear_to_srgb

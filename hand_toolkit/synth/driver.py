@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..conventions import SIDES
-from ..errors import CancelledError, HandToolkitError, InputError
+from ..core.conventions import SIDES
+from ..core.errors import CancelledError, HandToolkitError, InputError
 from .config import SynthConfig
 from .dataset import FORMAT, PICTURES, VERSION, model_fingerprint, write_json
 from .plan import make_plan

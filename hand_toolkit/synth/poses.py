@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..conventions import MANO_JOINTS
+from ..core.conventions import MANO_JOINTS
 from ..hand_model.limits import HIGHEST, LOWEST, theta_from_joint_angles
 
 FOUR = ("index", "middle", "ring", "pinky")

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..conventions import SIDES
-from ..errors import missing_dependency
-from ..types import Camera
+from ..core.conventions import SIDES
+from ..core.errors import missing_dependency
+from ..core.types import Camera
 from .appearance import Appearance
 from .lighting import ENVIRONMENT_SHAPE, Lighting
 from .skin import BakedSkin

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .appearance import Appearance
 from .noise import noise
 from .texels import SKIN_SIZE, TexelMap

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..conventions import FINGERS, MANO_JOINTS
+from ..core.conventions import FINGERS, MANO_JOINTS
 from ..hand_model import load_hand_model, rest_hand
 from ..hand_model.limits import HIGHEST, LOWEST, theta_from_joint_angles
 from .collision import (

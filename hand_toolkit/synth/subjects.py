@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..core.errors import InputError
 from ..hand_model import load_hand_model
 from .appearance import SKINS, Appearance, sample_appearance
 from .config import SynthConfig

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..conventions import SIDES, side_index
+from ..core.conventions import SIDES, side_index
 from ..hand_model import default as default_hand
 from ..hand_model import load_hand_model, pose_hand_numpy
 from .collision import vertex_normals

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..conventions import SIDES
+from ..core.conventions import SIDES
 from .surface import Surface, split_quads
 
 HAND_SCALE = 2.6

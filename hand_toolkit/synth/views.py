@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..types import Camera
+from ..core.types import Camera
 
 FOCAL_MM = (38.0, 90.0)
 """Range of focal lengths on a 36 mm wide sensor."""

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..conventions import SIDES
-from ..errors import HandToolkitError
+from ..core.conventions import SIDES
+from ..core.errors import HandToolkitError
 from .config import SynthConfig
 from .dataset import PICTURES, read_sample, sample_json, write_json, write_picture
 from .develop import Development, compose_photo, develop, develop_albedo, meter

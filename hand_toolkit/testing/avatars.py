@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..avatar import Avatar, AvatarHand, SurfaceBinding, display_theta, surface, triangle_frames
-from ..avatar.lighting import constant_light, srgb_to_linear
-from ..avatar.lighting import linear_to_srgb as encode
-from ..conventions import SH_C0
-from ..errors import InputError
-from ..types import Camera
+from ..avatar.lighting import constant_light
+from ..core.conventions import SH_C0
+from ..core.errors import InputError
+from ..core.types import Camera
+from ..geometry.colour import linear_to_srgb as encode
+from ..geometry.colour import srgb_to_linear
 
 WRIST = {"right": np.array([-0.09, 0.09, 0.5]), "left": np.array([0.09, 0.09, 0.5])}
 """Wrist positions in the imagined photo's camera, metres."""

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ..errors import HandToolkitError
+from ..core.errors import HandToolkitError
 
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "interop"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..animate import Motion
 from ..avatar import Avatar
-from ..errors import InputError
+from ..core.errors import InputError
 from ..export.base import Exporter, ExportRequest, Option, parse_options
 from ..export.scene import build_scene
 from .avatars import procedural_avatar

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..conventions import KEYPOINT_TO_MANO, MANO_JOINTS, SIDES
+from ..core.conventions import KEYPOINT_TO_MANO, MANO_JOINTS, SIDES
 from ..hand_model import HandModel, pose_hand, pose_hand_numpy, rest_hand, subdivide
 from ..hand_model.limits import finger_theta
 from ..hand_model.surface import signed_volume

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import HandToolkitError
+from ..core.errors import HandToolkitError
 from ..export.scene import ExportScene
 
 _BLENDER = """

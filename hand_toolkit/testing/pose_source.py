@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ..conventions import SIDES
-from ..image.segment import Segmenter
-from ..image.silhouette import hand_silhouettes
+from ..core.conventions import SIDES
+from ..core.types import HandObservation, Photo
+from ..geometry.silhouette import hand_silhouettes
 from ..pose.estimate import estimate_pose, posed_mesh
-from ..pose.source import PoseSource
-from ..types import HandObservation, Photo
+from ..see.segment import Segmenter
+from ..see.source import PoseSource
 from .checks import check_names, require
 
 

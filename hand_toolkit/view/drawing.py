@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..avatar import Avatar, surface
-from ..conventions import KEYPOINT_PARENTS
+from ..core.conventions import KEYPOINT_PARENTS
 from ..export.axes import base_colors, points_y_up, splats_y_up
 
 CM = 100.0

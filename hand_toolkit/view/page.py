@@ -20,14 +20,14 @@ import numpy as np
 
 from ..animate import MOTIONS, POSES, Motion, builtin_motion, finger_pose
 from ..avatar import Avatar, surface
-from ..conventions import FINGERS, KEYPOINTS, MANO_JOINTS
-from ..errors import InputError
+from ..core.conventions import FINGERS, KEYPOINTS, MANO_JOINTS
+from ..core.errors import InputError
+from ..core.files import atomic_write
 from ..export.axes import base_colors
 from ..export.bake import encoded
 from ..export.lod import simplified
 from ..export.scene import ExportScene, build_scene
 from ..export.surface_mesh import split_mesh, strongest
-from ..files import atomic_write
 
 FOLDER = Path(__file__).with_name("page")
 MAX_SPLATS = 160_000
@@ -228,7 +228,7 @@ def _data_uri(data: bytes, kind: str) -> str:
 def _photo_uri(photo: str | Path) -> str:
     from PIL import Image
 
-    from ..image import load_photo
+    from ..media import load_photo
 
     picture = Image.fromarray(load_photo(photo).pixels)
     picture.thumbnail((PHOTO_SIZE, PHOTO_SIZE))

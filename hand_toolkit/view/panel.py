@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..animate import MOTIONS, POSES, builtin_motion, finger_pose
-from ..conventions import FINGERS, MANO_JOINTS
+from ..core.conventions import FINGERS, MANO_JOINTS
 
 if TYPE_CHECKING:
     from .server import AvatarViewer

@@ -21,8 +21,8 @@ import numpy as np
 
 from ..animate import Motion, finger_pose
 from ..avatar import Avatar, display_theta
-from ..conventions import SIDES
-from ..errors import InputError, missing_dependency
+from ..core.conventions import SIDES
+from ..core.errors import InputError, missing_dependency
 from ..export.scene import build_scene
 from .drawing import CM, Drawing
 from .panel import BACKGROUND, Panel, plain
@@ -269,7 +269,7 @@ def _checked_port(port: int | None) -> int:
 def _photo(path: str | Path) -> np.ndarray:
     from PIL import Image
 
-    from ..image import load_photo
+    from ..media import load_photo
 
     picture = Image.fromarray(load_photo(path).pixels)
     picture.thumbnail((PHOTO_SIZE, PHOTO_SIZE))

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..avatar import Avatar, lighting, surface, triangle_frames
-from ..conventions import SH_C0
-from ..errors import InputError
+from ..core.conventions import SH_C0
+from ..core.errors import InputError
+from ..core.types import Camera, Splats
+from ..geometry.colour import linear_to_srgb, srgb_to_linear
 from ..hand_model import vertex_normals
-from ..types import Camera, Splats
 
 FAR_DEPTH = 1.0e10
 """Depth of pixels that show no hand, as hosts' depth passes have it."""
@@ -158,7 +159,7 @@ class DrawnHand:
         rest = avatar.mesh(side)
         self.rest_area = triangle_frames(rest, self.model.faces)[1]
         self.photo_light = avatar.light
-        self.linear_albedo = lighting.srgb_to_linear(self.hand.albedo)
+        self.linear_albedo = srgb_to_linear(self.hand.albedo)
         self._baked: dict[tuple[float, ...], np.ndarray] = {(1.0, 1.0, 1.0): self.hand.color}
 
     def splats(
@@ -202,7 +203,7 @@ class DrawnHand:
         normal = np.einsum("nk,nkc->nc", binding.barycentric, normals)
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
         linear = self.linear_albedo * np.asarray(tint) * lighting.shade(light, normal)
-        return lighting.linear_to_srgb(linear).astype(np.float32)
+        return linear_to_srgb(linear).astype(np.float32)
 
     def _colors(self, tint: tuple[float, ...]) -> np.ndarray:
         """Colours as photographed, tinted in linear light (SH: by the same gain in sRGB)."""
@@ -215,7 +216,7 @@ class DrawnHand:
 
 def _tinted(color: np.ndarray, tint: tuple[float, ...]) -> np.ndarray:
     if color.ndim == 2:
-        return lighting.linear_to_srgb(lighting.srgb_to_linear(color) * tint).astype(np.float32)
+        return linear_to_srgb(srgb_to_linear(color) * tint).astype(np.float32)
     gain = np.asarray(tint) ** (1 / 2.2)
     tinted = color * gain
     tinted[:, 0] += 0.5 * (gain - 1) / SH_C0
@@ -242,7 +243,7 @@ def _clear(pixels: np.ndarray, depth: np.ndarray, background: Any) -> None:
     pixels[:] = 0.0
     depth[:] = FAR_DEPTH
     if background is not None:
-        pixels[..., :3] = lighting.srgb_to_linear(np.asarray(background, np.float64))
+        pixels[..., :3] = srgb_to_linear(np.asarray(background, np.float64))
         pixels[..., 3] = 1.0
 
 
@@ -290,4 +291,4 @@ def encode_frame(
 @lru_cache(maxsize=1)
 def _decode_table() -> np.ndarray:
     """sRGB decoding at 4,097 steps; linear interpolation between them is within 2e-7."""
-    return lighting.srgb_to_linear(np.linspace(0.0, 1.0, 4097)).astype(np.float32)
+    return srgb_to_linear(np.linspace(0.0, 1.0, 4097)).astype(np.float32)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..avatar import Avatar
-from ..conventions import MANO_JOINTS, MANO_PARENTS, SIDES, mirror_theta
-from ..errors import InputError
+from ..core.conventions import MANO_JOINTS, MANO_PARENTS, SIDES, mirror_theta
+from ..core.errors import InputError
 from .frames import DrawnHand, FrameBlocks, FrameRenderer
 from .surfaces import describe_hand, reshape_hand
 
@@ -200,7 +200,7 @@ def _pose_of(arrays: Any) -> dict[str, np.ndarray] | None:
 def capabilities(job: Job) -> Answer:
     """What is installed: pose sources, hand models, exporters, motions, devices, failures."""
     from ..animate import MOTIONS, POSES
-    from ..registry import registry
+    from ..core.registry import registry
 
     table = registry()
     return {
@@ -267,7 +267,7 @@ def fit(job: Job) -> Answer:
 
 def pose(job: Job) -> Answer:
     """θ of every frame of the picture, video or folder ``path``."""
-    from ..capture import estimate_motion
+    from ..pose.capture import estimate_motion
 
     options = {
         name: job.params[name]

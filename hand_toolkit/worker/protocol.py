@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..errors import FileFormatError
+from ..core.errors import FileFormatError
 
 PROTOCOL_VERSION = 1
 MAGIC = b"HTKW"

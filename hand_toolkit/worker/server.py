@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from ..errors import CancelledError, HandToolkitError
+from ..core.errors import CancelledError, HandToolkitError
 from . import protocol
 
 log = logging.getLogger("hand_toolkit.worker")

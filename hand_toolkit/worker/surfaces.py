@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..avatar import Avatar, surface
-from ..conventions import KEYPOINT_TO_MANO, SH_C0, SIDES
-from ..errors import InputError
+from ..core.conventions import KEYPOINT_TO_MANO, SH_C0, SIDES
+from ..core.errors import InputError
 from ..hand_model import HandModel, rest_hand
 from ..hand_model.limits import HIGHEST, LOWEST, joint_frames
 

@@ -18,7 +18,7 @@ from hand_toolkit.animate import (
     save_motion,
     smooth,
 )
-from hand_toolkit.errors import FileFormatError, InputError
+from hand_toolkit.core.errors import FileFormatError, InputError
 
 
 def random_motion(count: int = 12, seed: int = 0) -> Motion:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hand_toolkit.avatar import SurfaceBinding, place, surface, triangle_frames
-from hand_toolkit.conventions import mirror_theta
-from hand_toolkit.errors import InputError
+from hand_toolkit.core.conventions import mirror_theta
+from hand_toolkit.core.errors import InputError
 from hand_toolkit.testing.avatars import procedural_avatar
 
 MIRROR = np.array([-1.0, 1.0, 1.0])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hand_toolkit.avatar import Avatar
-from hand_toolkit.errors import FileFormatError, InputError
+from hand_toolkit.core.errors import FileFormatError, InputError
 from hand_toolkit.testing.avatars import procedural_avatar
 
 

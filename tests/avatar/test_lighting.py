@@ -9,14 +9,13 @@ import pytest
 from hand_toolkit.avatar.lighting import (
     constant_light,
     from_environment,
-    linear_to_srgb,
     load_light,
     rotate,
     sh_basis,
     shade,
-    srgb_to_linear,
 )
-from hand_toolkit.errors import FileFormatError, InputError
+from hand_toolkit.core.errors import FileFormatError, InputError
+from hand_toolkit.geometry.colour import linear_to_srgb, srgb_to_linear
 
 
 def directions(count: int = 4000) -> np.ndarray:

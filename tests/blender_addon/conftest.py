@@ -101,7 +101,7 @@ def hand_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The picture that ships with the toolkit, in a folder of its own."""
-    from hand_toolkit.demo import PICTURE
+    from hand_toolkit.media.demo import PICTURE
 
     path = tmp_path_factory.mktemp("picture") / Path(PICTURE).name
     path.write_bytes(Path(PICTURE).read_bytes())

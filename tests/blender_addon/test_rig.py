@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hand_toolkit.avatar import Avatar
-from hand_toolkit.conventions import MANO_JOINTS
+from hand_toolkit.core.conventions import MANO_JOINTS
 
 
 def test_rig(blender, hand_file: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hand_toolkit.avatar import Avatar
-from hand_toolkit.conventions import SH_C0
+from hand_toolkit.core.conventions import SH_C0
 
 
 def test_binding_by_geometry_nodes(blender, hand_file: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from hand_toolkit.cli import run
-from hand_toolkit.demo import PICTURE
+from hand_toolkit.media.demo import PICTURE
 from hand_toolkit.testing.avatars import procedural_avatar
 
 
@@ -95,7 +95,7 @@ def test_a_decompression_bomb(out: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.parametrize("kind", ["16bit", "cmyk", "rotated", "palette", "alpha", "grey"])
 def test_unusual_but_good_pictures_are_fitted(kind: str, tmp_path: Path) -> None:
-    from hand_toolkit.image import load_photo
+    from hand_toolkit.media import load_photo
     from hand_toolkit.pose import estimate_pose
 
     picture = Image.open(PICTURE).convert("RGB")

@@ -69,7 +69,7 @@ def test_transparent_frames_in_a_folder(avatar_file: Path, tmp_path: Path) -> No
 
 def test_video_has_the_motion_s_frames(avatar_file: Path, tmp_path: Path) -> None:
     from hand_toolkit.animate import builtin_motion, resample
-    from hand_toolkit.video import read_video
+    from hand_toolkit.media.video import read_video
 
     out = tmp_path / "a.mp4"
     args = ["render", str(avatar_file), "-o", str(out), "--motion", "pinch", "--fps", "10"]
@@ -155,7 +155,7 @@ def test_an_existing_output_survives_a_failure(
 def test_interrupting_leaves_nothing_half_written(
     avatar_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import hand_toolkit.show as show
+    import hand_toolkit.pictures.demo_sheet as show
 
     calls = []
 

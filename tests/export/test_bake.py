@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hand_toolkit.avatar import Avatar
-from hand_toolkit.errors import InputError
+from hand_toolkit.core.errors import InputError
 from hand_toolkit.export.bake import dilated, rasterize_uv
 from hand_toolkit.export.scene import build_scene
 from hand_toolkit.testing.avatars import procedural_avatar

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hand_toolkit import Avatar, Splats, export_avatar
-from hand_toolkit.errors import FileFormatError, HandToolkitError, InputError
+from hand_toolkit.core.errors import FileFormatError, HandToolkitError, InputError
 from hand_toolkit.export import import_file
 from hand_toolkit.testing.avatars import procedural_avatar
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hand_toolkit.registry import registry
+from hand_toolkit.core.registry import registry
 from hand_toolkit.testing.exporter import check_exporter
 
 SAME_BYTES = {"usd": False, "spz": False, "fbx": False}  # their libraries write time or random ids

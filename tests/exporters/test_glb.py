@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from hand_toolkit import Avatar, Motion, builtin_motion, export_avatar
-from hand_toolkit.avatar.lighting import srgb_to_linear
-from hand_toolkit.conventions import SH_C0
-from hand_toolkit.errors import InputError
+from hand_toolkit.core.conventions import SH_C0
+from hand_toolkit.core.errors import InputError
 from hand_toolkit.export import import_file
 from hand_toolkit.export.axes import base_colors
 from hand_toolkit.export.gltf_read import GltfFile
 from hand_toolkit.export.scene import build_scene
+from hand_toolkit.geometry.colour import srgb_to_linear
 from hand_toolkit.testing.avatars import procedural_avatar
 from hand_toolkit.testing.browser import run_node, why_missing
 

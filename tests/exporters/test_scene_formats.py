@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from hand_toolkit import Motion, builtin_motion, export_avatar
 from hand_toolkit.animate import load_motion
-from hand_toolkit.errors import InputError, MissingDependencyError
+from hand_toolkit.core.errors import InputError, MissingDependencyError
 from hand_toolkit.export import axes, formats
 from hand_toolkit.export.scene import ExportScene, build_scene
 from hand_toolkit.hand_model import pose_hand_numpy

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from hand_toolkit.conventions import MANO_PARENTS
+from hand_toolkit.core.conventions import MANO_PARENTS
 from hand_toolkit.hand_model import load_hand_model
 from hand_toolkit.hand_model.mano import TIP_VERTICES
 

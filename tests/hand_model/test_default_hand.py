@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from hand_toolkit.errors import InputError
+from hand_toolkit.core.errors import InputError
 from hand_toolkit.hand_model import (
     load_default_forearm,
     load_hand_model,

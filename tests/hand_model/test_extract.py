@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from hand_toolkit.errors import MissingDependencyError
+from hand_toolkit.core.errors import MissingDependencyError
 from hand_toolkit.hand_model import load_default_forearm, load_hand_model
 from hand_toolkit.hand_model.articulation import shortest_rotation
 from hand_toolkit.hand_model.extract.forearm import RINGS, extend_forearm

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from hand_toolkit.conventions import MANO_JOINTS
-from hand_toolkit.errors import InputError
+from hand_toolkit.core.conventions import MANO_JOINTS
+from hand_toolkit.core.errors import InputError
 from hand_toolkit.hand_model import limits, load_hand_model, pose_hand_numpy
 
 SIDES = ["right", "left"]

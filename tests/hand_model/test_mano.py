@@ -16,8 +16,8 @@ from mano_files import (
     write_plain,
 )
 
-from hand_toolkit.conventions import KEYPOINT_TO_MANO
-from hand_toolkit.errors import FileFormatError, InputError, MissingDependencyError
+from hand_toolkit.core.conventions import KEYPOINT_TO_MANO
+from hand_toolkit.core.errors import FileFormatError, InputError, MissingDependencyError
 from hand_toolkit.hand_model import HandModel, import_mano, pose_hand
 from hand_toolkit.hand_model.mano import TIP_VERTICES, ManoProvider, imported_file
 from hand_toolkit.testing.hand_model import check_hand_model

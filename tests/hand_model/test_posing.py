@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from hand_toolkit.errors import InputError
+from hand_toolkit.core.errors import InputError
 from hand_toolkit.hand_model import load_hand_model, pose_hand, pose_hand_numpy, vertex_normals
 from hand_toolkit.hand_model.posing import model_tensors, rotation_matrices
 

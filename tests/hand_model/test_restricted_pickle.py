@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hand_toolkit.errors import FileFormatError
+from hand_toolkit.core.errors import FileFormatError
 from hand_toolkit.hand_model import import_mano
 from hand_toolkit.hand_model.restricted_pickle import MAX_FILE_BYTES, read_restricted_pickle
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hand_toolkit.errors import InputError
+from hand_toolkit.core.errors import InputError
 from hand_toolkit.hand_model import load_hand_model, rest_hand, subdivide, vertex_normals
 from hand_toolkit.hand_model.base import HandModel
 from hand_toolkit.hand_model.subdivision import catmull_clark, loop

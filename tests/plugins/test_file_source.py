@@ -12,14 +12,14 @@ import pytest
 from hand_toolkit_plugins.file_source import MANO_WRIST, FileSource
 from scipy.spatial.transform import Rotation
 
-from hand_toolkit.conventions import mirror_theta
-from hand_toolkit.errors import FileFormatError, InputError
+from hand_toolkit.core.conventions import mirror_theta
+from hand_toolkit.core.errors import FileFormatError, InputError
+from hand_toolkit.core.metrics import pa_mpjpe_mm
+from hand_toolkit.core.types import Photo
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
 from hand_toolkit.hand_model.limits import FREE_MEAN, compose
-from hand_toolkit.metrics import pa_mpjpe_mm
 from hand_toolkit.pose import estimate_pose
 from hand_toolkit.testing.pose_source import check_pose_source
-from hand_toolkit.types import Photo
 
 SIZE = (320, 240)
 FOCAL = 500.0

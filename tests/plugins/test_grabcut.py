@@ -9,20 +9,16 @@ import numpy as np
 import pytest
 from hand_toolkit_plugins.grabcut_segmenter import GrabcutSegmenter
 
-from hand_toolkit.errors import InputError, PluginError
-from hand_toolkit.image import (
-    hand_silhouettes,
-    load_mask,
-    load_photo,
-    segment_photo,
-    wrist_half_plane,
-)
-from hand_toolkit.metrics import silhouette_iou
+from hand_toolkit.core.errors import InputError, PluginError
+from hand_toolkit.core.metrics import silhouette_iou
+from hand_toolkit.core.registry import registry
+from hand_toolkit.core.types import Photo, PoseEstimate
+from hand_toolkit.geometry import hand_silhouettes, wrist_half_plane
+from hand_toolkit.media import load_mask, load_photo
 from hand_toolkit.pose import posed_mesh
 from hand_toolkit.pose.fit import fit_hand, to_hand_pose
-from hand_toolkit.registry import registry
+from hand_toolkit.see import segment_photo
 from hand_toolkit.testing.pose_source import check_segmenter
-from hand_toolkit.types import Photo, PoseEstimate
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "pose"))
 from known_hands import CAMERA, known_hand

@@ -22,12 +22,12 @@ from hand_toolkit_plugins.mediapipe_models import (
 )
 from hand_toolkit_plugins.mediapipe_source import MediapipeSource
 
-from hand_toolkit.errors import FileFormatError, InputError, MissingDependencyError
-from hand_toolkit.image import load_photo
-from hand_toolkit.metrics import keypoint_error_px
-from hand_toolkit.registry import registry
+from hand_toolkit.core.errors import FileFormatError, InputError, MissingDependencyError
+from hand_toolkit.core.metrics import keypoint_error_px
+from hand_toolkit.core.registry import registry
+from hand_toolkit.core.types import Photo
+from hand_toolkit.media import load_photo
 from hand_toolkit.testing.pose_source import check_pose_source
-from hand_toolkit.types import Photo
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from hand_toolkit.conventions import mirror_theta
+from hand_toolkit.core.conventions import mirror_theta
+from hand_toolkit.core.types import Camera, HandObservation
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
 from hand_toolkit.hand_model.limits import FREE_HIGHEST, FREE_LOWEST, FREE_MEAN, FREE_SIGMA, compose
 from hand_toolkit.pose.solver import FitWeights
-from hand_toolkit.types import Camera, HandObservation
 
 CAMERA = Camera(520.0, 520.0, 160.0, 120.0, 320, 240)
 

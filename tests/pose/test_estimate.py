@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from known_hands import CAMERA, known_hand
 
-from hand_toolkit.errors import InputError, NoHandError, PluginError
-from hand_toolkit.image import load_photo
-from hand_toolkit.metrics import pa_mpjpe_mm
+from hand_toolkit.core.errors import InputError, NoHandError, PluginError
+from hand_toolkit.core.metrics import pa_mpjpe_mm
+from hand_toolkit.core.types import HandObservation, Photo
+from hand_toolkit.media import load_photo
 from hand_toolkit.pose import default_focal_px, estimate_pose, estimate_sequence, photo_camera
 from hand_toolkit.pose.camera import rotation_to_ray
-from hand_toolkit.types import HandObservation, Photo
 
 
 class Canned:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from known_hands import CAMERA, known_hand
 
-from hand_toolkit.errors import InputError
+from hand_toolkit.core.errors import InputError
+from hand_toolkit.core.metrics import pa_mpjpe_mm, silhouette_iou
+from hand_toolkit.geometry import hand_silhouettes
 from hand_toolkit.hand_model.limits import FREE_HIGHEST, FREE_LOWEST, decompose
-from hand_toolkit.image import hand_silhouettes
-from hand_toolkit.metrics import pa_mpjpe_mm, silhouette_iou
 from hand_toolkit.pose import posed_mesh
 from hand_toolkit.pose.fit import fit_hand, hand_chain, share_shape, to_hand_pose
 from hand_toolkit.pose.outline import mask_view, refine_outline

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from hand_toolkit.types import Camera, Splats
+from hand_toolkit.core.types import Camera, Splats
 
 FIELDS = ("means", "quats", "scales", "opacities", "colors")
 

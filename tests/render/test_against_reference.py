@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from scenes import FIELDS, Scene, in_torch, psnr, random_camera, random_splats, scenes
 
+from hand_toolkit.core.types import Splats
 from hand_toolkit.render import render
-from hand_toolkit.types import Splats
 
 QUICK: dict[str, Any] = {
     "deadline": None,

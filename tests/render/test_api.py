@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scenes import FIELDS, in_torch, psnr, random_camera, random_splats
 
-from hand_toolkit.errors import InputError
+from hand_toolkit.core.errors import InputError
+from hand_toolkit.core.types import Camera, Splats
 from hand_toolkit.render import render, set_threads
-from hand_toolkit.types import Camera, Splats
 
 SPLATS = random_splats(40, 1)
 CAMERA = random_camera(33, 21, 1)
@@ -22,7 +22,7 @@ def test_numpy_gives_numpy_without_importing_torch() -> None:
     code = """
 import sys, numpy as np
 from hand_toolkit.render import render
-from hand_toolkit.types import Camera, Splats
+from hand_toolkit.core.types import Camera, Splats
 f = np.float32
 s = Splats(np.array([[0, 0, 1]], f), np.array([[1, 0, 0, 0]], f), np.full((1, 3), .1, f),
            np.ones(1, f), np.ones((1, 3), f))

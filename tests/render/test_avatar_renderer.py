@@ -9,9 +9,9 @@ import pytest
 
 from hand_toolkit.avatar import Avatar, AvatarHand, SurfaceBinding, display_theta, surface
 from hand_toolkit.avatar.binding import triangle_frames
-from hand_toolkit.errors import InputError
+from hand_toolkit.core.errors import InputError
+from hand_toolkit.core.types import Camera
 from hand_toolkit.render import AvatarRenderer, render, set_threads
-from hand_toolkit.types import Camera
 
 CAMERA = Camera(230, 230, 101, 75, 201, 150)
 BACKGROUND = (0.1, 0.2, 0.3)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from scenes import FIELDS, in_torch, psnr, random_camera, random_splats
 
+from hand_toolkit.core.types import Camera, Rendering, Splats
 from hand_toolkit.render import CpuRasterizer, cpu, render, set_threads
 from hand_toolkit.render.api import RenderOptions
-from hand_toolkit.types import Camera, Rendering, Splats
 
 
 @pytest.fixture(autouse=True)

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from scenes import FIELDS, in_torch, psnr, random_camera, random_splats
 
+from hand_toolkit.core.types import Splats
 from hand_toolkit.render import cuda, render
 from hand_toolkit.render.api import RenderOptions, View
-from hand_toolkit.types import Splats
 
 
 @pytest.fixture

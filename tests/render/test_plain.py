@@ -13,7 +13,7 @@ sys.path.insert(0, sys.argv[1])
 import numpy as np
 from scenes import FIELDS, in_torch, psnr, random_camera, random_splats
 from hand_toolkit.render import render, vector
-from hand_toolkit.types import Splats
+from hand_toolkit.core.types import Splats
 assert not vector.VECTOR
 for coefficients, antialiased in ((0, False), (4, True)):
     raw, camera = random_splats(150, 2, coefficients), random_camera(50, 70, 2)

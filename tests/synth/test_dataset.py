@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hand_toolkit.errors import FileFormatError, InputError
+from hand_toolkit.core.errors import FileFormatError, InputError
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
 from hand_toolkit.synth import SynthConfig, open_dataset, read_sample
 from hand_toolkit.synth.dataset import (

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hand_toolkit.conventions import SIDES
-from hand_toolkit.errors import InputError
+from hand_toolkit.core.conventions import SIDES
+from hand_toolkit.core.errors import InputError
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
 from hand_toolkit.synth import HandSample, SynthConfig, open_dataset, synthesize
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hand_toolkit.errors import InputError
+from hand_toolkit.core.errors import InputError
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
 from hand_toolkit.synth.appearance import Appearance, sample_appearance
 from hand_toolkit.synth.skin import bake, linear_to_srgb, load_skin, srgb_to_linear

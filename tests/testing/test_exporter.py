@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hand_toolkit.core.files import atomic_write
+from hand_toolkit.core.registry import registry
 from hand_toolkit.export.base import ExportRequest, Option
-from hand_toolkit.files import atomic_write
-from hand_toolkit.registry import registry
 from hand_toolkit.testing.exporter import check_exporter
 
 PROGRAMS = Path(__file__).resolve().parents[1] / "interop" / "node_modules" / ".bin"

@@ -15,8 +15,8 @@ from PIL import Image
 from hand_toolkit import Camera
 from hand_toolkit.animate import builtin_motion, finger_pose
 from hand_toolkit.avatar import display_theta
-from hand_toolkit.conventions import mirror_theta
-from hand_toolkit.errors import InputError
+from hand_toolkit.core.conventions import mirror_theta
+from hand_toolkit.core.errors import InputError
 from hand_toolkit.export.scene import build_scene
 from hand_toolkit.render import render
 from hand_toolkit.testing.avatars import procedural_avatar

@@ -12,8 +12,8 @@ import pytest
 
 from hand_toolkit.animate import builtin_motion, finger_pose
 from hand_toolkit.avatar import display_theta
-from hand_toolkit.conventions import mirror_theta
-from hand_toolkit.errors import InputError
+from hand_toolkit.core.conventions import mirror_theta
+from hand_toolkit.core.errors import InputError
 from hand_toolkit.export.axes import splats_y_up
 from hand_toolkit.testing.avatars import procedural_avatar
 from hand_toolkit.testing.browser import drive_page, why_missing

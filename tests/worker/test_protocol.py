@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from hand_toolkit.errors import FileFormatError
+from hand_toolkit.core.errors import FileFormatError
 from hand_toolkit.worker import protocol
 
 ADDON = Path(__file__).resolve().parents[2] / "blender_addon" / "protocol.py"

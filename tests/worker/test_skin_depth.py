@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hand_toolkit.types import Camera
+from hand_toolkit.core.types import Camera
 from hand_toolkit.worker.frames import FAR_DEPTH, skin_depth
 
 FACES = np.array([[0, 1, 2], [2, 1, 3]], np.int32)

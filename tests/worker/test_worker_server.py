@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from hand_toolkit.avatar import Avatar, display_theta
+from hand_toolkit.core.cameras import orbit_camera
 from hand_toolkit.render import render
 from hand_toolkit.testing.avatars import procedural_avatar
-from hand_toolkit.views import orbit_camera
 from hand_toolkit.worker import protocol
 
 

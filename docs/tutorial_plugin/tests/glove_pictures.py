@@ -9,7 +9,7 @@ from hand_toolkit_colour_glove.markers import FINGER_HUES, WRIST_HUES
 
 from hand_toolkit import Photo, load_hand_model
 from hand_toolkit.animate import finger_pose
-from hand_toolkit.conventions import mirror_theta
+from hand_toolkit.core.conventions import mirror_theta
 from hand_toolkit.hand_model import pose_hand_numpy
 
 SIZE = 640, 480

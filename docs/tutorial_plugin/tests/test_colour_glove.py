@@ -6,7 +6,7 @@ from glove_pictures import draw, project, true_keypoints
 from hand_toolkit_colour_glove import ColourGlove
 
 from hand_toolkit import InputError, Photo
-from hand_toolkit.registry import registry
+from hand_toolkit.core.registry import registry
 from hand_toolkit.testing.pose_source import check_pose_source
 
 RIGHT = true_keypoints("right", (0.0, 0.09, 0.5))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...conventions import MANO_PARENTS
+from ...core.conventions import MANO_PARENTS
 from ..articulation import shortest_rotation
 from .source import HAND_VERTICES, SourceHand
 

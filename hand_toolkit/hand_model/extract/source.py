@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import missing_dependency
+from ...core.errors import missing_dependency
 
 HAND_VERTICES = 1609
 PHENOTYPE = {"age": 2 / 3}

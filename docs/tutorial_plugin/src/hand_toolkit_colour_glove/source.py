@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hand_toolkit import HandObservation, InputError, Photo
-from hand_toolkit.pose import Progress
+from hand_toolkit.see import Progress
 
 from .markers import read_hands
 

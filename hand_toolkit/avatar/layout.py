@@ -1,0 +1,80 @@
+"""Where splats sit on the mesh before anything is fitted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.errors import InputError
+from . import SurfaceBinding
+
+
+def lay_splats(vertices: np.ndarray, faces: np.ndarray, per_face: int) -> SurfaceBinding:
+    """Cover a mesh with flat splats, one in each of the equal parts of every triangle.
+
+    Each splat is an ellipse with the axes of its part's second moments, wide enough to leave
+    no gap between neighbours.
+
+    Args:
+        vertices: (V, 3) rest mesh, metres.
+        faces: (F, 3).
+        per_face: 1, 4 or 16 splats a triangle.
+
+    Raises:
+        InputError: another number.
+    """
+    if per_face not in (1, 4, 16):
+        raise InputError(f"{per_face} splats per triangle; accepted are 1, 4 or 16")
+    parts = _split_barycentric(per_face)
+    count = len(faces)
+    corners = vertices[faces]
+    # corners of every part in its triangle's own plane
+    ab = corners[:, 1] - corners[:, 0]
+    ac = corners[:, 2] - corners[:, 0]
+    length = np.maximum(np.linalg.norm(ab, axis=1), 1e-12)
+    e1 = ab / length[:, None]
+    normal = np.cross(ab, ac)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-18)
+    e2 = np.cross(normal, e1)
+    plane = np.zeros((count, 3, 2))
+    plane[:, 1, 0] = length
+    plane[:, 2, 0] = (ac * e1).sum(1)
+    plane[:, 2, 1] = (ac * e2).sum(1)
+    part = np.einsum("pkc,fcd->fpkd", parts, plane).reshape(-1, 3, 2)
+    centred = part - part.mean(axis=1, keepdims=True)
+    # second moments of a uniform triangle: sum of corner outer products / 12
+    moments = np.einsum("nki,nkj->nij", centred, centred) / 12
+    values, vectors = np.linalg.eigh(moments)
+    angle = np.arctan2(vectors[:, 1, 1], vectors[:, 0, 1])
+    tangent = COVER * np.sqrt(np.maximum(values[:, ::-1], 1e-14))
+    # slivers in the webs open up when fingers close: their splats must not become spikes
+    size = np.sqrt(tangent[:, 0] * tangent[:, 1])
+    tangent = np.clip(tangent, size[:, None] / SLENDEREST, size[:, None] * SLENDEREST)
+    thickness = 0.12 * np.sqrt(tangent[:, :1] * tangent[:, 1:])
+    quat = np.zeros((len(part), 4))
+    quat[:, 0], quat[:, 3] = np.cos(angle / 2), np.sin(angle / 2)
+    return SurfaceBinding(
+        triangle=np.repeat(np.arange(count), per_face),
+        barycentric=np.tile(parts.mean(axis=1), (count, 1)),
+        offset=np.zeros((len(part), 3)),
+        quat=quat,
+        scale=np.concatenate([tangent, thickness], axis=1),
+    )
+
+
+COVER = 1.9
+"""Standard deviations per root second moment at which neighbouring splats close the surface."""
+
+SLENDEREST = 3.0
+"""Longest axis of a splat over the root of the product of both."""
+
+
+def _split_barycentric(per_face: int) -> np.ndarray:
+    """(P, 3, 3) barycentric corners of the midpoint parts of a triangle."""
+    parts = np.eye(3)[None]
+    while len(parts) < per_face:
+        a, b, c = parts[:, 0], parts[:, 1], parts[:, 2]
+        ab, bc, ca = (a + b) / 2, (b + c) / 2, (c + a) / 2
+        parts = np.concatenate(
+            [np.stack(q, 1) for q in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))]
+        )
+    return parts

@@ -1,0 +1,1 @@
+"""What every room shares: types, conventions, errors, files, hooks, metrics, cameras."""

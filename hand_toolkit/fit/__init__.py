@@ -1,1 +1,0 @@
-"""Fitting: a photo and its pose to an avatar."""

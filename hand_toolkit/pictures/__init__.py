@@ -1,0 +1,1 @@
+"""Previews, reports and sheets of avatars."""

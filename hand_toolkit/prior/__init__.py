@@ -1,1 +1,0 @@
-"""The learned prior: network, training, one-shot fit."""

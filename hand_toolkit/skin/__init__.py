@@ -1,0 +1,1 @@
+"""Skin: what a photo shows of it, its light, and completion where nothing was seen."""

@@ -1,0 +1,1 @@
+"""One folder for each avatar method, under its own name."""

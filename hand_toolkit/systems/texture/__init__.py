@@ -1,0 +1,1 @@
+"""The method ``texture``: the photo laid on the hand, hidden skin from a template."""

@@ -1,0 +1,453 @@
+"""The ``texture`` method: visible skin from the photo, hidden skin completed, light separated."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...avatar import Avatar, AvatarHand, SurfaceBinding, place, surface, triangle_frames
+from ...avatar.layout import lay_splats
+from ...avatar.lighting import shade
+from ...core.types import Camera, HandPose, Photo, PoseEstimate, Splats
+from ...geometry.colour import linear_to_srgb, srgb_to_linear
+from ...hand_model import rest_hand
+from ...render import render
+from ...skin.light import LUMINANCE, estimate_light, visibility
+from ...skin.observe import (
+    Observation,
+    PosedSurface,
+    background_distance,
+    like_background,
+    observe,
+    pose_surfaces,
+    sample,
+    shows_background,
+    smoothstep,
+    unlike,
+)
+from ...skin.template import complete_log_albedo, detail_log_albedo, template_log_albedo
+from .optimize import OptimizeConfig, Refined, optimize
+
+LEVEL = 1
+"""Subdivision level of the mesh that carries the splats (6,413 vertices on the default hand)."""
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class TextureConfig:
+    """Options of the texture fit.
+
+    Attributes:
+        splats_per_face: 1, 4 or 16 splats on each of the mesh's 12,784 triangles.
+        max_size: the photo is fitted at this size of the hands' box at most, pixels.
+        optimize: the refinement.
+    """
+
+    splats_per_face: int = 4
+    max_size: int = 640
+    optimize: OptimizeConfig = field(default_factory=OptimizeConfig)
+
+
+@dataclass(frozen=True)
+class KnownSkin:
+    """What the learned prior says of the hands' skin; takes the place of the skin template.
+
+    Attributes:
+        albedo: per hand (F, 3) linear reflectance of the mesh's faces at ``LEVEL``.
+        light: (9, 3), camera frame.
+    """
+
+    albedo: tuple[np.ndarray, ...]
+    light: np.ndarray
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The part of the photo that shows hands, at working size.
+
+    Attributes:
+        pixels: (H, W, 3) sRGB in [0, 1].
+        labels: (H, W) int32 index of the hand each pixel shows, -1 for none.
+        mask: (H, W) in [0, 1].
+        camera: the photo's camera, cropped and scaled.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    mask: np.ndarray
+    camera: Camera
+
+
+def fit_texture(
+    photo: Photo,
+    mask: np.ndarray,
+    labels: np.ndarray,
+    estimate: PoseEstimate,
+    config: TextureConfig,
+    device: str = "cpu",
+    progress: Progress = lambda fraction, message: None,
+    known: KnownSkin | None = None,
+) -> Avatar:
+    """Make an avatar of the hands in a photo.
+
+    Args:
+        photo: the picture.
+        mask: (H, W) in [0, 1], the hands.
+        labels: (H, W) int32, which hand of ``estimate`` each mask pixel shows.
+        estimate: the hands' poses and the camera.
+        config: options.
+        device: torch device for the refinement.
+        progress: called with the part done and a message; may raise to stop.
+        known: the skin from which hidden parts are completed, and the light; by default a
+            population template, and the light that suits it.
+
+    Returns:
+        An avatar with both hands; one that the photo lacks is the mirror image of the other.
+    """
+    crop = crop_to_hands(photo.pixels, mask, labels, estimate, config.max_size)
+    hands = estimate.hands
+    progress(0.02, "laying splats on the hand")
+    surfaces = pose_surfaces(hands, LEVEL)
+    bindings = [_lay(hand, config.splats_per_face) for hand in hands]
+    masks = [crop.mask * (crop.labels == k) for k in range(len(hands))]
+    progress(0.08, "finding visible skin")
+    seen, rim = observe(surfaces, bindings, crop.pixels, masks, crop.camera)
+    seen = [
+        dataclasses.replace(o, evidence=o.evidence * _from_cut(hand, b))
+        for hand, o, b in zip(hands, seen, bindings)
+    ]
+    progress(0.2, "separating light from skin")
+    seen, trust, at_rim = _drop_background(crop, hands, surfaces, bindings, seen, rim, known)
+    complete = _Skin.of(hands, bindings, seen, known).complete()
+    colors = [_blend(o, c) for o, c in zip(seen, complete.baked)]
+    refined = optimize(
+        surfaces,
+        bindings,
+        colors,
+        [o.evidence for o in seen],
+        crop.pixels,
+        crop.mask,
+        trust,
+        crop.camera,
+        config.optimize,
+        device,
+        lambda fraction, message: progress(0.25 + 0.65 * fraction, message),
+    )
+    progress(0.92, "completing hidden skin")
+    seen = [
+        dataclasses.replace(
+            o, color=r.color, evidence=o.evidence * (1 - at * unlike(r.color, c, 0.6))
+        )
+        for o, r, at, c in zip(seen, refined, at_rim, complete.baked)
+    ]
+    complete = _Skin.of(hands, bindings, seen, known).complete()
+    parts = [
+        _assemble(hand, r, o, albedo, _blend(o, baked))
+        for hand, r, o, albedo, baked in zip(hands, refined, seen, complete.albedo, complete.baked)
+    ]
+    if len(parts) == 1:
+        parts.append(_beside(parts[0].mirrored(), parts[0]))
+    return Avatar(
+        hand_model=hands[0].hand_model,
+        level=LEVEL,
+        hands=tuple(parts),
+        light=complete.light,
+        camera=estimate.camera,
+        provenance={"method": "texture", "photo": photo.name},
+    )
+
+
+def _blend(seen: Observation, completed: np.ndarray) -> np.ndarray:
+    """Observed colour where there is evidence, completed elsewhere, (N, 3) sRGB."""
+    weight = smoothstep(seen.evidence, 0.05, 0.6)[:, None]
+    return weight * seen.color + (1 - weight) * completed
+
+
+def _drop_background(
+    crop: Crop,
+    hands: tuple[HandPose, ...],
+    surfaces: list[PosedSurface],
+    bindings: list[SurfaceBinding],
+    seen: list[Observation],
+    rim: np.ndarray,
+    known: KnownSkin | None,
+) -> tuple[list[Observation], np.ndarray, list[np.ndarray]]:
+    """Take evidence from splats and pixels near outlines that look like background, not skin.
+
+    What skin should look like there is completed from the skin away from outlines.
+
+    Returns:
+        The observations with less evidence; (H, W) trust: the mask less what was dropped; and
+        (N,) per hand how likely each splat shows background or another finger.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    at_rim = [sample(rim[..., None], o.pixel)[:, 0] for o in seen]
+    core = [
+        dataclasses.replace(o, evidence=o.evidence * (1 - 0.9 * np.maximum(r, o.beside)))
+        for o, r in zip(seen, at_rim)
+    ]
+    expected = _Skin.of(hands, bindings, core, known).complete().baked
+    distance = background_distance(crop.pixels, crop.mask)
+    at_splats = [sample(distance[..., None], o.pixel)[:, 0] for o in seen]
+    wrong = [
+        np.maximum(r * shows_background(d, o.color, e), o.beside * unlike(o.color, e))
+        for o, r, d, e in zip(seen, at_rim, at_splats, expected)
+    ]
+    kept = [dataclasses.replace(o, evidence=o.evidence * (1 - w)) for o, w in zip(seen, wrong)]
+    at_rim = [
+        np.maximum(r * like_background(d), o.beside) for r, d, o in zip(at_rim, at_splats, seen)
+    ]
+    parts = []
+    for posed, binding, color in zip(surfaces, bindings, expected):
+        _, area = triangle_frames(posed.vertices, posed.faces)
+        means, quats, scales = place(binding, posed.vertices, posed.faces, area)
+        parts.append((means, quats, scales, np.full(len(means), 0.98), color))
+    drawn = render(
+        Splats(*(np.concatenate(p).astype(np.float32) for p in zip(*parts))), crop.camera
+    )
+    covered = drawn.alpha > 0.5
+    shown = drawn.color / np.maximum(drawn.alpha, 1e-3)[..., None]
+    if not covered.any():
+        return kept, crop.mask, at_rim
+    rows, columns = distance_transform_edt(~covered, return_distances=False, return_indices=True)
+    skin = shown[rows, columns]
+    trust = crop.mask * (1 - rim * shows_background(distance, crop.pixels, skin))
+    return kept, trust, at_rim
+
+
+@dataclass(frozen=True)
+class _Complete:
+    """Per hand linear albedo and expected sRGB (N, 3) of every splat, and the light."""
+
+    albedo: list[np.ndarray]
+    baked: list[np.ndarray]
+    light: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Skin:
+    """What the photo says about skin, per hand."""
+
+    hands: tuple[HandPose, ...]
+    bindings: list[SurfaceBinding]
+    seen: list[Observation]
+    template: list[np.ndarray]
+    light: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        hands: tuple[HandPose, ...],
+        bindings: list[SurfaceBinding],
+        seen: list[Observation],
+        known: KnownSkin | None,
+    ) -> _Skin:
+        """Estimate the light, with the template that suits the tone, unless both are known."""
+        if known is not None:
+            template = [
+                np.log(np.maximum(_on_splats(values, hand, binding), 5e-3))
+                + detail_log_albedo(_uvs(hand, binding))
+                for values, hand, binding in zip(known.albedo, hands, bindings)
+            ]
+            return cls(hands, bindings, seen, template, known.light)
+        uvs = [_uvs(hand, binding) for hand, binding in zip(hands, bindings)]
+        linear = [srgb_to_linear(o.color) for o in seen]
+        luminance = 0.3
+        for _ in range(2):
+            template = [template_log_albedo(uv, luminance) for uv in uvs]
+            light = estimate_light(
+                np.concatenate(linear),
+                np.concatenate(template),
+                np.concatenate([o.normals for o in seen]),
+                np.concatenate([o.openness for o in seen]),
+                np.concatenate([o.evidence for o in seen]),
+            )
+            weight = np.concatenate([o.evidence for o in seen])
+            albedo = np.concatenate([_albedo(x, o, light) for x, o in zip(linear, seen)])
+            if weight.sum() > 1:
+                luminance = float(np.average(albedo @ LUMINANCE, weights=weight))
+        return cls(hands, bindings, seen, template, light)
+
+    def complete(self) -> _Complete:
+        """Albedo and baked colour of every splat of every hand."""
+        observed = [
+            np.log(np.maximum(_albedo(srgb_to_linear(o.color), o, self.light), 5e-3))
+            for o in self.seen
+        ]
+        trust = [o.evidence for o in self.seen]
+        if len(self.hands) == 2:
+            observed, trust = _share(observed, trust, self.bindings)
+        albedo, baked = [], []
+        for k, hand in enumerate(self.hands):
+            model = surface(hand.hand_model, hand.side, LEVEL)
+            binding, o = self.bindings[k], self.seen[k]
+            hidden = complete_log_albedo(
+                observed[k],
+                trust[k],
+                self.template[k],
+                model.faces[binding.triangle],
+                binding.barycentric.astype(np.float64),
+                model.faces,
+            )
+            blend = smoothstep(trust[k], 0.05, 0.6)[:, None]
+            linear = np.exp(blend * observed[k] + (1 - blend) * hidden)
+            albedo.append(linear)
+            # unseen sides get the photo's mean shading, not the darkness extrapolated there
+            lit = _gentle(shade(self.light, o.normals), self.light)
+            full = linear * lit
+            baked.append(linear_to_srgb(full))
+        return _Complete(albedo, baked, self.light)
+
+
+def _gentle(shading: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """Shading compressed toward the light's mean, for normals the photo never showed."""
+    mean = np.maximum(light[0] * 0.28209479177387814, 1e-4)
+    return mean * np.clip(shading / mean, 0.6, 1.3) ** 0.5
+
+
+def _albedo(linear: np.ndarray, seen: Observation, light: np.ndarray) -> np.ndarray:
+    shading = shade(light, seen.normals) * visibility(seen.openness)[:, None]
+    floor = 0.25 * light[0] * 0.28209479177387814
+    return np.clip(linear / np.maximum(shading, np.maximum(floor, 1e-3)), 0, 1)
+
+
+def _share(
+    observed: list[np.ndarray], trust: list[np.ndarray], bindings: list[SurfaceBinding]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Let each hand borrow, at less trust, what only the other one shows of the same skin."""
+    if len(bindings[0]) != len(bindings[1]):
+        return observed, trust
+    out_o, out_t = [], []
+    for k in (0, 1):
+        other = 1 - k
+        borrowed = 0.5 * trust[other] * (trust[k] < 0.05)
+        take = borrowed > trust[k]
+        out_o.append(np.where(take[:, None], observed[other], observed[k]))
+        out_t.append(np.where(take, borrowed, trust[k]))
+    return out_o, out_t
+
+
+def _assemble(
+    hand: HandPose, refined: Refined, seen: Observation, albedo: np.ndarray, baked: np.ndarray
+) -> AvatarHand:
+    return AvatarHand(
+        side=hand.side,
+        shape=hand.shape,
+        binding=refined.binding,
+        opacity=refined.opacity,
+        color=baked,
+        albedo=linear_to_srgb(albedo),
+        evidence=seen.evidence,
+        source_theta=hand.theta,
+        source_translation=hand.translation,
+    )
+
+
+def _beside(mirror: AvatarHand, original: AvatarHand) -> AvatarHand:
+    """Put a mirrored hand next to the original instead of on the other side of the axis."""
+    place = original.source_translation.copy()
+    place[0] += 0.22 if original.side == "right" else -0.22
+    return dataclasses.replace(mirror, source_translation=place)
+
+
+def _lay(hand: HandPose, per_face: int) -> SurfaceBinding:
+    """Splats on the rest mesh; the left's are the mirrored right's, splat for splat."""
+    right = surface(hand.hand_model, "right", LEVEL)
+    binding = lay_splats(rest_hand(right, hand.shape)[0], right.faces, per_face)
+    if hand.side == "right":
+        return binding
+    return SurfaceBinding(
+        binding.triangle,
+        binding.barycentric[:, [1, 0, 2]],
+        binding.offset,
+        binding.quat * [1, 1, -1, -1],
+        binding.scale,
+    )
+
+
+def _on_splats(values: np.ndarray, hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
+    """Values (F, C) of the mesh's faces, interpolated at the splats, (N, C)."""
+    faces = surface(hand.hand_model, hand.side, LEVEL).faces
+    corners = faces.ravel()
+    count = np.maximum(np.bincount(corners), 1)
+    at_vertices = np.stack(
+        [np.bincount(corners, np.repeat(column, 3)) / count for column in values.T], axis=1
+    )
+    return np.einsum("nk,nkc->nc", binding.barycentric, at_vertices[faces[binding.triangle]])
+
+
+CUT_M = (0.002, 0.009)
+"""Skin is trusted from this far from the wrist's cut: there the mesh ends, the arm goes on, and
+normals turn inward, so that its light is misjudged."""
+
+
+def _from_cut(hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
+    """(N,) 0 at the open end of the mesh ... 1 on the hand."""
+    from scipy.spatial import cKDTree
+
+    model = surface(hand.hand_model, hand.side, LEVEL)
+    edges = np.sort(model.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    unique, count = np.unique(edges, axis=0, return_counts=True)
+    rim = np.unique(unique[count == 1])
+    if not len(rim):
+        return np.ones(len(binding))
+    distance = cKDTree(model.template[rim]).query(model.template)[0]
+    at_splats = np.einsum("nk,nk->n", binding.barycentric, distance[model.faces[binding.triangle]])
+    return smoothstep(at_splats, *CUT_M)
+
+
+def _uvs(hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
+    model = surface(hand.hand_model, hand.side, LEVEL)
+    corners = model.uvs[model.uv_faces[binding.triangle]]
+    return np.einsum("nk,nkc->nc", binding.barycentric.astype(np.float64), corners)
+
+
+def crop_to_hands(
+    pixels: np.ndarray,
+    mask: np.ndarray,
+    labels: np.ndarray,
+    estimate: PoseEstimate,
+    max_size: int,
+) -> Crop:
+    """Cut the hands' box (mask and keypoints, plus a margin) and scale it to working size."""
+    import cv2
+
+    height, width = mask.shape
+    points = np.concatenate([h.keypoints_2d for h in estimate.hands])
+    rows, columns = np.nonzero(mask > 0.5)
+    xs, ys = np.concatenate([points[:, 0], columns]), np.concatenate([points[:, 1], rows])
+    margin = 0.08 * max(np.ptp(xs), np.ptp(ys)) + 4
+    x0, x1 = int(max(0, xs.min() - margin)), int(min(width, xs.max() + margin + 1))
+    y0, y1 = int(max(0, ys.min() - margin)), int(min(height, ys.max() + margin + 1))
+    if x1 - x0 < 8 or y1 - y0 < 8:
+        x0, y0, x1, y1 = 0, 0, width, height
+    factor = min(1.0, max_size / max(x1 - x0, y1 - y0))
+    size = (max(1, round((x1 - x0) * factor)), max(1, round((y1 - y0) * factor)))
+    cut = pixels[y0:y1, x0:x1]
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(cut, size, interpolation=how).astype(np.float64) / 255
+    small_mask = cv2.resize(mask[y0:y1, x0:x1].astype(np.float32), size, interpolation=how)
+    small_labels = cv2.resize(
+        labels[y0:y1, x0:x1].astype(np.int16), size, interpolation=cv2.INTER_NEAREST
+    )
+    sx, sy = size[0] / (x1 - x0), size[1] / (y1 - y0)
+    camera = estimate.camera
+    return Crop(
+        small,
+        small_labels.astype(np.int32),
+        np.clip(small_mask, 0, 1),
+        dataclasses.replace(
+            camera,
+            fx=camera.fx * sx,
+            fy=camera.fy * sy,
+            cx=(camera.cx - x0) * sx,
+            cy=(camera.cy - y0) * sy,
+            width=size[0],
+            height=size[1],
+        ),
+    )
