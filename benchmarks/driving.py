@@ -18,9 +18,11 @@ from hand_toolkit.core.metrics import psnr_box, psnr_mask, ssim_box
 from hand_toolkit.core.types import Photo, PoseEstimate
 from hand_toolkit.geometry import hand_silhouettes
 from hand_toolkit.media import load_mask, load_photo, save_image
-from hand_toolkit.pipeline import fit_photo, hand_meshes, picture_of, placed_like
+from hand_toolkit.pictures.drawing import picture_of, placed_like
+from hand_toolkit.pipeline import fit_photo
 from hand_toolkit.pose import estimate_pose
 from hand_toolkit.see import label_hands, segment_photo
+from hand_toolkit.skin.observe import hand_meshes
 from hand_toolkit.systems.texture.one_photo import TextureConfig, fit_texture
 from hand_toolkit.systems.texture.optimize import OptimizeConfig
 

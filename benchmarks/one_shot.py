@@ -27,9 +27,9 @@ from hand_toolkit.core.files import atomic_write
 from hand_toolkit.core.types import Camera, PoseEstimate
 from hand_toolkit.geometry import hand_silhouettes
 from hand_toolkit.media import load_photo
-from hand_toolkit.pipeline import hand_meshes
 from hand_toolkit.pose import estimate_pose
 from hand_toolkit.see import label_hands, segment_photo
+from hand_toolkit.skin.observe import hand_meshes
 from hand_toolkit.systems.igsn.config import MAP_EPSILON, FitConfig
 from hand_toolkit.systems.igsn.dataset import RenderedSet, Scene
 from hand_toolkit.systems.igsn.evaluate import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .core.conventions import SIDES
 from .core.errors import InputError
-from .core.types import Camera, HandPose, Photo, PoseEstimate, Rendering, Splats
+from .core.types import Photo, PoseEstimate
 
 if TYPE_CHECKING:
     from .avatar import Avatar
@@ -101,8 +99,10 @@ def fit_photo(
     """
     from .geometry import hand_silhouettes
     from .media import load_mask, load_photo
+    from .pictures.drawing import preview_png
     from .pose import estimate_pose
     from .see import label_hands, segment_photo
+    from .skin.observe import hand_meshes
     from .systems.texture.one_photo import TextureConfig, fit_texture
     from .systems.texture.optimize import OptimizeConfig
 
@@ -193,13 +193,6 @@ def _pick_method(method: str, estimate: PoseEstimate) -> str:
     return "prior" if known else "texture"
 
 
-def hand_meshes(estimate: PoseEstimate, level: int = 1) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Vertices (V, 3) in the camera frame and faces (F, 3) of every hand of an estimate."""
-    from .skin.observe import pose_surfaces
-
-    return [(s.vertices, s.faces) for s in pose_surfaces(estimate.hands, level)]
-
-
 def pick_device(device: str) -> str:
     """ "cpu" or "cuda" for "auto", "cpu" or "cuda".
 
@@ -216,126 +209,3 @@ def pick_device(device: str) -> str:
     if device == "cuda" and not there:
         raise InputError("no CUDA device was found; use --device cpu or auto")
     return "cuda" if there else "cpu"
-
-
-def source_view(avatar: Avatar) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Camera]:
-    """θ, translation and camera of the photo that the avatar was fitted to, observed hands."""
-    hands = [h for h in avatar.hands if h.observed] or list(avatar.hands)
-    return (
-        {h.side: h.source_theta for h in hands},
-        {h.side: h.source_translation for h in hands},
-        avatar.camera,
-    )
-
-
-def shown_upright(
-    avatar: Avatar, theta: np.ndarray | None = None, sides: tuple[str, ...] | None = None
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """θ and translation of the avatar's hands standing side by side, palms to the camera.
-
-    Args:
-        avatar: the avatar.
-        theta: (16, 3) finger pose of a right hand; the left gets its mirror image. None: relaxed.
-        sides: which hands; None takes those the photo showed.
-    """
-    from .animate import finger_pose
-    from .animate.motion import _rest_translation
-    from .avatar import display_theta
-    from .core.conventions import mirror_theta
-
-    base = finger_pose("relaxed", 4.0) if theta is None else theta
-    if sides is None:
-        sides = tuple(h.side for h in avatar.hands if h.observed) or avatar.sides
-    poses = {s: display_theta(s, base if s == "right" else mirror_theta(base)) for s in sides}
-    rest = _rest_translation()
-    where = {s: rest[SIDES.index(s)] * (len(sides) > 1) for s in sides}
-    return poses, where
-
-
-def picture_of(
-    avatar: Avatar,
-    theta: dict[str, np.ndarray],
-    translation: dict[str, np.ndarray],
-    camera: Camera,
-    background: tuple[float, float, float] | None = (0.0, 0.0, 0.0),
-    light: np.ndarray | str | None = "photo",
-) -> np.ndarray:
-    """One picture of a posed avatar.
-
-    Args:
-        avatar: the avatar.
-        theta, translation: by side.
-        camera: the view.
-        background: sRGB, or None for a transparent picture.
-        light: see :meth:`Avatar.splats`; "photo" stays with the camera, so that a view from
-            behind is lit as the photo was.
-
-    Returns:
-        (H, W, 3) or, transparent, (H, W, 4) uint8 with straight alpha.
-    """
-    if isinstance(light, str) and light == "photo":
-        from .avatar.lighting import rotate
-
-        light = rotate(avatar.light, camera.world_to_camera[:3, :3].T)
-    splats = avatar.splats(theta, translation, light)
-    drawn = draw(splats, camera, background or (0.0, 0.0, 0.0))
-    color = np.clip(drawn.color, 0, 1)
-    if background is None:
-        alpha = np.clip(drawn.alpha, 0, 1)[..., None]
-        color = np.concatenate([np.clip(color / np.maximum(alpha, 1e-4), 0, 1), alpha], axis=2)
-    return (color * 255 + 0.5).astype(np.uint8)
-
-
-def draw(splats: Splats, camera: Camera, background: tuple[float, float, float]) -> Rendering:
-    """``render`` for one camera, numpy in and out."""
-    from .render import render
-
-    return render(splats, camera, background)
-
-
-def preview_png(avatar: Avatar, size: int = 256) -> bytes:
-    """A PNG of the avatar standing upright."""
-    from PIL import Image
-
-    from .core.cameras import orbit_camera
-
-    theta, where = shown_upright(avatar)
-    points = np.concatenate([avatar.mesh(s, theta[s], where[s]) for s in theta])
-    camera = orbit_camera(points, size, size)
-    buffer = io.BytesIO()
-    Image.fromarray(picture_of(avatar, theta, where, camera, (0.16, 0.16, 0.17))).save(
-        buffer, "PNG", optimize=True
-    )
-    return buffer.getvalue()
-
-
-def placed_like(avatar: Avatar, hand: HandPose, camera: Camera) -> np.ndarray:
-    """Wrist translation (3,) that puts the avatar's hand where another photo shows one.
-
-    The avatar keeps its own shape; under the photo's θ it is moved (not turned) so that its
-    projected surface agrees best with that of the hand as fitted to the photo.
-
-    Args:
-        avatar: the avatar.
-        hand: the hand as estimated in the other photo.
-        camera: that photo's camera.
-    """
-    from .hand_model import load_hand_model, pose_hand_numpy
-
-    model = load_hand_model(avatar.hand_model, hand.side, 0)
-    shape = avatar.hand(hand.side).shape
-    own = pose_hand_numpy(model, hand.theta, shape, np.zeros(3))
-    if hand.hand_model == avatar.hand_model and len(hand.shape) == len(shape):
-        points = own[0]
-        shown = pose_hand_numpy(model, hand.theta, hand.shape, hand.translation)[0]
-        target = shown[:, :2] / shown[:, 2:]
-    else:
-        points = own[2]
-        target = (hand.keypoints_2d - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
-    # the projection (p + t).xy / (p + t).z = target is linear in t
-    count = len(points)
-    matrix = np.zeros((2 * count, 3))
-    matrix[:count, 0] = matrix[count:, 1] = 1
-    matrix[:count, 2], matrix[count:, 2] = -target[:, 0], -target[:, 1]
-    right = np.concatenate([target[:, k] * points[:, 2] - points[:, k] for k in (0, 1)])
-    return np.linalg.lstsq(matrix, right, rcond=None)[0]

@@ -17,8 +17,9 @@ from PIL import Image, ImageDraw
 
 from hand_toolkit.core.cameras import look_at
 from hand_toolkit.core.errors import HandToolkitError
+from hand_toolkit.pictures.drawing import picture_of, source_view
 from hand_toolkit.pictures.report import GREY, avatar_view, fit_metrics, overlay
-from hand_toolkit.pipeline import METHODS, FitResult, fit_photo, picture_of, source_view
+from hand_toolkit.pipeline import METHODS, FitResult, fit_photo
 
 SIDE = 256
 COLUMNS = ("photo", "overlay", "same view", "turned 60 degrees", "fist")

@@ -28,7 +28,8 @@ from hand_toolkit.core.metrics import pa_mpjpe_mm, psnr_mask
 from hand_toolkit.core.types import Camera
 from hand_toolkit.media import photo_from_array
 from hand_toolkit.media.demo import PICTURE
-from hand_toolkit.pipeline import fit_photo, picture_of, source_view
+from hand_toolkit.pictures.drawing import picture_of, source_view
+from hand_toolkit.pipeline import fit_photo
 
 SIZE = 480
 CAMERA = Camera(1.2 * SIZE, 1.2 * SIZE, SIZE / 2, SIZE / 2, SIZE, SIZE)

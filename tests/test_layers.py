@@ -18,11 +18,10 @@ LAYERS = (
     ("animate", "see"),
     ("render", "pose"),
     ("export",),
-    ("skin", "view"),
+    ("skin", "view", "pictures"),
     ("synth",),
     ("systems",),
     ("pipeline", "testing"),
-    ("pictures",),
     ("worker",),
     ("cli",),
 )

@@ -19,7 +19,7 @@ from ..core.types import Camera, HandPose
 from ..media import save_image
 from ..media.video import SUFFIXES as VIDEO_SUFFIXES
 from ..media.video import write_video
-from ..pipeline import picture_of, placed_like, shown_upright, source_view
+from .drawing import picture_of, placed_like, shown_upright, source_view
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 TURNTABLE_FRAMES = 72

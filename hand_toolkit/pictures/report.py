@@ -15,7 +15,7 @@ from ..core.cameras import orbit_camera, turntable
 from ..core.files import atomic_path
 from ..core.metrics import psnr_box, psnr_mask, silhouette_iou, ssim_box
 from ..media import save_image
-from ..pipeline import picture_of, shown_upright, source_view
+from .drawing import picture_of, shown_upright, source_view
 
 if TYPE_CHECKING:
     from ..avatar import Avatar
@@ -142,7 +142,7 @@ def overlay(result: FitResult) -> np.ndarray:
     import cv2
 
     from ..geometry import hand_silhouettes
-    from ..pipeline import hand_meshes
+    from ..skin.observe import hand_meshes
 
     picture = result.photo.pixels.copy()
     silhouettes, _ = hand_silhouettes(hand_meshes(result.estimate), result.estimate.camera)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..avatar import SurfaceBinding, surface
-from ..core.types import Camera, HandPose
+from ..core.types import Camera, HandPose, PoseEstimate
 from ..geometry.silhouette import rasterize_mesh
 from ..hand_model import pose_hand_numpy, vertex_normals
 
@@ -71,6 +71,11 @@ def pose_surfaces(hands: tuple[HandPose, ...], level: int) -> list[PosedSurface]
         normals = vertex_normals(vertices, model.faces)
         result.append(PosedSurface(hand.side, vertices, normals, model.faces))
     return result
+
+
+def hand_meshes(estimate: PoseEstimate, level: int = 1) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Vertices (V, 3) in the camera frame and faces (F, 3) of every hand of an estimate."""
+    return [(s.vertices, s.faces) for s in pose_surfaces(estimate.hands, level)]
 
 
 def observe(

@@ -16,7 +16,7 @@ from hand_toolkit.core.types import Camera, HandPose, Photo, PoseEstimate
 from hand_toolkit.geometry import rasterize_mesh
 from hand_toolkit.geometry.colour import linear_to_srgb, srgb_to_linear
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy, rest_hand
-from hand_toolkit.pipeline import picture_of, source_view
+from hand_toolkit.pictures.drawing import picture_of, source_view
 from hand_toolkit.skin.light import estimate_light, visibility
 from hand_toolkit.skin.observe import observe, pose_surfaces
 from hand_toolkit.skin.template import complete_log_albedo, template_log_albedo

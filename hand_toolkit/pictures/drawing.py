@@ -1,0 +1,123 @@
+"""Drawing an avatar: where it stands, a picture of it, its preview."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from ..animate import finger_pose
+from ..animate.motion import _rest_translation
+from ..avatar import Avatar, display_theta
+from ..avatar.lighting import rotate
+from ..core.cameras import orbit_camera
+from ..core.conventions import SIDES, mirror_theta
+from ..core.types import Camera, HandPose
+from ..render import render
+
+
+def source_view(avatar: Avatar) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Camera]:
+    """θ, translation and camera of the photo that the avatar was fitted to, observed hands."""
+    hands = [h for h in avatar.hands if h.observed] or list(avatar.hands)
+    return (
+        {h.side: h.source_theta for h in hands},
+        {h.side: h.source_translation for h in hands},
+        avatar.camera,
+    )
+
+
+def shown_upright(
+    avatar: Avatar, theta: np.ndarray | None = None, sides: tuple[str, ...] | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """θ and translation of the avatar's hands standing side by side, palms to the camera.
+
+    Args:
+        avatar: the avatar.
+        theta: (16, 3) finger pose of a right hand; the left gets its mirror image. None: relaxed.
+        sides: which hands; None takes those the photo showed.
+    """
+    base = finger_pose("relaxed", 4.0) if theta is None else theta
+    if sides is None:
+        sides = tuple(h.side for h in avatar.hands if h.observed) or avatar.sides
+    poses = {s: display_theta(s, base if s == "right" else mirror_theta(base)) for s in sides}
+    rest = _rest_translation()
+    where = {s: rest[SIDES.index(s)] * (len(sides) > 1) for s in sides}
+    return poses, where
+
+
+def picture_of(
+    avatar: Avatar,
+    theta: dict[str, np.ndarray],
+    translation: dict[str, np.ndarray],
+    camera: Camera,
+    background: tuple[float, float, float] | None = (0.0, 0.0, 0.0),
+    light: np.ndarray | str | None = "photo",
+) -> np.ndarray:
+    """One picture of a posed avatar.
+
+    Args:
+        avatar: the avatar.
+        theta, translation: by side.
+        camera: the view.
+        background: sRGB, or None for a transparent picture.
+        light: see :meth:`Avatar.splats`; "photo" stays with the camera, so that a view from
+            behind is lit as the photo was.
+
+    Returns:
+        (H, W, 3) or, transparent, (H, W, 4) uint8 with straight alpha.
+    """
+    if isinstance(light, str) and light == "photo":
+        light = rotate(avatar.light, camera.world_to_camera[:3, :3].T)
+    splats = avatar.splats(theta, translation, light)
+    drawn = render(splats, camera, background or (0.0, 0.0, 0.0))
+    color = np.clip(drawn.color, 0, 1)
+    if background is None:
+        alpha = np.clip(drawn.alpha, 0, 1)[..., None]
+        color = np.concatenate([np.clip(color / np.maximum(alpha, 1e-4), 0, 1), alpha], axis=2)
+    return (color * 255 + 0.5).astype(np.uint8)
+
+
+def preview_png(avatar: Avatar, size: int = 256) -> bytes:
+    """A PNG of the avatar standing upright."""
+    from PIL import Image
+
+    theta, where = shown_upright(avatar)
+    points = np.concatenate([avatar.mesh(s, theta[s], where[s]) for s in theta])
+    camera = orbit_camera(points, size, size)
+    buffer = io.BytesIO()
+    Image.fromarray(picture_of(avatar, theta, where, camera, (0.16, 0.16, 0.17))).save(
+        buffer, "PNG", optimize=True
+    )
+    return buffer.getvalue()
+
+
+def placed_like(avatar: Avatar, hand: HandPose, camera: Camera) -> np.ndarray:
+    """Wrist translation (3,) that puts the avatar's hand where another photo shows one.
+
+    The avatar keeps its own shape; under the photo's θ it is moved (not turned) so that its
+    projected surface agrees best with that of the hand as fitted to the photo.
+
+    Args:
+        avatar: the avatar.
+        hand: the hand as estimated in the other photo.
+        camera: that photo's camera.
+    """
+    from ..hand_model import load_hand_model, pose_hand_numpy
+
+    model = load_hand_model(avatar.hand_model, hand.side, 0)
+    shape = avatar.hand(hand.side).shape
+    own = pose_hand_numpy(model, hand.theta, shape, np.zeros(3))
+    if hand.hand_model == avatar.hand_model and len(hand.shape) == len(shape):
+        points = own[0]
+        shown = pose_hand_numpy(model, hand.theta, hand.shape, hand.translation)[0]
+        target = shown[:, :2] / shown[:, 2:]
+    else:
+        points = own[2]
+        target = (hand.keypoints_2d - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
+    # the projection (p + t).xy / (p + t).z = target is linear in t
+    count = len(points)
+    matrix = np.zeros((2 * count, 3))
+    matrix[:count, 0] = matrix[count:, 1] = 1
+    matrix[:count, 2], matrix[count:, 2] = -target[:, 0], -target[:, 1]
+    right = np.concatenate([target[:, k] * points[:, 2] - points[:, k] for k in (0, 1)])
+    return np.linalg.lstsq(matrix, right, rcond=None)[0]
