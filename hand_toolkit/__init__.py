@@ -35,6 +35,8 @@ _PUBLIC = {
     "Segmenter": ".see",
     "Splats": ".core.types",
     "SurfaceBinding": ".avatar",
+    "View": ".media",
+    "ViewSet": ".media",
     "builtin_motion": ".animate",
     "estimate_pose": ".pose",
     "export_avatar": ".export",
@@ -45,6 +47,8 @@ _PUBLIC = {
     "load_motion": ".animate",
     "load_photo": ".media",
     "pose_hand": ".hand_model",
+    "view_hands": ".pose",
+    "view_poses": ".pose",
 }
 
 __all__ = ["__version__", *_PUBLIC]

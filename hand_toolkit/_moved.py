@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 MOVED = {
-    "capture": "pose.capture",
+    "capture": "pose.views",
     "conventions": "core.conventions",
     "demo": "media.demo",
     "errors": "core.errors",
@@ -31,6 +31,7 @@ MOVED = {
     "image.segment": "see.segment",
     "image.silhouette": "geometry.silhouette",
     "metrics": "core.metrics",
+    "pose.capture": "pose.views",
     "pose.source": "see.source",
     "prior": "systems.igsn",
     "prior.bake": "systems.igsn.bake",

@@ -13,6 +13,14 @@ from .common import check_output, progress_option, reporting, seed_option
 _input = click.Path(path_type=Path)
 
 
+_segmenter_option = click.option(
+    "--segmenter",
+    default="grabcut",
+    show_default=True,
+    help="Who outlines the hands; see 'hand-toolkit plugins'.",
+)
+
+
 def _pose_options(command: Any) -> Any:
     """Options of everything that looks for hands."""
     for option in (
@@ -66,7 +74,7 @@ def _pose_options(command: Any) -> Any:
     help="Ablations of the prior's fit, for research (docs/prior.md).",
 )
 @click.option("--mask", type=_input, help="Picture of the hands' outline; wins over --segmenter.")
-@click.option("--segmenter", default="grabcut", show_default=True, help="Who outlines the hands.")
+@_segmenter_option
 @click.option(
     "--quality",
     type=click.Choice(["draft", "standard", "high"]),
@@ -105,12 +113,13 @@ def fit(photo: Path, output: Path, report: Path | None, progress: str, **options
 @click.argument("source", type=_input, metavar="PHOTO|VIDEO|FOLDER")
 @click.option("-o", "--output", type=_input, required=True, help="The motion, an .npz file.")
 @_pose_options
+@_segmenter_option
 @click.option(
     "--smooth/--no-smooth", default=True, show_default=True, help="One-Euro filter; video only."
 )
 @seed_option
 @progress_option
-def pose(source: Path, output: Path, progress: str, **options: Any) -> None:
+def pose(source: Path, output: Path, progress: str, smooth: bool, **options: Any) -> None:
     """Estimate the hands' poses in a photo, a video or every picture of a folder.
 
     The .npz has, sides in the order right, left: poses (T,2,16,3) rad, trans (T,2,3) m,
@@ -118,11 +127,12 @@ def pose(source: Path, output: Path, progress: str, **options: Any) -> None:
     camera (T,4) fx fy cx cy, size (T,2) width height, shape (T,2,S), frames (names), fps.
     """
     check_output(output, (".npz",))
-    from ..pose.capture import capture_motion
+    from ..pose.views import SeeConfig, described, view_poses, write_poses
 
     with reporting(progress) as tell:
-        summary = capture_motion(source, output, progress=tell, **options)
-    click.echo(f"{output}: {summary}")
+        views = view_poses(source, SeeConfig(**options), progress=tell)
+        write_poses(output, views, smooth)
+    click.echo(f"{output}: {described(views)}")
 
 
 COMMANDS = (fit, pose)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from ..core.errors import InputError, NoHandError, PluginError
 from ..core.types import Camera, HandObservation, HandPose, Photo, PoseEstimate
 from ..geometry.silhouette import hand_silhouettes
 from ..hand_model import load_hand_model, pose_hand_numpy
-from ..see.segment import segment_photo
+from ..see.segment import DEFAULT_SEGMENTER, segment_photo
 from ..see.source import PoseSource, Progress
 from .camera import photo_camera
 from .fit import HandFit, fit_either_side, hand_chain, share_shape, to_hand_pose
@@ -36,6 +37,19 @@ RIVAL = 0.4
 """Part of the largest hand's prominence from which a further hand counts; less is background."""
 
 
+@dataclass(frozen=True)
+class SeenHands:
+    """The hands of a photo, and the outline that they were fitted to.
+
+    Attributes:
+        estimate: the hands, right first, and the camera.
+        mask: (H, W) in [0, 1], the photo's hands; None where no outline was looked for.
+    """
+
+    estimate: PoseEstimate
+    mask: np.ndarray | None
+
+
 def estimate_pose(
     photo: Photo,
     *,
@@ -44,6 +58,7 @@ def estimate_pose(
     hands: str = "auto",
     focal_px: float | None = None,
     mask: np.ndarray | None = None,
+    segmenter: str = DEFAULT_SEGMENTER,
     refine: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
@@ -60,8 +75,9 @@ def estimate_pose(
         focal_px: focal length in pixels; wins over EXIF and the default
             (``DEFAULT_FOCAL_OVER_SIDE``).
         mask: (H, W) in [0, 1] where the hands are; wins over an alpha channel.
+        segmenter: name of an installed segmenter, which finds the outline where none is given.
         refine: also fit the outline, against the mask, or where there is none against what
-            the default segmenter finds.
+            the segmenter finds.
         seed: of the choice of outline points.
         progress: told how far it is.
 
@@ -74,6 +90,37 @@ def estimate_pose(
         InputError: a bad option, or an installed source of that name is missing.
         PluginError: the source returned something else than observations.
     """
+    return see_hands(
+        photo,
+        source=source,
+        hand_model=hand_model,
+        hands=hands,
+        focal_px=focal_px,
+        mask=mask,
+        segmenter=segmenter,
+        refine=refine,
+        seed=seed,
+        progress=progress,
+    ).estimate
+
+
+def see_hands(
+    photo: Photo,
+    *,
+    source: str | PoseSource = "mediapipe",
+    hand_model: str = "default",
+    hands: str = "auto",
+    focal_px: float | None = None,
+    mask: np.ndarray | None = None,
+    segmenter: str = DEFAULT_SEGMENTER,
+    refine: bool = True,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> SeenHands:
+    """:func:`estimate_pose`, and the mask that it fitted the outline to.
+
+    Arguments and errors are those of :func:`estimate_pose`.
+    """
     report = progress or _no_progress
     check_hands(hands)
     photo = with_focal(photo, focal_px)
@@ -85,11 +132,12 @@ def estimate_pose(
     fits = [next(fit for fit in tries if fit.observation is o) for o in chosen]
     if len(fits) > 1:
         fits = share_shape(fits, hand_model=hand_model)
+    area = None
     if refine:
         report(0.7, "following the outline")
-        fits = refine_fits(fits, photo, camera, hand_model, mask, seed)
+        fits, area = refine_fits(fits, photo, camera, hand_model, mask, seed, segmenter)
     report(1.0, "pose found")
-    return to_estimate(fits, camera, hand_model)
+    return SeenHands(to_estimate(fits, camera, hand_model), area)
 
 
 def detect_hands(
@@ -178,15 +226,20 @@ def refine_fits(
     hand_model: str,
     mask: np.ndarray | None,
     seed: int,
-) -> list[HandFit]:
-    """Make the silhouettes follow the mask: the given one, the photo's, or one found by colour."""
+    segmenter: str = DEFAULT_SEGMENTER,
+) -> tuple[list[HandFit], np.ndarray | None]:
+    """Make the silhouettes follow the mask: the given one, the photo's, or the segmenter's.
+
+    Returns:
+        The refined hands, and the (H, W) mask in [0, 1]; hands as they were and None where the
+        source knew θ and nobody gave a mask.
+    """
     estimate = to_estimate(fits, camera, hand_model)
-    meshes = [posed_mesh(hand) for hand in estimate.hands]
-    silhouettes, _ = hand_silhouettes(meshes, camera)
     given = mask is not None or photo.mask is not None
     if not given and any(f.observation.theta is not None for f in fits):
-        return list(fits)  # a regressed pose is more exact than an outline found by colour
-    area = segment_photo(photo, estimate, list(silhouettes), mask=mask)
+        return list(fits), None  # a regressed pose is more exact than an outline that is found
+    silhouettes, _ = hand_silhouettes([posed_mesh(hand) for hand in estimate.hands], camera)
+    area = segment_photo(photo, estimate, list(silhouettes), segmenter=segmenter, mask=mask)
     chain = hand_chain(hand_model)
     weights = GIVEN_MASK if given else FOUND_MASK
     refined = []
@@ -196,7 +249,31 @@ def refine_fits(
         view = mask_view(area, camera, hand.keypoints_2d, hand.side == "left", ignore)
         state = refine_outline(chain, fit.state, fit.targets, view, weights, seed=seed)
         refined.append(dataclasses.replace(fit, state=state))
-    return refined
+    return refined, area
+
+
+def known_hand(
+    side: str,
+    theta: np.ndarray,
+    shape: np.ndarray,
+    translation: np.ndarray,
+    hand_model: str,
+    camera: Camera,
+) -> HandPose:
+    """A hand whose pose is known rather than estimated.
+
+    Args:
+        side: "right" or "left".
+        theta: (16, 3) axis-angle.
+        shape: (S,).
+        translation: (3,) metres.
+        hand_model: name of the model that ``shape`` belongs to.
+        camera: that sees it, in the axes of ``theta`` and ``translation``.
+    """
+    model = load_hand_model(hand_model, side, 0)
+    joints = pose_hand_numpy(model, theta, shape, translation)[2]
+    pixels = camera.project(joints)
+    return HandPose(side, theta, shape, translation, hand_model, 1.0, pixels, joints)
 
 
 def posed_mesh(hand: HandPose, level: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,8 @@ import numpy as np
 from ..core.errors import InputError, PluginError
 from ..core.types import Photo, PoseEstimate
 
+DEFAULT_SEGMENTER = "grabcut"
+
 
 @runtime_checkable
 class Segmenter(Protocol):
@@ -44,7 +46,7 @@ def segment_photo(
     estimate: PoseEstimate,
     silhouettes: Sequence[np.ndarray],
     *,
-    segmenter: str = "grabcut",
+    segmenter: str = DEFAULT_SEGMENTER,
     mask: np.ndarray | None = None,
 ) -> np.ndarray:
     """The mask to use: the given one, else the photo's alpha channel, else the segmenter's.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ import numpy as np
 
 from ..core.conventions import SIDES
 from ..core.errors import FileFormatError, InputError
-from ..core.types import Camera
+from ..core.types import Camera, Photo
+from ..media.viewset import View, ViewSet
+from ..pose.estimate import known_hand
 
 FORMAT = "hand-toolkit-hands"
 VERSION = 1
@@ -93,6 +97,50 @@ class HandSample:
         theta[:, 0] = (turn * Rotation.from_rotvec(self.theta[:, 0])).as_rotvec()
         translation = self.translation @ matrix[:3, :3].T + matrix[:3, 3]
         return theta * self.present[:, None, None], translation * self.present[:, None]
+
+
+def view_set(samples: Sequence[HandSample], background: bool = False) -> ViewSet:
+    """Samples of one subject as a view set, poses in each camera's axes, masks from the labels.
+
+    Args:
+        samples: of one subject, in any order; pictures are read when needed.
+        background: take the developed photos instead of the pictures on black.
+
+    Raises:
+        InputError: no samples, or samples of several subjects.
+        FileFormatError: labels are missing or unreadable.
+    """
+    subjects = sorted({sample.subject for sample in samples})
+    if len(subjects) != 1:
+        raise InputError(
+            f"the samples show {len(subjects)} subjects ({', '.join(subjects[:5])}); a view set "
+            "is of one person"
+        )
+    return ViewSet(tuple(_view(sample, background) for sample in samples), subjects[0])
+
+
+def _view(sample: HandSample, background: bool) -> View:
+    theta, translation = sample.hands_in_camera()
+    camera = dataclasses.replace(sample.camera, world_to_camera=np.eye(4))
+    hands = tuple(
+        known_hand(side, theta[k], sample.shape, translation[k], sample.hand_model, camera)
+        for k, side in enumerate(SIDES)
+        if sample.present[k]
+    )
+    index = {SIDES.index(hand.side) + 1: k for k, hand in enumerate(hands)}
+    shown = sample.picture("labels")
+    labels = np.full(shown.shape, -1, np.int32)
+    for value, k in index.items():
+        labels[shown == value] = k
+
+    def read() -> Photo:
+        pixels = sample.picture("photo" if background else "image")
+        if not background:
+            pixels = (pixels[..., :3] * (pixels[..., 3:] / 255.0) + 0.5).astype(np.uint8)
+        return Photo(pixels, focal_px=camera.fx, name=sample.path.stem)
+
+    mask = (labels >= 0).astype(np.float32)
+    return View(sample.path.stem, read, camera, hands, mask, labels)
 
 
 @dataclass(frozen=True)

@@ -267,15 +267,16 @@ def fit(job: Job) -> Answer:
 
 def pose(job: Job) -> Answer:
     """θ of every frame of the picture, video or folder ``path``."""
-    from ..pose.capture import estimate_motion
+    from ..pose import SeeConfig, motion_of, view_poses
 
     options = {
         name: job.params[name]
         for name in ("pose_source", "hand_model")
         if job.params.get(name) not in (None, "")
     }
-    result = estimate_motion(Path(str(job.params["path"])), progress=job.progress, **options)
-    return _motion_answer(result)
+    path = Path(str(job.params["path"]))
+    views = view_poses(path, SeeConfig(**options), progress=job.progress)
+    return _motion_answer(motion_of(views))
 
 
 def motion(job: Job) -> Answer:

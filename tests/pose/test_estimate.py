@@ -166,11 +166,11 @@ def test_sequence_keeps_sides_and_gaps() -> None:
     assert shapes.std(axis=0).max() < 0.1
 
 
-def test_folder_of_photos_keeps_what_the_source_says() -> None:
+def test_wrong_sides_are_mended_in_a_folder_as_in_a_photo() -> None:
     right = known_hand(1)[0]
     source = Canned([right], [dataclasses.replace(right, side="left")])
     estimates = estimate_sequence([grey()] * 2, source=source, video=False)
-    assert [e.hands[0].side for e in estimates] == ["right", "left"]
+    assert [e.hands[0].side for e in estimates] == ["right", "right"]
 
 
 def test_sequence_has_one_focal_length() -> None:

@@ -45,7 +45,7 @@ def test_values_are_within_60_db(scene: Scene) -> None:
     assert psnr(got.alpha, want.alpha.numpy()) >= 60
     # Where a splat's alpha is 1/255 to the last digit, one side may drop it.
     settled = np.abs(got.alpha - want.alpha.numpy()) < 1e-3
-    assert settled.mean() > 0.999 or settled.size < 1000
+    assert (~settled).sum() <= max(1, settled.size // 1000)
     assert psnr(got.depth[settled], want.depth.numpy()[settled], peak=2.0) >= 60
     agree = got.ids == want.ids.numpy()
     assert agree.mean() > 0.99 or (~agree).sum() <= 1

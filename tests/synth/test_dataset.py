@@ -16,6 +16,7 @@ from hand_toolkit.synth.dataset import (
     VERSION,
     model_fingerprint,
     sample_json,
+    view_set,
     write_json,
     write_picture,
 )
@@ -154,3 +155,32 @@ def test_views_hold_the_hands(seed: int) -> None:
     assert pixels.min() > 0
     assert pixels.max() < 200
     assert (pixels.max(0) - pixels.min(0)).max() > 0.55 * 200
+
+
+def test_a_data_set_is_a_view_set(folder: Path) -> None:
+    (sample,) = open_dataset(folder).samples("train")
+    with pytest.raises(FileFormatError, match="cannot read 000_00_labels"):
+        view_set([sample])
+    labels = np.zeros((96, 96), np.uint8)
+    labels[20:50, 30:60], labels[50:60, 30:60] = 1, 3
+    write_picture(sample.picture_path("labels"), labels)
+    views = view_set([sample])
+    assert views.name == "anna"
+    assert views.sides == ("right",)
+    mask, index = views[0].outlined()
+    assert mask.sum() == 30 * 30  # the forearm is no part of the avatar
+    assert set(np.unique(index)) == {-1, 0}
+    hand = views[0].hands[0]
+    np.testing.assert_allclose(views[0].camera.world_to_camera, np.eye(4))
+    turned = sample.camera.project(_keypoints(sample.theta[0], sample.shape, sample.translation[0]))
+    np.testing.assert_allclose(hand.keypoints_2d, turned, atol=1e-6)
+    picture = views[0].read()
+    assert picture.pixels.shape == (96, 96, 3)
+    # straight alpha of 200 over black
+    assert int(picture.pixels[0, 0, 0]) == round(200 * 200 / 255)
+    with pytest.raises(InputError, match="0 subjects"):
+        view_set([])
+
+
+def _keypoints(theta: np.ndarray, shape: np.ndarray, place: np.ndarray) -> np.ndarray:
+    return pose_hand_numpy(load_hand_model("default", "right", 0), theta, shape, place)[2]

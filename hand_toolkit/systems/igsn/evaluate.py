@@ -17,7 +17,8 @@ from ...core.errors import InputError
 from ...core.files import atomic_path
 from ...core.flip import flip
 from ...core.metrics import psnr_box, ssim_box
-from ...core.types import Camera, HandPose, PoseEstimate, Splats
+from ...core.types import Camera, PoseEstimate, Splats
+from ...pose.estimate import known_hand
 from ...render import render
 from .config import FitConfig
 from .dataset import RenderedSet, Scene
@@ -119,24 +120,10 @@ def _views_in(scene: Scene, light: str) -> list[int]:
 
 def estimate_of(scene: Scene, camera: Camera, hand_model: str) -> PoseEstimate:
     """The scene's given pose as a pose estimate in world axes."""
-    from ...hand_model import load_hand_model, pose_hand_numpy
-
-    hands = []
-    for k, side in enumerate(scene.sides):
-        model = load_hand_model(hand_model, side, 0)
-        keypoints = pose_hand_numpy(model, scene.theta[k], scene.shape[k], scene.translation[k])[2]
-        hands.append(
-            HandPose(
-                side=side,
-                theta=scene.theta[k],
-                shape=scene.shape[k],
-                translation=scene.translation[k],
-                hand_model=hand_model,
-                confidence=1.0,
-                keypoints_2d=camera.project(keypoints),
-                joints_cam_m=keypoints,
-            )
-        )
+    hands = [
+        known_hand(side, scene.theta[k], scene.shape[k], scene.translation[k], hand_model, camera)
+        for k, side in enumerate(scene.sides)
+    ]
     return PoseEstimate(tuple(hands), camera)
 
 
