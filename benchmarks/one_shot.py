@@ -26,6 +26,7 @@ from hand_toolkit.core.errors import HandToolkitError
 from hand_toolkit.core.files import atomic_write
 from hand_toolkit.core.types import Camera, PoseEstimate
 from hand_toolkit.geometry import hand_silhouettes
+from hand_toolkit.learn.losses import gradient_loss, image_loss, mask_loss
 from hand_toolkit.media import load_photo
 from hand_toolkit.pose import estimate_pose
 from hand_toolkit.see import label_hands, segment_photo
@@ -46,7 +47,6 @@ from hand_toolkit.systems.igsn.evaluate import (
 )
 from hand_toolkit.systems.igsn.fit import Fitting, fit_one_shot
 from hand_toolkit.systems.igsn.gaussians import place, scene_colors
-from hand_toolkit.systems.igsn.losses import gradient_loss, image_loss, mask_loss
 from hand_toolkit.systems.igsn.points import PosedPoints, pose_points
 from hand_toolkit.systems.igsn.rendering import render_view, stack_views
 from hand_toolkit.systems.igsn.weights import Prior, load_prior

@@ -45,7 +45,7 @@ MOVED = {
     "prior.gaussians": "systems.igsn.gaussians",
     "prior.interaction": "systems.igsn.interaction",
     "prior.layers": "systems.igsn.layers",
-    "prior.losses": "systems.igsn.losses",
+    "prior.losses": "learn.losses",
     "prior.model": "systems.igsn.model",
     "prior.network": "systems.igsn.network",
     "prior.neural": "systems.igsn.neural",

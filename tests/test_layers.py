@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "hand_toolkit"
 
 LAYERS = (
     ("_moved", "core", "geometry"),
+    ("learn",),
     ("hand_model",),
     ("avatar", "media"),
     ("animate", "see"),

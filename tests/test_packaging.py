@@ -25,6 +25,7 @@ BUILTIN = {
     "segmenters": ["grabcut"],
     "hand_models": ["default", "mano"],
     "exporters": ["bvh", "fbx", "glb", "npz", "obj", "ply", "sog", "splat", "spz", "usd"],
+    "trainings": ["igsn"],
 }
 
 

@@ -33,3 +33,8 @@ def register_hand_models(register: Callable[[Any], None]) -> None:
 @hookspec
 def register_exporters(register: Callable[[Any], None]) -> None:
     """Call ``register(exporter)`` with each :class:`hand_toolkit.Exporter` to offer."""
+
+
+@hookspec
+def register_trainings(register: Callable[[Any], None]) -> None:
+    """Call ``register(training)`` with each :class:`hand_toolkit.learn.Training` to offer."""

@@ -18,7 +18,7 @@ from . import hookspecs
 from .errors import InputError, PluginError
 
 ENTRY_POINT_GROUP = "hand_toolkit"
-KINDS = ("pose_sources", "segmenters", "hand_models", "exporters")
+KINDS = ("pose_sources", "segmenters", "hand_models", "exporters", "trainings")
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class PluginRecord:
 
 
 class Registry:
-    """Tables of pose sources, segmenters, hand models and exporters by name."""
+    """Tables of what plugins offer, by kind and name."""
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}

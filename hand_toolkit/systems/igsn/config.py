@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ...core.errors import InputError
+from ...learn import LoopSettings
 
 
 @dataclass(frozen=True)
@@ -165,11 +162,10 @@ def preset(name: str) -> PriorConfig:
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """Stage one (IGSN, sections 3.2.3 and 4.1).
+class TrainConfig(LoopSettings):
+    """Stage one (IGSN, sections 3.2.3 and 4.1); the loop's settings beside its own.
 
     Attributes:
-        steps: optimiser steps to reach (a resumed run counts the earlier ones).
         coarse_steps: steps on ``coarse_points`` before ``points`` are used.
         scenes_per_step: scenes (one pose of one subject, all its views) per step and process.
         views_per_scene: most views of a scene rendered per step.
@@ -182,12 +178,9 @@ class TrainConfig:
         hide_identity: share of the steps in which a part of the identity map is hidden, so that
             the network learns to complete what one photo does not show.
         subject_slots: identity maps set aside; the data may not have more training subjects.
-        checkpoint_every, log_every, rescan_every: steps.
-        seed: of weights, order and every random choice.
         perceptual: "auto" (VGG where its weights are in the cache), "vgg" or "gradient".
     """
 
-    steps: int = 20_000
     coarse_steps: int = 2_000
     scenes_per_step: int = 1
     views_per_scene: int = 3
@@ -204,10 +197,6 @@ class TrainConfig:
     weight_identity: float = 0.002
     hide_identity: float = 0.5
     subject_slots: int = 64
-    checkpoint_every: int = 200
-    log_every: int = 20
-    rescan_every: int = 200
-    seed: int = 0
     perceptual: str = "auto"
 
 
@@ -251,25 +240,3 @@ class FitConfig:
 
 
 FIT_MODES = ("full", "code", "no-bias", "no-calibration", "no-inversion", "ohta")
-
-
-def to_json(config: Any) -> str:
-    """The config as JSON text with sorted keys."""
-    return json.dumps(dataclasses.asdict(config), indent=1, sort_keys=True)
-
-
-def from_mapping(kind: type, values: Mapping[str, Any]) -> Any:
-    """A config of ``kind`` from JSON values.
-
-    Raises:
-        InputError: an unknown key.
-    """
-    known = {f.name for f in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise InputError(
-            f"unknown setting {', '.join(unknown)} for {kind.__name__}; "
-            f"accepted are: {', '.join(sorted(known))}"
-        )
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return kind(**values)

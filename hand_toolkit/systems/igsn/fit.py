@@ -15,11 +15,11 @@ from ...avatar import Avatar
 from ...core.errors import InputError
 from ...core.types import Camera, Photo, PoseEstimate
 from ...hand_model import load_hand_model, pose_hand_numpy
+from ...learn.losses import gradient_loss, image_loss, mask_loss
 from ..texture.one_photo import LEVEL, KnownSkin, TextureConfig, crop_to_hands, fit_texture
 from .bake import SourceView, bake_avatar
 from .config import MAP_EPSILON, FitConfig
 from .gaussians import colors, place
-from .losses import gradient_loss, image_loss, mask_loss
 from .network import Attributes, Encoded, PriorNetwork, camera_embedding
 from .photo_mask import background_pixels, compared_region, mask_rim
 from .points import PosedPoints, pose_points

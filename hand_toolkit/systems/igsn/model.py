@@ -9,9 +9,9 @@ from torch import nn
 
 from ...core.conventions import SIDES
 from ...core.types import Camera
+from ...learn.losses import Perceptual, image_loss, mask_loss
 from .config import PriorConfig, TrainConfig
 from .gaussians import colors, place
-from .losses import Perceptual, image_loss, mask_loss
 from .network import DIRECT_GAIN, SKIN_LOGIT, PriorNetwork, camera_embedding
 from .points import PosedPoints, pose_points
 from .rendering import render_view, stack_views

@@ -10,7 +10,8 @@ import torch
 
 from hand_toolkit.core.errors import InputError
 from hand_toolkit.hand_model import load_hand_model
-from hand_toolkit.systems.igsn.config import PAPER, SMALL, TINY, PriorConfig, from_mapping, preset
+from hand_toolkit.learn import from_mapping
+from hand_toolkit.systems.igsn.config import PAPER, SMALL, TINY, PriorConfig, preset
 from hand_toolkit.systems.igsn.gaussians import place, quat_from_frames, refine
 from hand_toolkit.systems.igsn.interaction import detect_interaction
 from hand_toolkit.systems.igsn.network import PriorNetwork

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,12 +14,13 @@ import pytest
 import torch
 
 from hand_toolkit.core.errors import FileFormatError, InputError
+from hand_toolkit.learn import score_checkpoint, with_changes
+from hand_toolkit.learn.losses import gradient_loss, perceptual_loss
 from hand_toolkit.systems.igsn.checkpoint import export_weights, load_model, load_weights
 from hand_toolkit.systems.igsn.config import TINY, TrainConfig
 from hand_toolkit.systems.igsn.dataset import RenderedSet, Scene
-from hand_toolkit.systems.igsn.losses import gradient_loss, perceptual_loss
 from hand_toolkit.systems.igsn.shading import sh_basis, shade, solve_light
-from hand_toolkit.systems.igsn.train import settings_from, train
+from hand_toolkit.systems.igsn.train import train
 
 SETTINGS = TrainConfig(
     steps=8,
@@ -101,7 +103,7 @@ def test_identity_maps_start_from_the_albedo_pictures(rendered: Path) -> None:
 def test_two_processes_train_together(rendered: Path, tmp_path: Path) -> None:
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
-        *("--master-port", "29517", "-m", "hand_toolkit.systems.igsn.train", str(rendered)),
+        *("--master-port", "29517", "-m", "hand_toolkit.cli", "train", str(rendered)),
         *("-o", str(tmp_path), "--config", "tiny", "--device", "cpu", "--threads", "1"),
         *("--set", "steps=3", "--set", "log_every=1", "--set", "views_per_scene=1"),
         *("--set", "subject_slots=2", "--set", "coarse_steps=3"),
@@ -127,9 +129,9 @@ def test_data_that_cannot_be_used_is_named(rendered: Path, tmp_path: Path) -> No
     with pytest.raises(InputError, match="raise subject_slots"):
         train(TINY, rendered, tmp_path / "o", settings=one, device="cpu")
     with pytest.raises(InputError, match="unknown setting"):
-        settings_from(TINY, SETTINGS, ["stepz=3"])
+        with_changes(TINY, SETTINGS, ["stepz=3"])
     with pytest.raises(InputError, match="no JSON value"):
-        settings_from(TINY, SETTINGS, ["steps=many"])
+        with_changes(TINY, SETTINGS, ["steps=many"])
 
 
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:
@@ -178,3 +180,23 @@ def test_gradient_loss_sees_blur_that_means_do_not() -> None:
     assert perceptual_loss("gradient", torch.device("cpu"))[0] == "gradient"
     with pytest.raises(InputError, match="accepted are"):
         perceptual_loss("l2", torch.device("cpu"))
+
+
+def test_a_checkpoint_is_scored_on_held_out_poses(rendered: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data3"  # by this name, the first pose of both subjects is held out
+    shutil.copytree(rendered, data)
+    assert len(RenderedSet(data, TINY).scan("held-out")) == 2
+    path = train(TINY, data, tmp_path / "run", settings=SETTINGS, device="cpu")
+    scores = score_checkpoint(path, [data])
+    assert set(scores) == {"psnr_box", "ssim_box", "flip"}
+    assert scores["psnr_box"] > 5
+    with pytest.raises(InputError, match="not a folder"):
+        score_checkpoint(path, [tmp_path / "none"])
+
+
+def test_the_prior_keeps_the_contract_of_trainings(rendered: Path, tmp_path: Path) -> None:
+    from hand_toolkit.core.registry import registry
+    from hand_toolkit.testing.training import check_training
+
+    training = registry().get("trainings", "igsn")
+    check_training(training, [rendered], tmp_path, config=TINY, settings=SETTINGS)

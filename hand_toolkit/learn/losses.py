@@ -1,4 +1,4 @@
-"""Losses between pictures, of stage one (IGSN Eq. 3) and stage two (Eq. 4)."""
+"""Losses between pictures: L1 per hand pixel, and perceptual ones with and without weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from ...core.errors import InputError, missing_dependency
+from ..core.errors import InputError, missing_dependency
 
 log = logging.getLogger(__name__)
 
