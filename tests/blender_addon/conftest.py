@@ -1,7 +1,9 @@
 """Runs a scenario in a Blender of its own: one bpy state per scenario, a time limit on each.
 
 Blender 5.0.1 comes with the test environment; with ``BPY_ALL=1`` every scenario also runs in
-4.2.23 and 4.5.15, each in a virtual environment that is made once in ``~/.cache/hand-toolkit``.
+4.2.23, 4.5.15 and 5.3.0, each in a virtual environment that is made once in
+``~/.cache/hand-toolkit``. bpy 5.3 wants Python 3.13: the command ``python3.13``, or what the
+variable ``PYTHON313`` names.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-OTHER_VERSIONS = {"4.2": "4.2.23", "4.5": "4.5.15"}
+OTHER_VERSIONS = {"4.2": "4.2.23", "4.5": "4.5.15", "5.3": "5.3.0"}
+BASES = {"5.3": os.environ.get("PYTHON313", "python3.13")}
+"""The Python that a version's bpy is made for, where it is not the one of the tests."""
 
 
 def blender_python(version: str) -> str:
@@ -31,7 +35,12 @@ def blender_python(version: str) -> str:
     folder = Path.home() / ".cache" / "hand-toolkit" / f"bpy-{version}"
     python = folder / "bin" / "python"
     if not (folder / ".made").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        base = BASES.get(version, sys.executable)
+        made = subprocess.run([base, "-m", "venv", str(folder)], capture_output=True, text=True)
+        assert made.returncode == 0, (
+            f"bpy {version} needs {base}, which made no environment; set PYTHON313 to a "
+            f"Python 3.13: {made.stderr}"
+        )
         package = f"bpy=={OTHER_VERSIONS[version]}"
         subprocess.run([str(python), "-m", "pip", "install", "-q", package], check=True)
         (folder / ".made").touch()
