@@ -132,11 +132,11 @@ def one_mode(
         begun = time.perf_counter()
         if mode in PHOTO_METHODS:
             avatar = photo_avatar(source, task, prior, mode)
-            forms = {"baked": drawer(avatar), "baked, relit": drawer(avatar, "photo")}
+            forms = {"baked": drawer(avatar), "baked, relit": drawer(avatar, avatar.light)}
         else:
             config = FitConfig(mode=mode, refine=False, seed=seed, steps=steps)
             avatar, live = fit_reference(source, task, prior, config)
-            forms = {"baked": drawer(avatar), "baked, relit": drawer(avatar, "photo")}
+            forms = {"baked": drawer(avatar), "baked, relit": drawer(avatar, avatar.light)}
             if live is not None:
                 forms["neural"] = drawer(live)
         seconds = time.perf_counter() - begun

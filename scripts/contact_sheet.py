@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from hand_toolkit.core.cameras import look_at
 from hand_toolkit.core.errors import HandToolkitError
 from hand_toolkit.pictures.drawing import picture_of, source_view
-from hand_toolkit.pictures.report import GREY, avatar_view, fit_metrics, overlay
+from hand_toolkit.pictures.report import GREY, avatar_views, fit_metrics, overlay
 from hand_toolkit.pipeline import METHODS, FitResult, fit_photo
 
 SIDE = 256
@@ -37,7 +37,7 @@ def row(result: FitResult) -> list[np.ndarray]:
     eye = centre + distance * np.array([np.sin(turn), 0, -np.cos(turn)])
     turned = picture_of(avatar, theta, where, look_at(eye, centre, SIDE, SIDE, 0.7), GREY)
     back = any(np.mean(h.evidence) > 0.05 and _shows_back(h.source_theta) for h in avatar.hands)
-    fist = avatar_view(avatar, np.pi if back else 0.0, SIDE, "fist")
+    (fist,) = avatar_views(avatar, [(np.pi if back else 0.0, "fist")], SIDE)
     return [result.photo.pixels, overlay(result), same, turned, fist]
 
 

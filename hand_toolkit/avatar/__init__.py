@@ -1,14 +1,17 @@
 """Avatars: splats bound to a hand mesh, their light, and the ``.hand`` file."""
 
-from .avatar import Avatar, AvatarHand, display_theta, surface
+from .avatar import Avatar, AvatarHand, display_theta, splats_on_surface, surface
 from .binding import SurfaceBinding, place, triangle_frames
+from .drawable import Drawable
 
 __all__ = [
     "Avatar",
     "AvatarHand",
+    "Drawable",
     "SurfaceBinding",
     "display_theta",
     "place",
+    "splats_on_surface",
     "surface",
     "triangle_frames",
 ]

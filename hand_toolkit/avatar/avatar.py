@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core.conventions import SIDES, mirror_theta
+from ..core.conventions import SH_C0, SIDES, mirror_theta
 from ..core.errors import InputError
 from ..core.types import Camera, Splats, _check, _check_side, _finite, _Repr
 from ..geometry.colour import linear_to_srgb, srgb_to_linear
@@ -162,6 +162,11 @@ class Avatar(_Repr):
                 return h
         raise InputError(f"the avatar has no {side} hand; it has: {', '.join(self.sides)}")
 
+    @property
+    def photo_light(self) -> np.ndarray:
+        """(K, 3) the photo's light in the axes of its camera, for views that it goes with."""
+        return lighting.rotate(self.light, self.camera.world_to_camera[:3, :3])
+
     def mesh(
         self, side: str, theta: np.ndarray | None = None, translation: np.ndarray | None = None
     ) -> np.ndarray:
@@ -183,50 +188,29 @@ class Avatar(_Repr):
         self,
         theta: Mapping[str, np.ndarray],
         translation: Mapping[str, np.ndarray] | None = None,
-        light: np.ndarray | str | None = None,
+        light: lighting.Light = "baked",
     ) -> Splats:
-        """Splats of the posed avatar.
+        """Splats of the posed avatar; see :meth:`Drawable.splats`.
 
         Args:
             theta: side -> (16, 3) axis-angle; only these hands appear.
             translation: side -> (3,) wrist position, metres; default the origin.
-            light: None or "baked": colours as photographed; "photo": albedo under the photo's
-                own light with the posed normals; (K, 3): albedo under that light.
+            light: None or "baked": colours as photographed; else albedo in that light (see
+                :func:`hand_toolkit.avatar.lighting.shading_of`) with the posed normals.
 
         Raises:
-            InputError: an unknown side, or θ that is not (16, 3) finite numbers.
+            InputError: an unknown side or light, or θ that is not (16, 3) finite numbers.
         """
         if not theta:
             raise InputError("no hand was posed; give θ for at least one side")
+        shading = lighting.shading_of(light, self.light)
         parts = []
         for side, pose in theta.items():
-            hand = self.hand(side)
-            model = surface(self.hand_model, side, self.level)
             offset = None if translation is None else translation.get(side)
+            model = surface(self.hand_model, side, self.level)
             vertices = self.mesh(side, pose, offset)
-            _, rest_area = triangle_frames(self.mesh(side), model.faces)
-            means, quats, scales = place(hand.binding, vertices, model.faces, rest_area)
-            parts.append((means, quats, scales, hand.opacity, self._colors(hand, vertices, light)))
-        return Splats(*(np.concatenate(p) for p in zip(*parts)))
-
-    def _colors(
-        self, hand: AvatarHand, vertices: np.ndarray, light: np.ndarray | str | None
-    ) -> np.ndarray:
-        if light is None or (isinstance(light, str) and light == "baked"):
-            return hand.color
-        if isinstance(light, str):
-            if light != "photo":
-                raise InputError(f"unknown light {light!r}; give baked, photo or SH coefficients")
-            light = self.light
-        from ..hand_model import vertex_normals
-
-        model = surface(self.hand_model, hand.side, self.level)
-        normals = vertex_normals(vertices, model.faces)
-        corner = normals[model.faces[hand.binding.triangle]]
-        normal = np.einsum("nk,nkc->nc", hand.binding.barycentric, corner)
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-        linear = srgb_to_linear(hand.albedo) * lighting.shade(light, normal)
-        return linear_to_srgb(linear).astype(np.float32)
+            parts.append(splats_on_surface(self.hand(side), model, vertices, shading))
+        return join_splats(parts)
 
     def save(self, path: str | Path) -> Path:
         """Write the avatar to ``path`` (a ``.hand`` file); see :mod:`hand_toolkit.avatar.io`."""
@@ -244,6 +228,54 @@ class Avatar(_Repr):
         from .io import load_avatar
 
         return load_avatar(Path(path))
+
+
+def splats_on_surface(
+    hand: AvatarHand, model: HandModel, vertices: np.ndarray, shading: np.ndarray | None
+) -> Splats:
+    """The splats of a hand on its deformed mesh: what the renderer's fast path must draw.
+
+    Args:
+        hand: the hand.
+        model: the mesh that carries its splats, with faces (F, 3).
+        vertices: (V, 3) deformed vertices, metres.
+        shading: (K, 3) shading SH in the vertices' axes, or None for the colours as photographed.
+    """
+    from ..hand_model import rest_hand, vertex_normals
+
+    faces, binding = model.faces, hand.binding
+    _, rest_area = triangle_frames(rest_hand(model, hand.shape)[0], faces)
+    means, quats, scales = place(binding, vertices, faces, rest_area)
+    color = hand.color
+    if shading is not None:
+        corner = vertex_normals(vertices, faces)[faces[binding.triangle]]
+        normal = np.einsum("nk,nkc->nc", binding.barycentric, corner)
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+        linear = srgb_to_linear(hand.albedo) * lighting.shade(shading, normal)
+        color = linear_to_srgb(linear).astype(np.float32)
+    return Splats(means, quats, scales, hand.opacity, color)
+
+
+def join_splats(parts: list[Splats]) -> Splats:
+    """Splats end to end; where only some have SH colours, the others get constant ones."""
+    if len(parts) == 1:
+        return parts[0]
+    terms = max(p.colors.shape[1] if p.colors.ndim == 3 else 0 for p in parts)
+    names = ("means", "quats", "scales", "opacities")
+    joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+    return Splats(**joined, colors=np.concatenate([as_sh(p.colors, terms) for p in parts]))
+
+
+def as_sh(color: np.ndarray, terms: int) -> np.ndarray:
+    """(N, 3) colours or (N, K, 3) SH as (N, terms, 3) SH of the same look; as they are for 0."""
+    if terms == 0:
+        return color
+    sh = np.zeros((len(color), terms, 3), np.float32)
+    if color.ndim == 3:
+        sh[:, : color.shape[1]] = color
+    else:
+        sh[:, 0] = (color - 0.5) / SH_C0
+    return sh
 
 
 @cache

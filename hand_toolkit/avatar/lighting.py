@@ -19,6 +19,9 @@ from ..geometry.colour import srgb_to_linear
 LAMBERT_BANDS = np.array([1.0, 2.0 / 3.0, 1.0 / 4.0, 0.0])
 """Cosine-lobe convolution of bands 0 to 3, divided by pi."""
 
+Light = np.ndarray | str | None
+"""What :func:`shading_of` takes."""
+
 
 def sh_basis(directions: np.ndarray, count: int) -> np.ndarray:
     """Real SH values (..., count) of unit directions (..., 3), order of 3D Gaussian splatting."""
@@ -115,23 +118,47 @@ def from_environment(radiance: np.ndarray, count: int = 9) -> np.ndarray:
     return coefficients * LAMBERT_BANDS[band][:, None]
 
 
-def load_light(spec: str) -> np.ndarray | None:
-    """Light named on the command line: ``baked`` (None), ``studio``, an .hdr/.exr/.json file.
+def shading_of(light: Light, photo: np.ndarray) -> np.ndarray | None:
+    """Shading SH (K, 3) of a light, or None for the colours as photographed.
+
+    Args:
+        light: "baked" (or None), "photo", "flat" (every normal alike, the bare albedo), "studio",
+            the name of a file, or (K, 3) shading SH in world axes.
+        photo: the photo's light.
+
+    Raises:
+        InputError: an unknown word, a missing file, or an array of another shape.
+        FileFormatError: a file that holds no light.
+    """
+    light = load_light(light) if isinstance(light, str) else light
+    if light is None or isinstance(light, str):
+        return {None: None, "baked": None, "photo": photo, "flat": constant_light()[:1]}[light]
+    if light.ndim != 2 or light.shape[1] != 3 or len(light) not in (1, 4, 9, 16):
+        raise InputError(
+            f"the light has shape {light.shape}; accepted is (K, 3) with K = 1, 4, 9 or 16"
+        )
+    return light
+
+
+def load_light(spec: str) -> np.ndarray | str:
+    """A light by name: ``studio`` and .hdr, .exr and .json files as (K, 3) shading SH.
+
+    The words that depend on an avatar, ``baked``, ``photo`` and ``flat``, come back as they are.
 
     Raises:
         InputError: an unknown word or a missing file.
         FileFormatError: a file that holds no light.
     """
-    if spec == "baked":
-        return None
+    if spec in ("baked", "photo", "flat"):
+        return spec
     if spec == "studio":
         return studio_light()
     path = Path(spec)
     suffix = path.suffix.lower()
     if suffix not in (".hdr", ".exr", ".json", ".png", ".jpg"):
         raise InputError(
-            f"unknown light {spec!r}; give baked, photo, studio, an equirectangular .hdr file "
-            "or a .json file with SH coefficients"
+            f"unknown light {spec!r}; give photo, baked, flat, studio, an equirectangular .hdr "
+            "file or a .json file with SH coefficients"
         )
     if not path.is_file():
         raise InputError(f"the light file {spec} does not exist; check the path")

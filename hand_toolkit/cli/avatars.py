@@ -44,8 +44,14 @@ _input = click.Path(path_type=Path)
     default="photo",
     show_default=True,
     help="photo (the photo's light, from where it shone on the camera, on the posed hand), baked "
-    "(colours as photographed, turning with the skin), studio, an equirectangular .hdr, or SH "
-    "coefficients as .json.",
+    "(colours as photographed, turning with the skin), flat (the skin's own colour), studio, an "
+    "equirectangular .hdr, or SH coefficients as .json.",
+)
+@click.option(
+    "--neural",
+    is_flag=True,
+    help="Evaluate the network that fitted the avatar for every pose (wrinkles, shadows; about a "
+    "second a frame) instead of its fixed splats.",
 )
 @click.option("--fps", type=click.FloatRange(0.1, 1000), help="Frame rate of the video.")
 @click.option(
@@ -56,13 +62,16 @@ _input = click.Path(path_type=Path)
     help="Hands to show; 'photo' takes those that the photo showed.",
 )
 @progress_option
-def render(avatar: Path, output: Path, progress: str, background: str, **options: Any) -> None:
+def render(
+    avatar: Path, output: Path, progress: str, background: str, neural: bool, **options: Any
+) -> None:
     """Draw an avatar: a picture, a turntable, a motion, or another photo's pose.
 
     \b
     hand-toolkit render me.hand -o me.png
     hand-toolkit render me.hand -o turn.mp4 --camera turntable
     hand-toolkit render me.hand -o wave.mp4 --motion wave
+    hand-toolkit render me.hand -o live.mp4 --motion pinch --neural
     hand-toolkit pose other.jpg -o other.npz
     hand-toolkit render me.hand -o as_other.png --pose other.npz --camera from-pose
     """
@@ -70,10 +79,13 @@ def render(avatar: Path, output: Path, progress: str, background: str, **options
     from ..pictures.demo_sheet import render_to_file
 
     loaded = Avatar.load(avatar)
+    if neural:
+        from ..systems.igsn.neural import NeuralAvatar
+
+        options["drawable"] = NeuralAvatar(loaded)
+    options["background"] = parse_background(background)
     with reporting(progress) as tell:
-        summary = render_to_file(
-            loaded, output, background=parse_background(background), progress=tell, **options
-        )
+        summary = render_to_file(loaded, output, progress=tell, **options)
     click.echo(f"{output}: {summary}")
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..animate import MOTIONS, Motion, builtin_motion, load_motion, resample
 from ..animate.motion import read_npz
-from ..avatar import Avatar
-from ..avatar.lighting import load_light
+from ..avatar import Avatar, Drawable
 from ..core.cameras import load_cameras, orbit_camera, turntable
 from ..core.conventions import SIDES
 from ..core.errors import FileFormatError, InputError
@@ -19,7 +19,10 @@ from ..core.types import Camera, HandPose
 from ..media import save_image
 from ..media.video import SUFFIXES as VIDEO_SUFFIXES
 from ..media.video import write_video
-from .drawing import picture_of, placed_like, shown_upright, source_view
+from .drawing import placed_like, points_of, shown_upright, source_view
+
+if TYPE_CHECKING:
+    from ..render import AvatarRenderer
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 TURNTABLE_FRAMES = 72
@@ -38,12 +41,10 @@ class Shot:
     def __len__(self) -> int:
         return max(len(self.poses), len(self.cameras))
 
-    def frame(self, index: int) -> tuple[Posed, Camera]:
-        """Pose and camera of a frame; the shorter list holds its last."""
-        return (
-            self.poses[min(index, len(self.poses) - 1)],
-            self.cameras[min(index, len(self.cameras) - 1)],
-        )
+    def frame(self, index: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Camera]:
+        """θ, translation and camera of a frame; the shorter list holds its last."""
+        theta, translation = self.poses[min(index, len(self.poses) - 1)]
+        return theta, translation, self.cameras[min(index, len(self.cameras) - 1)]
 
 
 def render_to_file(
@@ -59,9 +60,13 @@ def render_to_file(
     light: str = "photo",
     fps: float | None = None,
     side: str = "photo",
+    drawable: Drawable | None = None,
     progress: Progress = lambda fraction, message: None,
 ) -> str:
     """Draw to a picture, a video or a folder, as ``hand-toolkit render`` documents.
+
+    Args:
+        drawable: what is drawn; None is the avatar itself.
 
     Returns:
         One line that says what was drawn.
@@ -69,6 +74,8 @@ def render_to_file(
     Raises:
         InputError: options that contradict each other, or files that cannot be used.
     """
+    from ..render import AvatarRenderer
+
     suffix = output.suffix.lower()
     is_video, is_picture = suffix in VIDEO_SUFFIXES, suffix in PICTURE_SUFFIXES
     if not (is_video or is_picture or suffix == ""):
@@ -80,31 +87,29 @@ def render_to_file(
         raise InputError("both --pose and --motion were given; give one of them")
     if background is None and (is_video or suffix in (".jpg", ".jpeg")):
         raise InputError(f"{suffix} cannot be transparent; use .png, .webp or a folder")
-    shown = light if light == "photo" else load_light(light)
     if camera == "auto" and is_video and motion is None and pose is None:
         camera = "turntable"
     shot = plan(avatar, pose, frame, motion, camera, size, fps, _sides(avatar, side))
-    if is_picture:
-        if pose is None and motion is not None and frame is None:
-            frame = 0
-        (theta, where), view = shot.frame(0)
-        save_image(output, picture_of(avatar, theta, where, view, background, shown))
-        return f"{view.width}x{view.height} pixels"
-
-    def frames() -> Iterator[np.ndarray]:
-        for k in range(len(shot)):
-            (theta, where), view = shot.frame(k)
-            progress(k / len(shot), f"frame {k + 1} of {len(shot)}")
-            yield picture_of(avatar, theta, where, view, background, shown)
-
     view = shot.cameras[0]
+    renderer = AvatarRenderer(drawable or avatar, view, background, light=light)
+    if is_picture:
+        save_image(output, renderer.render(*shot.frame(0)))
+        return f"{view.width}x{view.height} pixels"
+    pictures = draw_shot(renderer, shot, progress)
     if is_video:
-        write_video(output, frames(), shot.fps)
+        write_video(output, pictures, shot.fps)
     else:
         output.mkdir(parents=True, exist_ok=True)
-        for k, picture in enumerate(frames()):
+        for k, picture in enumerate(pictures):
             save_image(output / f"{k:05d}.png", picture)
     return f"{len(shot)} frames of {view.width}x{view.height} pixels, {shot.fps:g} a second"
+
+
+def draw_shot(renderer: AvatarRenderer, shot: Shot, progress: Progress) -> Iterator[np.ndarray]:
+    """The shot's pictures, each valid until the second one after it."""
+    for k, picture in enumerate(renderer.stream(shot.frame(k) for k in range(len(shot)))):
+        progress(k / len(shot), f"frame {k + 1} of {len(shot)}")
+        yield picture
 
 
 def plan(
@@ -222,9 +227,7 @@ def _hand_of(arrays: dict[str, np.ndarray], motion: Motion, side: str, frame: in
 
 
 def _points(avatar: Avatar, poses: list[Posed]) -> np.ndarray:
-    return np.concatenate(
-        [avatar.mesh(s, theta[s], where[s]) for theta, where in poses for s in theta]
-    )
+    return np.concatenate([points_of(avatar, *posed) for posed in poses])
 
 
 def _sides(avatar: Avatar, side: str) -> tuple[str, ...]:

@@ -8,12 +8,11 @@ import numpy as np
 
 from ..animate import finger_pose
 from ..animate.motion import _rest_translation
-from ..avatar import Avatar, display_theta
-from ..avatar.lighting import rotate
+from ..avatar import Avatar, Drawable, display_theta
+from ..avatar.lighting import Light
 from ..core.cameras import orbit_camera
 from ..core.conventions import SIDES, mirror_theta
 from ..core.types import Camera, HandPose
-from ..render import render
 
 
 def source_view(avatar: Avatar) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Camera]:
@@ -46,35 +45,28 @@ def shown_upright(
 
 
 def picture_of(
-    avatar: Avatar,
+    drawable: Drawable,
     theta: dict[str, np.ndarray],
     translation: dict[str, np.ndarray],
     camera: Camera,
     background: tuple[float, float, float] | None = (0.0, 0.0, 0.0),
-    light: np.ndarray | str | None = "photo",
+    light: Light = "photo",
 ) -> np.ndarray:
-    """One picture of a posed avatar.
-
-    Args:
-        avatar: the avatar.
-        theta, translation: by side.
-        camera: the view.
-        background: sRGB, or None for a transparent picture.
-        light: see :meth:`Avatar.splats`; "photo" stays with the camera, so that a view from
-            behind is lit as the photo was.
+    """One picture; of several, keep an ``AvatarRenderer``, whose arguments these are.
 
     Returns:
         (H, W, 3) or, transparent, (H, W, 4) uint8 with straight alpha.
     """
-    if isinstance(light, str) and light == "photo":
-        light = rotate(avatar.light, camera.world_to_camera[:3, :3].T)
-    splats = avatar.splats(theta, translation, light)
-    drawn = render(splats, camera, background or (0.0, 0.0, 0.0))
-    color = np.clip(drawn.color, 0, 1)
-    if background is None:
-        alpha = np.clip(drawn.alpha, 0, 1)[..., None]
-        color = np.concatenate([np.clip(color / np.maximum(alpha, 1e-4), 0, 1), alpha], axis=2)
-    return (color * 255 + 0.5).astype(np.uint8)
+    from ..render import AvatarRenderer
+
+    return AvatarRenderer(drawable, camera, background, light=light).render(theta, translation)
+
+
+def points_of(
+    avatar: Avatar, theta: dict[str, np.ndarray], translation: dict[str, np.ndarray]
+) -> np.ndarray:
+    """(V, 3) vertices of the posed hands, for a camera to look at."""
+    return np.concatenate([avatar.mesh(s, theta[s], translation[s]) for s in theta])
 
 
 def preview_png(avatar: Avatar, size: int = 256) -> bytes:
@@ -82,8 +74,7 @@ def preview_png(avatar: Avatar, size: int = 256) -> bytes:
     from PIL import Image
 
     theta, where = shown_upright(avatar)
-    points = np.concatenate([avatar.mesh(s, theta[s], where[s]) for s in theta])
-    camera = orbit_camera(points, size, size)
+    camera = orbit_camera(points_of(avatar, theta, where), size, size)
     buffer = io.BytesIO()
     Image.fromarray(picture_of(avatar, theta, where, camera, (0.16, 0.16, 0.17))).save(
         buffer, "PNG", optimize=True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from ..core.cameras import orbit_camera, turntable
 from ..core.files import atomic_path
 from ..core.metrics import psnr_box, psnr_mask, silhouette_iou, ssim_box
 from ..media import save_image
-from .drawing import picture_of, shown_upright, source_view
+from .drawing import picture_of, points_of, shown_upright, source_view
 
 if TYPE_CHECKING:
     from ..avatar import Avatar
@@ -39,6 +40,7 @@ def write_report(result: FitResult, folder: Path, turntable_frames: int = 48) ->
         The contents of metrics.json.
     """
     from ..media.video import write_video
+    from ..render import AvatarRenderer
 
     folder.mkdir(parents=True, exist_ok=True)
     pictures = report_pictures(result)
@@ -46,15 +48,9 @@ def write_report(result: FitResult, folder: Path, turntable_frames: int = 48) ->
         save_image(folder / f"{name}.png", picture)
     avatar = result.avatar
     theta, where = shown_upright(avatar)
-    points = np.concatenate([avatar.mesh(s, theta[s], where[s]) for s in theta])
-    write_video(
-        folder / "turntable.mp4",
-        (
-            picture_of(avatar, theta, where, camera, GREY)
-            for camera in turntable(points, 512, 512, turntable_frames)
-        ),
-        24,
-    )
+    cameras = turntable(points_of(avatar, theta, where), 512, 512, turntable_frames)
+    renderer = AvatarRenderer(avatar, cameras[0], GREY, light="photo")
+    write_video(folder / "turntable.mp4", renderer.stream((theta, where, c) for c in cameras), 24)
     metrics = fit_metrics(result)
     with atomic_path(folder / "metrics.json") as temporary:
         temporary.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
@@ -102,9 +98,8 @@ def report_pictures(result: FitResult) -> dict[str, np.ndarray]:
         "fitted": fitted,
         "evidence": _evidence(result),
     }
-    views = {f"{s}": avatar_view(avatar, azimuth) for s, azimuth in VIEWS.items()}
-    views["fist"] = avatar_view(avatar, np.pi, pose="fist")
     side = 384
+    views = dict(zip(VIEWS, avatar_views(avatar, list(VIEWS.values()), side)))
     cells = [_fit_cell(p, side) for p in [*pictures.values(), *views.values()]]
     while len(cells) % 5:
         cells.append(np.full((side, side, 3), 41, np.uint8))
@@ -120,21 +115,32 @@ def report_pictures(result: FitResult) -> dict[str, np.ndarray]:
     return {**pictures, "sheet": sheet}
 
 
-VIEWS = {"palm": 0.0, "side": np.radians(60), "back": np.pi, "other side": np.radians(-70)}
+VIEWS: dict[str, tuple[float, str | None]] = {
+    "palm": (0.0, None),
+    "side": (np.radians(60), None),
+    "back": (np.pi, None),
+    "other side": (np.radians(-70), None),
+    "fist": (np.pi, "fist"),
+}
+"""Name -> azimuth, radians, and pose, None for relaxed."""
 
 
-def avatar_view(
+def avatar_views(
     avatar: Avatar,
-    azimuth: float,
-    size: int = 384,
-    pose: str | None = None,
+    views: Sequence[tuple[float, str | None]],
+    size: int,
     light: str = "photo",
-) -> np.ndarray:
-    """The avatar upright, seen from ``azimuth``, (size, size, 3) uint8."""
-    theta, where = shown_upright(avatar, None if pose is None else finger_pose(pose))
-    points = np.concatenate([avatar.mesh(s, theta[s], where[s]) for s in theta])
-    camera = orbit_camera(points, size, size, azimuth)
-    return picture_of(avatar, theta, where, camera, GREY, light)
+) -> list[np.ndarray]:
+    """The avatar upright, (size, size, 3) uint8 each, in views as those of ``VIEWS``."""
+    from ..render import AvatarRenderer
+
+    frames = []
+    for azimuth, pose in views:
+        theta, where = shown_upright(avatar, None if pose is None else finger_pose(pose))
+        camera = orbit_camera(points_of(avatar, theta, where), size, size, azimuth)
+        frames.append((theta, where, camera))
+    renderer = AvatarRenderer(avatar, frames[0][2], GREY, light=light)
+    return [picture.copy() for picture in renderer.stream(frames)]
 
 
 def overlay(result: FitResult) -> np.ndarray:
@@ -173,7 +179,7 @@ def _evidence(result: FitResult) -> np.ndarray:
     )
     marked = dataclasses.replace(avatar, hands=hands)
     return np.concatenate(
-        [avatar_view(marked, a, 384, light="baked") for a in (0.0, np.pi)], axis=1
+        avatar_views(marked, [VIEWS["palm"], VIEWS["back"]], 384, light="baked"), axis=1
     )
 
 

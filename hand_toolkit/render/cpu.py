@@ -37,7 +37,8 @@ _NO_SKIN = (
     *(np.zeros((4, 4)), np.zeros((16, 12), np.float32), np.zeros((1, 135), np.float32)),
     *(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)),
     *(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros((3, 0), np.int32)),
-    *(np.zeros(0, np.float32), np.zeros(0, np.float32)),
+    *(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(1, np.int32)),
+    *(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.float32), False),
 )
 """Stands for "no next frame to skin" in ``draw_frame``; the same types as the avatar's."""
 

@@ -82,7 +82,7 @@ def _project_stages(
 
 @kernel
 def skin_frame(control, generation, leader, skin):
-    """Pose and skin the avatar's mesh; for the first frame, later ones overlap the drawing."""
+    """Skin the hands' meshes; for the first frame, later ones overlap the drawing."""
     if not enter(control, generation):
         return
     skin_stages(control, 1, skin)
@@ -92,7 +92,7 @@ def skin_frame(control, generation, leader, skin):
 @kernel
 def place_frame(
     control, generation, leader, count, splats, splat_face, shown, splat_hand, coefficients, sh,
-    camera, width, height, face_records, records, keys, tiles, statistics, totals,
+    colors, light, camera, width, height, face_records, records, keys, tiles, statistics, totals,
 ):  # fmt: skip
     """The projection of ``draw_frame`` for splats bound to the skinned triangles."""
     if not enter(control, generation):
@@ -103,8 +103,8 @@ def place_frame(
         start = c * SPLATS_PER_CHUNK
         stop = min(count, start + SPLATS_PER_CHUNK)
         place_chunk(
-            start, stop, splats, splat_face, shown, splat_hand, coefficients, sh, camera,
-            width, height, face_records, records, keys, tiles,
+            start, stop, splats, splat_face, shown, splat_hand, coefficients, sh, colors, light,
+            camera, width, height, face_records, records, keys, tiles,
         )  # fmt: skip
         chunk_statistics(start, stop, keys, tiles, statistics[c])
         finish(control, 1)
@@ -163,7 +163,7 @@ def draw_frame(
     if project:
         means, quats, scales, opacities, colors = flat
         _project_stages(
-            control, 17, count, means, quats, scales, opacities, colors, coefficients,
+            control, 20, count, means, quats, scales, opacities, colors, coefficients,
             camera, width, height, records, keys, tiles, statistics, totals,
         )  # fmt: skip
         room = min(len(slots), len(entries))

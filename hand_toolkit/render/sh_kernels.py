@@ -11,6 +11,7 @@ import numpy as np
 
 from .jit import inline
 from .sh import C0, C1, C2, C3
+from .vector import like, put
 
 _C0, _C1 = np.float32(C0), np.float32(C1)
 _C20, _C21, _C22, _C23 = (np.float32(c) for c in C2)
@@ -20,27 +21,27 @@ _TWO, _THREE, _FOUR, _EIGHT = (np.float32(v) for v in (2, 3, 4, 8))
 
 @inline
 def sh_basis(count, x, y, z, basis):
-    """Fill ``basis[:count]`` for a unit direction."""
-    basis[0] = _C0
+    """``put`` the first ``count`` values for a unit direction, or for sixteen, into ``basis``."""
+    put(basis, 0, like(x, _C0))
     if count > 1:
-        basis[1] = -_C1 * y
-        basis[2] = _C1 * z
-        basis[3] = -_C1 * x
+        put(basis, 1, y * -_C1)
+        put(basis, 2, z * _C1)
+        put(basis, 3, x * -_C1)
     if count > 4:
         xx, yy, zz = x * x, y * y, z * z
-        basis[4] = _C20 * x * y
-        basis[5] = _C21 * y * z
-        basis[6] = _C22 * (_TWO * zz - xx - yy)
-        basis[7] = _C21 * x * z
-        basis[8] = _C23 * (xx - yy)
+        put(basis, 4, x * y * _C20)
+        put(basis, 5, y * z * _C21)
+        put(basis, 6, (zz * _TWO - xx - yy) * _C22)
+        put(basis, 7, x * z * _C21)
+        put(basis, 8, (xx - yy) * _C23)
         if count > 9:
-            basis[9] = _C30 * y * (_THREE * xx - yy)
-            basis[10] = _C31 * x * y * z
-            basis[11] = _C32 * y * (_FOUR * zz - xx - yy)
-            basis[12] = _C33 * z * (_TWO * zz - _THREE * xx - _THREE * yy)
-            basis[13] = _C32 * x * (_FOUR * zz - xx - yy)
-            basis[14] = _C34 * z * (xx - yy)
-            basis[15] = _C30 * x * (xx - _THREE * yy)
+            put(basis, 9, y * (xx * _THREE - yy) * _C30)
+            put(basis, 10, x * y * z * _C31)
+            put(basis, 11, y * (zz * _FOUR - xx - yy) * _C32)
+            put(basis, 12, z * (zz * _TWO - xx * _THREE - yy * _THREE) * _C33)
+            put(basis, 13, x * (zz * _FOUR - xx - yy) * _C32)
+            put(basis, 14, z * (xx - yy) * _C34)
+            put(basis, 15, x * (xx - yy * _THREE) * _C30)
 
 
 @inline

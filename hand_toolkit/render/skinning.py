@@ -29,6 +29,7 @@ from .jit import inline
 from .parallel import await_stage, claim, finish
 from .project import footprint_of_axes, record_of, store_records
 from .sh_kernels import sh_color
+from .shading import LIGHT_TERMS, copy_record, face_normals, lit_colors, vertex_normals
 from .vector import (
     broadcast,
     fma,
@@ -45,11 +46,15 @@ from .vector import (
 
 JOINTS = 16
 POSE_FEATURES = 135
-SPLAT_FIELDS = 18
-"""Vectors of a splat block: local axes (9), b1, b2, offset (3), opacity, colour (3)."""
+SPLAT_FIELDS = 15
+"""Vectors of a splat block: local axes (9), b1, b2, offset (3), opacity."""
+
+NOTHING, POSE, SURFACE = 0, 1, 2
+"""What ``skin_stages`` is to do: nothing, pose the mesh, or take vertices that are there."""
 
 BLOCKS_PER_CHUNK = 64
 FACES_PER_CHUNK = 64
+VERTICES_PER_CHUNK = 1024
 
 
 @inline
@@ -183,31 +188,35 @@ def face_block(block, faces, inverse_rest, vertices, face_records):
 
 @inline
 def skin_stages(control, stage, skin):
-    """Pose, skin and frame all triangles; stages ``stage`` to ``stage + 2`` of any kernel.
+    """Pose, skin and frame all triangles; stages ``stage`` to ``stage + 4`` of any kernel.
 
-    skin: the tuple that ``AvatarRenderer`` makes; its first item says whether there is work.
+    skin: the tuple that ``HandsRenderer`` makes; its first item says what there is to do, its
+        last whether light needs the normals.
     """
     (
-        active, theta, translation, rest_joints, parents, camera_pose, transforms, features,
+        work, theta, translation, rest_joints, parents, camera_pose, transforms, features,
         rest, weights, block_hand, pose_dirs, vertices, faces, inverse_rest, face_records,
+        fan_start, fan_faces, normals, corner_normals, lit,
     ) = skin  # fmt: skip
-    if active == 0:
+    if work == NOTHING:
         return
-    if claim(control, stage) == 0:
-        pose_joints(theta, translation, rest_joints, parents, camera_pose, transforms, features)
-        finish(control, stage)
-    await_stage(control, stage, 1)
-    blocks = len(block_hand)
-    chunks = (blocks + BLOCKS_PER_CHUNK - 1) // BLOCKS_PER_CHUNK
-    c = claim(control, stage + 1)
-    while c < chunks:
-        for block in range(c * BLOCKS_PER_CHUNK, min(blocks, (c + 1) * BLOCKS_PER_CHUNK)):
-            skin_block(
-                block, block_hand[block], rest, weights, pose_dirs, features, transforms, vertices
-            )
-        finish(control, stage + 1)
+    if work == POSE:
+        if claim(control, stage) == 0:
+            pose_joints(theta, translation, rest_joints, parents, camera_pose, transforms, features)
+            finish(control, stage)
+        await_stage(control, stage, 1)
+        blocks = len(block_hand)
+        chunks = (blocks + BLOCKS_PER_CHUNK - 1) // BLOCKS_PER_CHUNK
         c = claim(control, stage + 1)
-    await_stage(control, stage + 1, chunks)
+        while c < chunks:
+            for block in range(c * BLOCKS_PER_CHUNK, min(blocks, (c + 1) * BLOCKS_PER_CHUNK)):
+                skin_block(
+                    block, block_hand[block], rest, weights, pose_dirs, features, transforms,
+                    vertices,
+                )  # fmt: skip
+            finish(control, stage + 1)
+            c = claim(control, stage + 1)
+        await_stage(control, stage + 1, chunks)
     blocks = len(inverse_rest) // 16
     chunks = (blocks + FACES_PER_CHUNK - 1) // FACES_PER_CHUNK
     c = claim(control, stage + 2)
@@ -217,6 +226,25 @@ def skin_stages(control, stage, skin):
         finish(control, stage + 2)
         c = claim(control, stage + 2)
     await_stage(control, stage + 2, chunks)
+    if not lit:
+        return
+    count = len(fan_start) - 1
+    parts = (count + VERTICES_PER_CHUNK - 1) // VERTICES_PER_CHUNK
+    c = claim(control, stage + 3)
+    while c < parts:
+        start = c * VERTICES_PER_CHUNK
+        stop = min(count, start + VERTICES_PER_CHUNK)
+        vertex_normals(start, stop, fan_start, fan_faces, face_records, normals)
+        finish(control, stage + 3)
+        c = claim(control, stage + 3)
+    await_stage(control, stage + 3, parts)
+    c = claim(control, stage + 4)
+    while c < chunks:
+        for block in range(c * FACES_PER_CHUNK, min(blocks, (c + 1) * FACES_PER_CHUNK)):
+            face_normals(block, faces, normals, corner_normals)
+        finish(control, stage + 4)
+        c = claim(control, stage + 4)
+    await_stage(control, stage + 4, chunks)
 
 
 @inline
@@ -241,10 +269,20 @@ def _sh_block(block, x, y, z, camera, coefficients, sh, points, basis, shaded):
 
 @inline
 def place_chunk(
-    start, stop, splats, splat_face, shown, splat_hand, coefficients, sh, camera, width, height,
-    face_records, records, keys, tiles,
+    start, stop, splats, splat_face, shown, splat_hand, coefficients, sh, colors, light, camera,
+    width, height, face_records, records, keys, tiles,
 ):  # fmt: skip
-    """Place splats start..stop (multiples of 16) on their triangles and project them."""
+    """Place splats start..stop (multiples of 16) on their triangles and project them.
+
+    colors: blocks of sRGB colours and of linear albedo, three vectors each.
+    light: number of SH coefficients of each hand's light (0: colours as they are), the
+        coefficients, and the triangles' corner normals.
+    """
+    baked, albedo = colors
+    terms, lights, corner_normals = light
+    room = np.empty(256 + 16, np.float32)
+    offset = ((64 - room.ctypes.data % 64) % 64) // 4
+    values = room[offset : offset + 256]
     points = np.empty(48, np.float32)
     shaded = np.empty(48, np.float32)
     basis = np.empty(16, np.float32)
@@ -258,7 +296,7 @@ def place_chunk(
             continue
         for lane in range(16):
             p = 16 * splat_face[i + lane]
-            store_face(faces, 16 * lane, face_records, p)
+            copy_record(faces, 16 * lane, face_records, p)
         f = load_transposed(faces, 0)
         b = block * SPLAT_FIELDS * 16
         growth = f[15]
@@ -284,10 +322,20 @@ def place_chunk(
             fma(f[9], a01, fma(f[10], a11, f[11] * a21)),
             fma(f[9], a02, fma(f[10], a12, f[11] * a22)),
         )  # fmt: skip
-        red = load_aligned(splats, b + 240)
-        green = load_aligned(splats, b + 256)
-        blue = load_aligned(splats, b + 272)
-        if coefficients > 0:
+        hand = splat_hand[block]
+        if terms[hand] > 0:
+            for lane in range(16):
+                copy_record(faces, 16 * lane, corner_normals, 16 * splat_face[i + lane])
+            red, green, blue = lit_colors(
+                faces, b1, b2, terms[hand], lights, 3 * LIGHT_TERMS * hand,
+                load_aligned(albedo, 3 * i), load_aligned(albedo, 3 * i + 16),
+                load_aligned(albedo, 3 * i + 32), values,
+            )  # fmt: skip
+        elif coefficients == 0:
+            red = load_aligned(baked, 3 * i)
+            green = load_aligned(baked, 3 * i + 16)
+            blue = load_aligned(baked, 3 * i + 32)
+        else:
             _sh_block(block, px, py, pz, camera, coefficients, sh, points, basis, shaded)
             red, green, blue = load_rows3(shaded, 0)
         opacity = load_aligned(splats, b + 224)
@@ -295,12 +343,6 @@ def place_chunk(
             i, record_of(camera, width, height, print_, opacity, red, green, blue),
             records, keys, tiles,
         )  # fmt: skip
-
-
-@inline
-def store_face(target, place, face_records, source):
-    """Copy one triangle's record."""
-    store(target, place, load_aligned(face_records, source))
 
 
 @inline

@@ -355,6 +355,22 @@ def _like(x, value):
     return lambda x, value: np.float32(value)
 
 
+def put(array: Any, k: int, value: Any) -> None:
+    """``array[k] = value``; sixteen lanes fill the k-th sixteen floats."""
+    raise NotImplementedError("called inside numba kernels only")
+
+
+@overload(put)
+def _put(array, k, value):
+    if isinstance(value, Float32x16):
+        return lambda array, k, value: store(array, 16 * k, value)
+
+    def put_one(array, k, value):
+        array[k] = value
+
+    return put_one
+
+
 def _as_vector(x: Any) -> Any:
     raise NotImplementedError("called inside numba kernels only")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,14 @@ def test_an_existing_output_survives_a_failure(
     assert target.read_bytes() == b"precious"
 
 
+def test_an_avatar_without_a_network_is_not_drawn_by_one(
+    avatar_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["render", str(avatar_file), "-o", str(tmp_path / "a.png"), "--neural"]
+    refused(capsys, args, 2, "it has no neural form; fit the photo with the method 'prior'")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_interrupting_leaves_nothing_half_written(
     avatar_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,17 +168,17 @@ def test_interrupting_leaves_nothing_half_written(
 
     calls = []
 
-    def stop(*args: object, **options: object) -> np.ndarray:
+    def stop(*args: object, **options: object) -> Iterator[np.ndarray]:
+        for _ in range(3):
+            yield np.zeros((64, 64, 3), np.uint8)
         calls.append(1)
-        if len(calls) > 3:
-            raise KeyboardInterrupt
-        return np.zeros((64, 64, 3), np.uint8)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(show, "picture_of", stop)
+    monkeypatch.setattr(show, "draw_shot", stop)
     out = tmp_path / "a.mp4"
     args = ["render", str(avatar_file), "-o", str(out), "--motion", "pinch", "--size", "64x64"]
     assert run(args) == 130
-    assert list(tmp_path.iterdir()) == []
+    assert calls and list(tmp_path.iterdir()) == []
 
 
 def test_a_fault_is_one_line(

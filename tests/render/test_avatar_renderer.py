@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from hand_toolkit.avatar import Avatar, AvatarHand, SurfaceBinding, display_theta, surface
+from hand_toolkit.avatar import (
+    Avatar,
+    AvatarHand,
+    Drawable,
+    SurfaceBinding,
+    display_theta,
+    surface,
+)
 from hand_toolkit.avatar.binding import triangle_frames
+from hand_toolkit.avatar.lighting import Light, constant_light, rotate
 from hand_toolkit.core.errors import InputError
-from hand_toolkit.core.types import Camera
+from hand_toolkit.core.types import Camera, Splats
 from hand_toolkit.render import AvatarRenderer, render, set_threads
 
 CAMERA = Camera(230, 230, 101, 75, 201, 150)
 BACKGROUND = (0.1, 0.2, 0.3)
+TURNED = np.array([[0.8, 0, 0.6, -0.3], [0, 1, 0, 0], [-0.6, 0, 0.8, 0.1], [0, 0, 0, 1]])
 
 
 @pytest.fixture(autouse=True)
@@ -48,11 +58,13 @@ def make_avatar(
                 ),
                 opacity=rng.uniform(0.1, 1, count),
                 color=color,
-                albedo=np.full((count, 3), 0.5),
+                albedo=rng.random((count, 3)),
                 evidence=np.ones(count),
             )
         )
-    return Avatar("default", 0, tuple(hands), np.zeros((9, 3)), CAMERA)
+    light = constant_light(0.6) + np.random.default_rng(7).normal(0, 0.3, (9, 3))
+    photographed = dataclasses.replace(CAMERA, world_to_camera=TURNED)
+    return Avatar("default", 0, tuple(hands), light, photographed)
 
 
 def pose(seed: int, sides: tuple[str, ...] = ("right", "left")) -> tuple[dict, dict]:
@@ -70,10 +82,7 @@ def eight_bit(color: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("antialiased", [False, True])
 def test_pictures_equal_those_of_the_splats(coefficients: int, antialiased: bool) -> None:
     avatar = make_avatar(coefficients=coefficients)
-    turned = np.eye(4)
-    turned[:3, :3] = [[0.8, 0, 0.6], [0, 1, 0], [-0.6, 0, 0.8]]
-    turned[:3, 3] = [-0.3, 0.0, 0.1]
-    for camera in (CAMERA, Camera(230, 250, 101, 75, 201, 150, turned)):
+    for camera in (CAMERA, Camera(230, 250, 101, 75, 201, 150, TURNED)):
         renderer = AvatarRenderer(avatar, camera, BACKGROUND, antialiased=antialiased)
         for seed in range(3):
             splats = avatar.splats(*pose(seed))
@@ -87,6 +96,77 @@ def test_pictures_equal_those_of_the_splats(coefficients: int, antialiased: bool
             assert np.abs(planes.color - want.color).mean() < 1e-5
             assert np.abs(planes.alpha - want.alpha).mean() < 1e-5
             assert np.abs(planes.depth - want.depth).mean() < 1e-5
+
+
+@pytest.mark.parametrize("light", ["photo", "flat", "studio", 4, 9, 16])
+def test_lit_pictures_equal_those_of_the_lit_splats(light: str | int) -> None:
+    avatar = make_avatar()
+    shining: Light = light if isinstance(light, str) else None
+    if isinstance(light, int):
+        more = np.random.default_rng(light).normal(0, 0.4, (light - 1, 3))
+        shining = np.concatenate([constant_light(0.5)[:1], more])
+    for camera in (CAMERA, Camera(230, 250, 101, 75, 201, 150, TURNED)):
+        world: Light = shining
+        if light == "photo":  # it goes with the camera; the photo's own camera was turned
+            photo = rotate(avatar.light, avatar.camera.world_to_camera[:3, :3])
+            world = rotate(photo, camera.world_to_camera[:3, :3].T)
+        want = render(avatar.splats(*pose(1), world), camera, BACKGROUND)
+        renderer = AvatarRenderer(avatar, camera, BACKGROUND, light=shining)
+        planes = renderer.render_planes(*pose(1))
+        assert np.abs(planes.color - want.color).mean() < 2e-5
+        assert (np.abs(planes.color - want.color) > 2e-3).mean() < 1e-3  # ties in depth
+        streamed = [p.copy() for p in renderer.stream([pose(1), (*pose(1), camera)])]
+        assert (np.abs(streamed[0].astype(int) - eight_bit(want.color)) > 1).mean() < 1e-3
+        assert (streamed[0] == streamed[1]).all()
+    baked = render(avatar.splats(*pose(1)), camera, BACKGROUND).color
+    assert np.abs(baked - want.color).mean() > 0.01
+
+
+def test_hands_of_flat_and_of_directional_colour_stand_side_by_side() -> None:
+    plain, shiny = make_avatar(), make_avatar(coefficients=4)
+    avatar = dataclasses.replace(plain, hands=(plain.hands[0], shiny.hands[1]))
+    want = render(avatar.splats(*pose(2)), CAMERA).color
+    got = AvatarRenderer(avatar, CAMERA).render_planes(*pose(2)).color
+    assert np.abs(got - want).mean() < 1e-5
+
+
+def test_a_transparent_picture_has_straight_colours() -> None:
+    avatar = make_avatar()
+    clear = AvatarRenderer(avatar, CAMERA, None, light="photo").render(*pose(1)).astype(float)
+    over = AvatarRenderer(avatar, CAMERA, BACKGROUND, light="photo").render(*pose(1))
+    alpha = clear[..., 3:] / 255
+    assert clear.shape == (150, 201, 4) and (alpha == 0).any() and (alpha > 0.99).any()
+    joined = clear[..., :3] * alpha + np.array(BACKGROUND) * 255 * (1 - alpha)
+    assert np.abs(joined - over).max() < 2.5
+
+
+class Glove:
+    """Something posed that makes its splats anew: every other splat of an avatar."""
+
+    sides = ("right",)
+
+    def __init__(self, avatar: Avatar) -> None:
+        self.avatar = avatar
+        self.photo_light = avatar.photo_light
+        self.asked: list[Light] = []
+
+    def splats(self, theta: dict, translation: dict | None, light: Light) -> Splats:
+        self.asked.append(light)
+        s = self.avatar.splats(theta, translation, light)
+        names = ("means", "quats", "scales", "opacities", "colors")
+        return Splats(**{n: getattr(s, n)[::2].copy() for n in names})
+
+
+def test_any_drawable_is_drawn() -> None:
+    glove = Glove(make_avatar())
+    assert isinstance(glove, Drawable) and isinstance(glove.avatar, Drawable)
+    renderer = AvatarRenderer(glove, CAMERA, BACKGROUND, light="photo")
+    theta, translation = pose(1, ("right",))
+    (picture,) = renderer.stream([(theta, translation)])
+    world = rotate(glove.photo_light, CAMERA.world_to_camera[:3, :3].T)
+    np.testing.assert_allclose(glove.asked[0], world)
+    want = render(glove.splats(theta, translation, world), CAMERA, BACKGROUND).color
+    np.testing.assert_array_equal(picture, eight_bit(want))
 
 
 def test_stream_gives_the_pictures_of_single_calls_on_any_threads() -> None:
@@ -166,6 +246,11 @@ def test_wrong_poses_are_explained(theta: dict, translation: dict | None, messag
         renderer.render(theta, translation)
 
 
-def test_wrong_background_is_explained() -> None:
+def test_wrong_background_and_light_are_explained() -> None:
+    avatar = make_avatar(50)
     with pytest.raises(InputError, match=r"background has shape \(2,\)"):
-        AvatarRenderer(make_avatar(50), CAMERA, (0, 0))
+        AvatarRenderer(avatar, CAMERA, (0, 0))
+    with pytest.raises(InputError, match="unknown light 'moon'; give photo, baked, flat, studio"):
+        AvatarRenderer(avatar, CAMERA, light="moon")
+    with pytest.raises(InputError, match=r"the light has shape \(2, 3\); accepted is \(K, 3\)"):
+        AvatarRenderer(avatar, CAMERA, light=np.zeros((2, 3)))

@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...avatar import Drawable
+from ...avatar.lighting import Light
 from ...core.errors import InputError
 from ...core.files import atomic_path
 from ...core.flip import flip
 from ...core.metrics import psnr_box, ssim_box
-from ...core.types import Camera, PoseEstimate, Splats
+from ...core.types import Camera, PoseEstimate
 from ...pose.estimate import known_hand
-from ...render import render
+from ...render import AvatarRenderer
 from .config import FitConfig
 from .dataset import RenderedSet, Scene
 from .fit import Fitting
@@ -165,14 +167,16 @@ def fit_reference(
     return avatar, NeuralAvatar(avatar, prior) if "prior.identity" in avatar.extras else None
 
 
-def drawer(avatar: Any, light: Any = None) -> Draw:
-    """Draws ``avatar`` (baked or neural) in a scene's pose."""
+def drawer(drawable: Drawable, light: Light = "baked") -> Draw:
+    """Draws an avatar or its neural form in a scene's pose, the light fixed in the world."""
+    renderer: list[AvatarRenderer] = []
 
     def draw(scene: Scene, camera: Camera) -> np.ndarray:
+        if not renderer:
+            renderer.append(AvatarRenderer(drawable, camera, light=light))
         theta = dict(zip(scene.sides, scene.theta))
         place = dict(zip(scene.sides, scene.translation))
-        splats: Splats = avatar.splats(theta, place, light)
-        return np.asarray(render(splats, camera).color)
+        return renderer[0].render_planes(theta, place, camera).color.copy()
 
     return draw
 

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from ...avatar import Avatar
+from ...avatar.lighting import Light, shading_of
 from ...core.errors import InputError
 from ...core.types import Splats
 from .gaussians import place, scene_colors
 from .points import pose_points
-from .shading import linear_to_srgb
+from .shading import LIGHT_TERMS, linear_to_srgb
 from .weights import Prior, load_prior
 
 
@@ -36,7 +37,7 @@ class NeuralAvatar:
         if missing:
             raise InputError(
                 "the avatar was not fitted with the learned prior, so it has no neural form; "
-                "fit the photo with the method 'prior', or draw the baked splats"
+                "fit the photo with the method 'prior', or draw its splats without --neural"
             )
         prior = prior or load_prior()
         c = prior.config
@@ -58,6 +59,16 @@ class NeuralAvatar:
             for side in avatar.sides
         }
 
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """Sides that the avatar has, right first."""
+        return self.avatar.sides
+
+    @property
+    def photo_light(self) -> np.ndarray:
+        """The avatar's."""
+        return self.avatar.photo_light
+
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(np.asarray(array, np.float32), device=self.device)
 
@@ -66,15 +77,12 @@ class NeuralAvatar:
         self,
         theta: Mapping[str, np.ndarray],
         translation: Mapping[str, np.ndarray] | None = None,
-        light: np.ndarray | str | None = None,
+        light: Light = "baked",
     ) -> Splats:
-        """Splats of the posed avatar; arguments as :meth:`Avatar.splats`.
+        """Splats of the posed avatar; see :meth:`hand_toolkit.avatar.Drawable.splats`.
 
-        Args:
-            theta: side -> (16, 3).
-            translation: side -> (3,), default the origin.
-            light: None, "baked" or "photo": the photo's light, fixed in the world; "flat":
-                albedo alone; (9, 3): that light.
+        Nothing is baked here: "baked" is the photo's light where it shone, and "flat" leaves
+        light and shadow out. Of a light's bands those up to the second count.
         """
         if not theta:
             raise InputError("no hand was posed; give θ for at least one side")
@@ -96,10 +104,13 @@ class NeuralAvatar:
         if isinstance(light, str) and light == "flat":
             color = linear_to_srgb(geometry.albedo * self._gain)
         else:
-            if light is None or isinstance(light, str):
-                light = self.avatar.light
+            own = self.avatar.light
+            given = shading_of(light, own)
+            given = (own if given is None else given)[:LIGHT_TERMS]
+            shading = np.zeros((LIGHT_TERMS, 3))
+            shading[: len(given)] = given
             color = scene_colors(
-                self.network, points, attributes, geometry, self._tensor(light), self._gain
+                self.network, points, attributes, geometry, self._tensor(shading), self._gain
             )
         splats = geometry.splats(color.clamp(0, 1))
         return Splats(*(getattr(splats, n).cpu().numpy().astype(np.float32) for n in _FIELDS))

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion
 
-from hand_toolkit.avatar import Avatar
+from hand_toolkit.avatar import Avatar, Drawable
+from hand_toolkit.core.cameras import orbit_camera
 from hand_toolkit.core.errors import InputError
 from hand_toolkit.core.flip import flip
 from hand_toolkit.core.metrics import psnr_box, psnr_mask
 from hand_toolkit.core.types import Photo
-from hand_toolkit.render import render
+from hand_toolkit.render import AvatarRenderer, render
 from hand_toolkit.systems.igsn.checkpoint import export_weights, load_model
 from hand_toolkit.systems.igsn.config import FIT_MODES, TINY, FitConfig, TrainConfig
 from hand_toolkit.systems.igsn.dataset import RenderedSet
@@ -94,6 +95,15 @@ def test_avatar_is_whole_and_survives_a_file(rendered: Path, prior: Prior, tmp_p
     # the mirrored hand has the fitted hand's skin
     left = splats.means[:, 0] > 0
     assert np.abs(splats.colors[left].mean(0) - splats.colors[~left].mean(0)).max() < 0.05
+    assert isinstance(live, Drawable)
+    camera = orbit_camera(splats.means, 64, 64)
+    lit, flat = (
+        AvatarRenderer(live, camera, light=light).render(pose, place).astype(int)
+        for light in ("photo", "flat")
+    )
+    fixed = AvatarRenderer(again, camera, light="photo").render(pose, place).astype(int)
+    assert (lit.max(2) > 0).mean() > 0.03
+    assert 0 < np.abs(lit - fixed).mean() < np.abs(lit - flat).mean()
     twice = fit_one_shot(photo, mask, labels, estimate, QUICK, prior=prior)
     assert np.array_equal(twice.hand("right").color, avatar.hand("right").color)
 
