@@ -43,7 +43,7 @@ def transfer_uvs(
     from scipy.spatial import cKDTree
 
     model = DefaultHandProvider().load(side)
-    moved = _in_proportion(vertices, weights, keypoints, model.keypoint_template)
+    moved = in_proportion(vertices, weights, keypoints, model.keypoint_template)
     triangles, triangle_uvs = model.template[model.faces], model.uvs[model.uv_faces]
     corners = moved[faces]
     _, close = cKDTree(triangles.mean(1)).query(corners.mean(1), k=CANDIDATES)
@@ -77,7 +77,7 @@ def transfer_uvs(
     return np.clip(np.array(uvs), 0, 1), uv_faces
 
 
-def _in_proportion(
+def in_proportion(
     vertices: np.ndarray, weights: np.ndarray, source: np.ndarray, target: np.ndarray
 ) -> np.ndarray:
     """Vertices with every bone turned, scaled and moved onto the target's, blended."""

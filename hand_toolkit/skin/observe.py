@@ -102,7 +102,7 @@ def observe(
     faces = np.concatenate([s.faces + k for s, k in zip(surfaces, starts)])
     depth = rasterize_mesh(vertices, faces, camera).depth
     rim, inner = outline_rim(depth), inner_rim(depth)
-    openness = _openness(vertices, np.concatenate([s.normals for s in surfaces]), faces)
+    openness = openness_of(vertices, np.concatenate([s.normals for s in surfaces]), faces)
     result = []
     for index, (posed, binding, mask) in enumerate(zip(surfaces, bindings, masks)):
         points, normals = posed.at(binding)
@@ -110,7 +110,7 @@ def observe(
         pixel = camera.project(points)
         color = sample(pixels, pixel)
         facing = -(normals * points).sum(1) / np.linalg.norm(points, axis=1)
-        behind = points[:, 2] - sample(_near_depth(depth)[..., None], pixel, nearest=True)[:, 0]
+        behind = points[:, 2] - sample(near_depth(depth)[..., None], pixel, nearest=True)[:, 0]
         inside = (
             (pixel[:, 0] >= 0)
             & (pixel[:, 1] >= 0)
@@ -251,7 +251,7 @@ def sample(image: np.ndarray, pixel: np.ndarray, nearest: bool = False) -> np.nd
     )
 
 
-def _near_depth(depth: np.ndarray) -> np.ndarray:
+def near_depth(depth: np.ndarray) -> np.ndarray:
     """Depth where uncovered pixels next to the mesh take their neighbour's value."""
     from scipy.ndimage import maximum_filter
 
@@ -266,32 +266,59 @@ def _shrunk(mask: np.ndarray) -> np.ndarray:
     return gaussian_filter(minimum_filter(mask.astype(np.float64), 3), 0.7)
 
 
-def _openness(vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def openness_of(
+    vertices: np.ndarray,
+    normals: np.ndarray,
+    faces: np.ndarray,
+    directions: int = 48,
+    size: int = 160,
+) -> np.ndarray:
     """(V,) unobstructed, cosine-weighted part of each vertex's hemisphere (ambient occlusion).
 
-    Depth maps from 48 far cameras around the hands answer which directions are free.
+    Depth maps from far cameras around the hands answer which directions are free.
+
+    Args:
+        vertices, normals: (V, 3).
+        faces: (F, 3); may leave vertices out, which then only receive.
+        directions: number of depth maps.
+        size: their side, pixels.
     """
-    centre = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
-    radius = float(np.linalg.norm(vertices - centre, axis=1).max())
-    size, distance = 160, 50.0
-    focal = 0.48 * size * distance / max(radius, 1e-6)
     free = np.zeros(len(vertices))
     total = np.full(len(vertices), 1e-9)
-    for direction in _sphere(48):
+    for direction in sphere_directions(directions):
         cosine = np.maximum(normals @ direction, 0)
-        matrix = np.eye(4)
-        matrix[:3, :3] = _frame(-direction)
-        matrix[:3, 3] = -matrix[:3, :3] @ (centre + distance * direction)
-        camera = Camera(focal, focal, size / 2, size / 2, size, size, matrix)
-        depth = _near_depth(rasterize_mesh(vertices, faces, camera).depth)
-        z = vertices @ matrix[2, :3] + matrix[2, 3]
-        column, row = np.clip(camera.project(vertices).astype(int), 0, size - 1).T
-        free += cosine * (z < depth[row, column] + DEPTH_TOLERANCE_M)
+        behind = depth_behind(vertices, vertices, faces, direction, size)
+        free += cosine * (behind < DEPTH_TOLERANCE_M)
         total += cosine
     return free / total
 
 
-def _sphere(count: int) -> np.ndarray:
+def depth_behind(
+    points: np.ndarray, vertices: np.ndarray, faces: np.ndarray, direction: np.ndarray, size: int
+) -> np.ndarray:
+    """(N,) metres that points lie behind what a far light in a direction reaches first.
+
+    Args:
+        points: (N, 3) near the mesh.
+        vertices: (V, 3); faces: (F, 3).
+        direction: (3,) unit, toward the light.
+        size: side of the depth map, pixels.
+    """
+    centre = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
+    radius = float(np.linalg.norm(vertices - centre, axis=1).max())
+    distance = 50.0
+    focal = 0.48 * size * distance / max(radius, 1e-6)
+    matrix = np.eye(4)
+    matrix[:3, :3] = view_rotation(-direction)
+    matrix[:3, 3] = -matrix[:3, :3] @ (centre + distance * direction)
+    camera = Camera(focal, focal, size / 2, size / 2, size, size, matrix)
+    depth = near_depth(rasterize_mesh(vertices, faces, camera).depth)
+    z = points @ matrix[2, :3] + matrix[2, 3]
+    column, row = np.clip(camera.project(points).astype(int), 0, size - 1).T
+    return z - depth[row, column]
+
+
+def sphere_directions(count: int) -> np.ndarray:
     """Directions (count, 3) spread evenly (Fibonacci lattice)."""
     k = np.arange(count) + 0.5
     z = 1 - 2 * k / count
@@ -300,7 +327,7 @@ def _sphere(count: int) -> np.ndarray:
     return np.stack([r * np.cos(turn), r * np.sin(turn), z], axis=1)
 
 
-def _frame(forward: np.ndarray) -> np.ndarray:
+def view_rotation(forward: np.ndarray) -> np.ndarray:
     """Rows of a rotation whose third row is ``forward``."""
     helper = np.eye(3)[np.argmin(np.abs(forward))]
     x = np.cross(helper, forward)

@@ -80,7 +80,7 @@ def bake(texels: TexelMap, look: Appearance, skin: np.ndarray | None, side: str)
     rng = np.random.default_rng([seed, 11])
     position = texels.position
     color = _base_color(texels, look, skin, seed)
-    palmar = _palmar(texels)
+    palmar = palmar_share(texels)
     density = look.melanin * (1 - 0.65 * palmar * float(look.melanin > 0))
     color = color * np.exp(-density[:, None] * MELANIN_ABSORPTION) * np.array(look.hue)
 
@@ -128,7 +128,7 @@ def bake(texels: TexelMap, look: Appearance, skin: np.ndarray | None, side: str)
     )
 
 
-def _palmar(texels: TexelMap) -> np.ndarray:
+def palmar_share(texels: TexelMap) -> np.ndarray:
     """0 on the back to 1 on the palm and the pads, smooth."""
     dorsal = texels.back.copy()
     for f in range(5):
@@ -143,7 +143,7 @@ def _base_color(
 ) -> np.ndarray:
     """(n, 3) linear colour before shifts."""
     if skin is None:
-        palmar = _palmar(texels)[:, None]
+        palmar = palmar_share(texels)[:, None]
         tone = np.array([0.60, 0.36, 0.25]) * (1 - palmar) + palmar * np.array([0.64, 0.38, 0.28])
         return tone * np.exp(0.05 * noise(texels.position, 20, seed + 9, 2))[:, None]
     import cv2

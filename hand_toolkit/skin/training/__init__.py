@@ -1,0 +1,1 @@
+"""Training of the completion network: subjects, synthetic photos, the loop, and scores."""

@@ -1,0 +1,402 @@
+"""Skins as log albedo on the UV layout: pictures, drawn detail, and endless mixtures of both.
+
+Few hands were ever photographed for free textures, so subjects are mixed by frequency bands:
+the slow part of one skin, the fine part of another, other melanin, hue, palms and nails. Skins
+that share a photographed hand are one *family*; scores hold out whole families.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ...avatar import surface
+from ...avatar.lighting import srgb_to_linear
+from ...conventions import FINGERS, KEYPOINT_TO_MANO
+from ...errors import InputError
+from ...hand_model.mano_uv import in_proportion
+from ...synth.appearance import Appearance, sample_appearance
+from ...synth.skin import MELANIN_ABSORPTION, bake, load_skin, nail_coordinates, palmar_share
+from ...synth.surface import load_surface
+from ...synth.texels import SKIN_SIZE, TexelMap, build_texel_map
+from ..uv_layout import LEVEL, UVLayout, bilinear, uv_layout
+from ..uv_observation import DARKEST
+
+SUBJECT_SIZE = 512
+"""Texels of a subject's skin, 0.56 mm each."""
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "light_men": (
+        "young_lightskinned_male_diffuse",
+        "young_lightskinned_male_diffuse2",
+        "middleage_lightskinned_male_diffuse",
+        "middleage_lightskinned_male_diffuse2",
+    ),
+    "light_women": ("young_lightskinned_female_diffuse2", "young_lightskinned_female_diffuse3"),
+    "dark_men": ("young_darkskinned_male_diffuse", "middleage_darkskinned_male_diffuse"),
+    "real_hands": ("caucasian_realistic_baseColor", "african_realistic_baseColor"),
+    "painted_hands": ("caucasian_baseColor", "african_baseColor"),
+}
+"""File stems of each family: MakeHuman's skins, and the Godot XR hands' (both CC0)."""
+
+GODOT_MESH = "Hand_Nails_R.gltf"
+
+NAIL_FACTOR = np.array([1.24, 1.34, 1.30])
+"""Drawn nail beds over the skin around them: the synthesizer's own are darker than skin, people's
+paler."""
+
+CANONICAL_SEED = 7
+"""The one seed of all detail that is drawn where nothing was seen: detail that varied in place
+would have a mean of nothing."""
+
+SLOW_SIGMA = 9.0
+"""Texels of the Gaussian between slow and fine parts: 5 mm."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One subject's log albedo relative to nothing, at the N texels of the training layout.
+
+    Attributes:
+        family: key of ``FAMILIES``, or "drawn" for the skin without a picture.
+        canonical: (N, 3) with the canonical seed of detail, without tattoos, spots and rings.
+        own: (N, 3) as the subject is.
+    """
+
+    family: str
+    canonical: np.ndarray
+    own: np.ndarray
+
+
+def layout() -> UVLayout:
+    """The layout that subjects are drawn on."""
+    return uv_layout("default", SUBJECT_SIZE)
+
+
+@dataclass(frozen=True, eq=False)
+class _Texels:
+    """The synthesizer's texels and where the layout's lie among them and on the skins' atlas."""
+
+    map: TexelMap
+    pixel: np.ndarray
+    atlas: np.ndarray
+
+
+@lru_cache(maxsize=1)
+def _texels() -> _Texels:
+    from scipy.spatial import cKDTree
+
+    texels, uv = build_texel_map(load_surface("right")), layout()
+    model = surface("default", "right", LEVEL)
+    if model.atlas_uvs is None:
+        raise InputError("the default hand has no atlas coordinates; rebuild its data")
+    atlas = np.einsum("nk,nkc->nc", uv.barycentric, model.atlas_uvs[model.uv_faces[uv.face]])
+    place = atlas * [SKIN_SIZE, -SKIN_SIZE] + [0, SKIN_SIZE]
+    island = texels.islands[0]
+    source, target = np.array(island.source, float), np.array(island.target, float)
+    pixel = (place - source[:2]) / (source[2:] - source[:2]) * (target[2:] - target[:2]) + target[:2]
+    inside = ((place >= source[:2]) & (place <= source[2:])).all(1)
+    if not inside.all():
+        near = cKDTree(uv.rest[inside]).query(uv.rest[~inside])[1]
+        pixel[~inside] = pixel[inside][near]
+    return _Texels(texels, pixel, place)
+
+
+def drawn(look: Appearance, skin: np.ndarray | None) -> np.ndarray:
+    """(N, 3) log albedo of a skin picture (None for none) with drawn detail."""
+    from scipy.ndimage import gaussian_filter
+
+    texels = _texels()
+    picture = gaussian_filter(bake(texels.map, look, skin, "right").albedo, (0.8, 0.8, 0))
+    return np.log(np.maximum(bilinear(picture, texels.pixel), DARKEST))
+
+
+def pictured(skin: np.ndarray) -> np.ndarray:
+    """(N, 3) log albedo of a MakeHuman skin (S, S, 3) uint8 as it is."""
+    linear = srgb_to_linear(bilinear(skin, _texels().atlas) / 255)
+    return np.log(np.maximum(linear, DARKEST))
+
+
+def palm_mask() -> np.ndarray:
+    """(N, 1) 1 on the palm and the pads, 0 on the back."""
+    texels = _texels()
+    return bilinear(texels.map.image(palmar_share(texels.map)[:, None]), texels.pixel)
+
+
+def nail_mask() -> np.ndarray:
+    """(N, 1) 1 on the drawn nails."""
+    texels = _texels()
+    inside = np.zeros(len(texels.map.index))
+    for f in range(len(FINGERS)):
+        across, along = nail_coordinates(texels.map, f)
+        centred = 2 * along - 1
+        outline = np.abs(across) ** (2.6 + 2 * np.clip(centred, 0, 1)) + np.abs(centred) ** 3.2
+        inside = np.maximum(inside, np.clip((1.0 - outline) / 0.16, 0, 1))
+    return bilinear(texels.map.image(inside[:, None]), texels.pixel)
+
+
+@lru_cache(maxsize=1)
+def _godot_uv(folder: str) -> np.ndarray:
+    """(N, 2) where the layout's texels lie on the Godot hands' pictures, origin upper left."""
+    import trimesh
+    from scipy.spatial import cKDTree
+
+    position, uv, faces, weights, keypoints = _read_godot(Path(folder) / GODOT_MESH)
+    model, texels = surface("default", "right", LEVEL), layout()
+    moved = in_proportion(position, weights, keypoints, model.keypoint_template)
+    triangles = moved[faces]
+    cross = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    area = np.linalg.norm(cross, axis=1)
+    keep = area > 1e-9
+    triangles, faces, normal = triangles[keep], faces[keep], cross[keep] / area[keep, None]
+    own = _rest_normals()
+    count = 24
+    close = cKDTree(triangles.mean(1)).query(texels.rest, k=count)[1]
+    point = np.repeat(texels.rest, count, axis=0)
+    on = trimesh.triangles.closest_point(triangles[close.ravel()], point)
+    distance = np.linalg.norm(on - point, axis=1).reshape(close.shape)
+    # the skin of a neighbouring finger, or of the other side, faces elsewhere
+    distance += 0.02 * np.clip(0.6 - np.einsum("nc,nkc->nk", own, normal[close]), 0, None)
+    best = distance.argmin(1)
+    row = np.arange(len(best))
+    face = close[row, best]
+    at = on.reshape(len(best), count, 3)[row, best]
+    bary = np.clip(trimesh.triangles.points_to_barycentric(triangles[face], at), 0, 1)
+    bary /= np.maximum(bary.sum(1, keepdims=True), 1e-9)
+    return np.einsum("nk,nkc->nc", bary, uv[faces[face]])
+
+
+def _rest_normals() -> np.ndarray:
+    from ...hand_model import vertex_normals
+
+    model = surface("default", "right", LEVEL)
+    normal = layout().at(vertex_normals(model.template, model.faces))
+    return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+
+
+def _read_godot(path: Path) -> tuple[np.ndarray, ...]:
+    """Vertices, UVs, faces, weights of MANO's joints and keypoints, in our rest axes."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        blob = base64.b64decode(data["buffers"][0]["uri"].split(",", 1)[1])
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise InputError(
+            f"cannot read the hand {path.name}: {error}; give the folder of the Godot XR hands"
+        ) from None
+    kinds = {5126: np.float32, 5123: np.uint16, 5121: np.uint8}
+    widths = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+
+    def array(number: int) -> np.ndarray:
+        accessor = data["accessors"][number]
+        start = data["bufferViews"][accessor["bufferView"]].get("byteOffset", 0)
+        width = widths[accessor["type"]]
+        flat = np.frombuffer(
+            blob, kinds[accessor["componentType"]], accessor["count"] * width, start
+        )
+        return flat.reshape(-1, width)
+
+    primitive, skin = data["meshes"][0]["primitives"][0], data["skins"][0]
+    axes = [2, 0, 1]  # the Godot hand points along -z, its back along x, its thumb along y
+    names = [data["nodes"][j]["name"].lower() for j in skin["joints"]]
+    inverse = array(skin["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)
+    places = np.linalg.inv(inverse.astype(np.float64))[:, :3, 3][:, axes]
+    chains = {"thumb": ("metacarpal", "proximal", "distal", "tip")}
+    keypoints, joint_of = [places[names.index("wrist_r")]], np.zeros(len(names), int)
+    for f, finger in enumerate(FINGERS):
+        own = "little" if finger == "pinky" else finger
+        for k, part in enumerate(
+            chains.get(finger, ("proximal", "intermediate", "distal", "tip"))
+        ):
+            bone = names.index(f"{own}_{part}_r")
+            keypoints.append(places[bone])
+            mano = KEYPOINT_TO_MANO[1 + 4 * f + k]
+            joint_of[bone] = mano if mano >= 0 else KEYPOINT_TO_MANO[4 * f + k]
+    attributes = primitive["attributes"]
+    joints, share = array(attributes["JOINTS_0"]), array(attributes["WEIGHTS_0"])
+    weights = np.zeros((len(joints), 16))
+    for k in range(4):
+        np.add.at(weights, (np.arange(len(joints)), joint_of[joints[:, k]]), share[:, k])
+    weights /= weights.sum(1, keepdims=True)
+    root = np.array(keypoints[0])
+    return (
+        array(attributes["POSITION"]).astype(np.float64)[:, axes] - root,
+        array(attributes["TEXCOORD_0"]).astype(np.float64),
+        array(primitive["indices"]).reshape(-1, 3).astype(np.int64),
+        weights,
+        np.array(keypoints) - root,
+    )
+
+
+def godot_skin(path: Path) -> np.ndarray:
+    """(N, 3) log albedo of a Godot XR hand's picture, by its mesh beside it.
+
+    Raises:
+        InputError: the picture or the mesh cannot be read.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+    except OSError as error:
+        raise InputError(f"cannot read the skin {path.name}: {error}; give a PNG") from None
+    at = _godot_uv(str(path.parent)) * [pixels.shape[1], pixels.shape[0]]
+    return np.log(np.maximum(srgb_to_linear(bilinear(pixels, at) / 255), DARKEST))
+
+
+def read_skins(folders: list[Path], stems: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Log albedo (N, 3) of each skin picture that one of the folders holds.
+
+    Raises:
+        InputError: none of them is there.
+    """
+    found: dict[str, np.ndarray] = {}
+    for stem in stems:
+        for folder in folders:
+            path = folder / f"{stem}.png"
+            if path.is_file():
+                godot = (folder / GODOT_MESH).is_file()
+                found[stem] = godot_skin(path) if godot else pictured(load_skin(path))
+                break
+    if not found:
+        raise InputError(
+            f"no skins in {', '.join(f.name for f in folders)}; expected files such as "
+            f"{stems[0]}.png"
+        )
+    return found
+
+
+def make_subjects(
+    folders: list[Path], families: tuple[str, ...], count: int, seed: int
+) -> list[Subject]:
+    """Every picture of the families as it is, and drawn subjects up to a count.
+
+    Args:
+        folders: with the pictures; Godot's beside their mesh.
+        families: keys of ``FAMILIES``.
+        count: subjects in all.
+        seed: of the drawn subjects.
+    """
+    stems = {stem: family for family in families for stem in FAMILIES[family]}
+    skins = read_skins(folders, tuple(stems))
+    subjects = [Subject(stems[stem], log, log) for stem, log in skins.items()]
+    # drawn detail belongs on MakeHuman's soft pictures; the Godot hands have their own
+    paths = {
+        stem: folder / f"{stem}.png"
+        for stem in skins
+        for folder in folders
+        if (folder / f"{stem}.png").is_file() and not (folder / GODOT_MESH).is_file()
+    }
+    names: list[str] = sorted(paths)
+    for k in range(count - len(subjects)):
+        rng = np.random.default_rng([seed, k])
+        stem = names[k % len(names)] if names and rng.random() < 0.9 else None
+        look = _realistic(sample_appearance(rng, stem, rng.random() < 0.15), rng)
+        plain = dataclasses.replace(
+            look, seed=CANONICAL_SEED, tattoo="none", rings=(), freckles=0.0, moles=0.0
+        )
+        skin = None if stem is None else load_skin(paths[stem])
+        family = "drawn" if stem is None else stems[stem]
+        subjects.append(Subject(family, drawn(plain, skin), drawn(look, skin)))
+    return subjects
+
+
+def _realistic(look: Appearance, rng: np.random.Generator) -> Appearance:
+    """Nails paler than skin, little flush; faint detail teaches the network to draw none."""
+    nail = look.nail
+    if not look.polish:
+        r, g, b = (float(v) for v in NAIL_FACTOR * np.exp(rng.normal(size=3) * 0.06))
+        nail = (r, g, b)
+    return dataclasses.replace(
+        look,
+        nail=nail,
+        redness=0.5 * look.redness,
+        wrinkles=0.25 + 0.7 * look.wrinkles,
+        creases=0.25 + 0.6 * look.creases,
+    )
+
+
+def save_subjects(path: Path, subjects: list[Subject]) -> None:
+    """Write subjects as float16 arrays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        path,
+        family=np.array([s.family for s in subjects]),
+        canonical=np.stack([s.canonical for s in subjects]).astype(np.float16),
+        own=np.stack([s.own for s in subjects]).astype(np.float16),
+    )
+
+
+def load_subjects(path: Path) -> list[Subject]:
+    """Read what :func:`save_subjects` wrote.
+
+    Raises:
+        InputError: no such file.
+    """
+    if not path.is_file():
+        raise InputError(f"no subjects at {path.name}; make them with the command 'subjects' first")
+    with np.load(path, allow_pickle=False) as data:
+        canonical, own = data["canonical"], data["own"]
+        families = [str(f) for f in data["family"]]
+    return [
+        Subject(f, c.astype(np.float32), o.astype(np.float32))
+        for f, c, o in zip(families, canonical, own)
+    ]
+
+
+class Mixer:
+    """Endless subjects: the slow part of one skin, the fine part of another, other pigments."""
+
+    def __init__(self, subjects: list[Subject]) -> None:
+        self.layout = layout()
+        self.palm, self.nail = palm_mask(), nail_mask()
+        self.slow = [slow_part(self.layout, s.canonical) for s in subjects]
+        self.fine = [
+            (s.canonical - low, s.own - low) for s, low in zip(subjects, self.slow)
+        ]
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Canonical and own log albedo, (N, 3) each."""
+        count = len(self.slow)
+        first, second = rng.integers(count, size=2)
+        fine = first if rng.random() < 0.5 else second
+        other, share = rng.integers(count), rng.uniform(0, 0.5) * (rng.random() < 0.3)
+        low = self.slow[first] * (1 - share) + self.slow[other] * share
+        low = low - rng.normal() * 0.2 * MELANIN_ABSORPTION + rng.normal(size=3) * [0.03, 0.03, 0.06]
+        low = low + self.palm * (rng.normal() * np.array([0.06, 0.10, 0.12]))
+        gain = np.exp(rng.normal() * 0.2)
+        canonical, own = (low + gain * part for part in self.fine[fine])
+        if rng.random() < 0.12:  # lacquer, alike on all nails
+            tint = np.log(rng.uniform(0.03, 0.9, 3)) - np.log([0.45, 0.27, 0.2])
+            canonical = canonical + self.nail * tint
+            own = own + self.nail * tint
+        if rng.random() < 0.06:
+            own = own + self._patches(rng)
+        return np.clip(canonical, -5, 0), np.clip(own, -5, 0)
+
+    def _patches(self, rng: np.random.Generator) -> np.ndarray:
+        """Skin with too much or too little pigment in patches: vitiligo, henna, birthmarks."""
+        from ...synth.noise import noise
+
+        field = noise(self.layout.rest, rng.uniform(25, 90), int(rng.integers(1 << 30)), 3)
+        patch = np.clip((field - rng.uniform(0.05, 0.35)) / 0.06, 0, 1)[:, None]
+        amount = 0.45 if rng.random() < 0.5 else -rng.uniform(0.2, 0.9)
+        return patch * amount * MELANIN_ABSORPTION
+
+
+def slow_part(layout: UVLayout, values: np.ndarray) -> np.ndarray:
+    """(N, C) of the layout's values without detail finer than about 5 mm."""
+    from scipy.ndimage import gaussian_filter
+
+    covered = layout.covered.astype(np.float64)
+    sigma = SLOW_SIGMA * layout.size / SUBJECT_SIZE
+    share = gaussian_filter(covered, sigma)
+    image = layout.image(values) * covered[..., None]
+    soft = gaussian_filter(image, (sigma, sigma, 0)) / np.maximum(share, 1e-4)[..., None]
+    return soft.reshape(-1, values.shape[1])[layout.index]
