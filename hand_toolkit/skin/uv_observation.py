@@ -13,9 +13,9 @@ from functools import lru_cache
 import numpy as np
 
 from ..avatar import surface
-from ..avatar.lighting import shade, srgb_to_linear
-from ..fit.light import LUMINANCE, estimate_light, visibility
-from ..fit.observe import (
+from ..avatar.lighting import shade
+from .light import LUMINANCE, estimate_light, visibility
+from .observe import (
     DEPTH_TOLERANCE_M,
     FAR,
     background_distance,
@@ -24,9 +24,10 @@ from ..fit.observe import (
     outline_rim,
     smoothstep,
 )
-from ..fit.texture import template_log_albedo
-from ..image.silhouette import rasterize_mesh
-from ..types import Camera
+from .template import template_log_albedo
+from ..geometry.colour import srgb_to_linear
+from ..geometry.silhouette import rasterize_mesh
+from ..core.types import Camera
 from .uv_layout import LEVEL, UVLayout, bilinear, nearest
 
 CHANNELS = (

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from ...avatar import display_theta, surface
-from ...avatar.lighting import LAMBERT_BANDS, linear_to_srgb, sh_basis, shade
+from ...avatar.lighting import LAMBERT_BANDS, sh_basis, shade
 from ...hand_model import pose_hand_numpy, vertex_normals
-from ...media.silhouette import rasterize_mesh
+from ...geometry.colour import linear_to_srgb
+from ...geometry.silhouette import rasterize_mesh
 from ...synth.poses import POSE_NAMES, rest_theta, sample_angles
 from ...synth.surface import load_surface, pose_surface
-from ...types import Camera
+from ...core.types import Camera
 from ..grid import GRID, shrink
 from ..light import visibility
 from ..observe import depth_behind, openness_of, smoothstep
@@ -100,18 +102,19 @@ def make_sample(rng: np.random.Generator, canonical: np.ndarray, own: np.ndarray
 
     skin = subject_layout().image(own)
     pose = _random_pose(rng)
-    box = int(np.exp(rng.uniform(np.log(90), np.log(400))))
+    box = int(np.exp(rng.uniform(np.log(90), np.log(340))))
     size = int(box * rng.uniform(1.12, 1.4)) + 8
     span = np.ptp(pose.vertices[:, :2] / pose.vertices[:, 2:], axis=0).max()
     camera = Camera(box / span, box / span, size / 2, size / 2, size, size)
     other = _beside(rng, pose) if rng.random() < 0.2 else None
-    pixels = _cover(rng, pose, other, camera, own)
-    linear = _lit(rng, pixels, pose.vertices, skin, own)
+    free = _openness(pose)
+    pixels = _cover(rng, pose, other, camera, free)
+    linear = _lit(rng, pixels, pose.vertices, skin)
     picture, occluded = _compose(rng, pixels, linear, size)
     photo = _develop(rng, picture)
     mask = _outline(rng, pixels.own.copy(), occluded, size)
     wrong = _misjudged(rng, pose)
-    observation = _observe(wrong, other and _misjudged(rng, other), photo, mask, camera)
+    observation = _observe(wrong, other and _misjudged(rng, other), photo, mask, camera, free)
     target, right = _labels(pixels, occluded, observation, wrong, camera, canonical, skin)
     return Sample(observation, target, right, photo, mask, camera, wrong)
 
@@ -122,6 +125,9 @@ def write_photos(folder: Path, seed: int, first: int, count: int) -> None:
     Each holds float16 ``inputs`` and ``target``, ``right`` and the tone on the covered texels
     of the network's grid, and depends on the seed and its number only.
     """
+    import cv2
+
+    cv2.setNumThreads(1)  # generators share a machine
     mixer, out = Mixer(load_subjects(folder / "train.npz")), folder / "photos"
     out.mkdir(parents=True, exist_ok=True)
     layout = uv_layout("default", OBSERVED_SIZE)
@@ -190,13 +196,28 @@ def _mirrored(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _openness(pose: Pose) -> np.ndarray:
-    """(V,) by depth maps of the unsubdivided mesh, whose vertices come first."""
+    """(V,) of the unsubdivided mesh, whose vertices come first, and of its edges' middles."""
     coarse = surface("default", "right", 0)
-    return openness_of(pose.vertices, pose.normals, coarse.faces, directions=28, size=96)
+    count = len(coarse.template)
+    vertices, normals = pose.vertices[:count], pose.normals[:count]
+    free = openness_of(vertices, normals, coarse.faces, directions=24, size=96)
+    return free[_ends()].mean(1)
+
+
+@lru_cache(maxsize=1)
+def _ends() -> np.ndarray:
+    """(V, 2) the unsubdivided mesh's vertices that each vertex lies on or halfway between."""
+    from scipy.spatial import cKDTree
+
+    coarse = surface("default", "right", 0)
+    edges = np.sort(coarse.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    pairs = np.concatenate([np.repeat(np.arange(len(coarse.template))[:, None], 2, 1), edges])
+    middles = coarse.template[pairs].mean(1)
+    return pairs[cKDTree(middles).query(surface("default", "right", LEVEL).template)[1]]
 
 
 def _cover(
-    rng: np.random.Generator, pose: Pose, other: Pose | None, camera: Camera, own: np.ndarray
+    rng: np.random.Generator, pose: Pose, other: Pose | None, camera: Camera, free: np.ndarray
 ) -> _Pixels:
     """What every pixel shows: this hand, the other one or the forearm (without a texture)."""
     from scipy.spatial.transform import Rotation
@@ -204,7 +225,6 @@ def _cover(
     model = surface("default", "right", LEVEL)
     uvs = model.uvs[model.uv_faces].astype(np.float64)
     rest = model.template[model.faces]
-    free = _openness(pose)
     parts = [(pose.vertices, pose.normals, model.faces, free, uvs, rest)]
     if other is not None:
         vertices, normals = _mirrored(other)
@@ -299,7 +319,6 @@ def _lit(
     pixels: _Pixels,
     vertices: np.ndarray,
     skin: np.ndarray,
-    own: np.ndarray,
 ) -> np.ndarray:
     """(M, 3) linear colour of the covered pixels."""
     faces = surface("default", "right", LEVEL).faces
@@ -418,7 +437,12 @@ def _misjudged(rng: np.random.Generator, pose: Pose) -> Pose:
 
 
 def _observe(
-    pose: Pose, other: Pose | None, photo: np.ndarray, mask: np.ndarray, camera: Camera
+    pose: Pose,
+    other: Pose | None,
+    photo: np.ndarray,
+    mask: np.ndarray,
+    camera: Camera,
+    free: np.ndarray,
 ) -> UVObservation:
     faces, vertices = surface("default", "right", LEVEL).faces, pose.vertices
     if other is not None:
@@ -431,7 +455,7 @@ def _observe(
         "right",
         pose.vertices,
         pose.normals,
-        _openness(pose),
+        free,
     )
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from ...avatar import surface
-from ...avatar.lighting import srgb_to_linear
-from ...conventions import FINGERS, KEYPOINT_TO_MANO
-from ...errors import InputError
+from ...geometry.colour import srgb_to_linear
+from ...core.conventions import FINGERS, KEYPOINT_TO_MANO
+from ...core.errors import InputError
 from ...hand_model.mano_uv import in_proportion
 from ...synth.appearance import Appearance, sample_appearance
 from ...synth.skin import MELANIN_ABSORPTION, bake, load_skin, nail_coordinates, palmar_share

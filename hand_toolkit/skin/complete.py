@@ -1,0 +1,107 @@
+"""One photo's hand to clean skin all over: the network's answer, composed and welded in UV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .completion_weights import Completion
+from .grid import GRID, shrink, spread
+from .uv_layout import UVLayout, weld
+from .uv_observation import UVObservation
+
+COMPOSE_SIZE = 512
+"""Texels of the layout's side at which skin is composed."""
+
+
+@dataclass(frozen=True)
+class CompletedSkin:
+    """What to make of a photo of one hand, at the N texels of a layout.
+
+    Attributes:
+        layout: the texels.
+        hidden: (N, 3) log albedo of the skin that would be there if nothing were seen.
+        belief: (N, 1) 0 to 1, how far to believe the photo.
+        shade: (N, 3) log shade to take off the photo's albedo.
+        step: (N, 3) what welding adds to the sum.
+    """
+
+    layout: UVLayout
+    hidden: np.ndarray
+    belief: np.ndarray
+    shade: np.ndarray
+    step: np.ndarray
+
+    def compose(self, observed: np.ndarray) -> np.ndarray:
+        """(N, 3) log albedo, where ``observed`` (N, 3) is the photo's over the estimated light."""
+        return _mixed(observed, self.hidden, self.belief, self.shade, self.step)
+
+    def compose_at(
+        self, uv: np.ndarray, observed: np.ndarray, known: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same at other places of the layout.
+
+        Args:
+            uv: (M, 2) places.
+            observed: (M, 3) log albedo that was observed there.
+            known: (M,) 0 where it was not observed ... 1 where it was.
+
+        Returns:
+            (M, 3) log albedo and (M,) the belief that it rests on.
+        """
+        columns = np.concatenate([self.hidden, self.belief, self.shade, self.step], axis=1)
+        at = self.layout.look_up(self.layout.image(columns), uv)
+        belief = at[:, 3:4] * known[:, None]
+        return _mixed(observed, at[:, :3], belief, at[:, 4:7], at[:, 7:]), belief[:, 0]
+
+
+def _mixed(
+    observed: np.ndarray,
+    hidden: np.ndarray,
+    belief: np.ndarray,
+    shade: np.ndarray,
+    step: np.ndarray,
+) -> np.ndarray:
+    return hidden + belief * (observed - shade - hidden) + step
+
+
+def complete_skin(
+    seen: UVObservation, layout: UVLayout, completion: Completion, without: str = ""
+) -> CompletedSkin:
+    """Ask the network.
+
+    Args:
+        seen: the photo at the layout's texels.
+        layout: of :func:`observe_uv`; any size.
+        completion: the trained network.
+        without: "belief", "shade" or "mixture" leaves that head out, to measure its worth.
+    """
+    import torch
+
+    from .network import SEEN, compose
+
+    grid = torch.tensor(shrink(seen.inputs, layout, GRID)).permute(2, 0, 1)[None].float()
+    maps, nail = completion.bank.at(layout)
+    full = torch.tensor(spread(seen.inputs[:, : SEEN + 1], layout)).permute(2, 0, 1)[None]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a small network: more threads cost more in waiting than they save
+    try:
+        with torch.no_grad():
+            heads = completion.network(grid, torch.tensor(seen.tone, dtype=torch.float32)[None])
+            if without == "belief":
+                heads.belief.fill_(9.0)
+            elif without == "shade":
+                heads.shade.zero_()
+            elif without == "mixture":
+                heads.mix.zero_()
+                heads.slow.zero_()
+                heads.nails.zero_()
+            albedo, hidden, belief, shade = (
+                t[0].flatten(1)[:, torch.tensor(layout.index)].T.double().numpy()
+                for t in compose(full[:, :3], full[:, SEEN : SEEN + 1], heads, maps, nail)
+            )
+    finally:
+        torch.set_num_threads(threads)
+    welded = weld(albedo, belief[:, 0], layout)
+    return CompletedSkin(layout, hidden + seen.tone, belief, shade, welded - albedo)
