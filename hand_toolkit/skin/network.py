@@ -21,7 +21,7 @@ from torch.nn import functional
 from .grid import GRID
 from .uv_observation import CHANNELS
 
-FOLD = 2
+FOLD = 3
 """Grid texels along each side of one working texel."""
 
 WORK = GRID // FOLD
@@ -54,9 +54,7 @@ class Heads:
 
 
 def _block(inner: int, outer: int, stride: int = 1) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(inner, outer, 3, stride, 1), nn.GroupNorm(8, outer), nn.SiLU()
-    )
+    return nn.Sequential(nn.Conv2d(inner, outer, 3, stride, 1), nn.GroupNorm(8, outer), nn.SiLU())
 
 
 class Attention(nn.Module):
@@ -109,8 +107,8 @@ class CompletionNetwork(nn.Module):
         self.fine = nn.Conv2d(a, 4 * FOLD * FOLD, 3, 1, 1)
         self.nails = nn.Linear(d, 3)
         for head in (self.mix, self.slow, self.shade, self.fine, self.nails):
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+            for values in head.parameters():
+                nn.init.zeros_(values)
 
     def forward(self, inputs: torch.Tensor, tone: torch.Tensor) -> Heads:
         """Heads of inputs (B, 15, GRID, GRID) and tones (B, 3), log albedo."""

@@ -14,6 +14,9 @@ import numpy as np
 
 from ..avatar import surface
 from ..avatar.lighting import shade
+from ..core.types import Camera
+from ..geometry.colour import srgb_to_linear
+from ..geometry.silhouette import rasterize_mesh
 from .light import LUMINANCE, estimate_light, visibility
 from .observe import (
     DEPTH_TOLERANCE_M,
@@ -25,9 +28,6 @@ from .observe import (
     smoothstep,
 )
 from .template import template_log_albedo
-from ..geometry.colour import srgb_to_linear
-from ..geometry.silhouette import rasterize_mesh
-from ..core.types import Camera
 from .uv_layout import LEVEL, UVLayout, bilinear, nearest
 
 CHANNELS = (
@@ -188,8 +188,7 @@ def unlike_background(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
     factor = min(1.0, BACKGROUND_SIDE / max(mask.shape))
     size = (max(1, round(mask.shape[1] * factor)), max(1, round(mask.shape[0] * factor)))
     small, small_mask = (
-        cv2.resize(a.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        for a in (pixels, mask)
+        cv2.resize(a.astype(np.float32), size, interpolation=cv2.INTER_AREA) for a in (pixels, mask)
     )
     distance = background_distance(small, small_mask)
     near = np.minimum(np.where(distance < FAR, distance, 0.0), 6.0) / 6.0

@@ -17,19 +17,16 @@ from pathlib import Path
 import numpy as np
 
 from ...avatar import display_theta, surface
-from ...avatar.lighting import LAMBERT_BANDS, sh_basis, shade
-from ...hand_model import pose_hand_numpy, vertex_normals
-from ...geometry.colour import linear_to_srgb
+from ...core.types import Camera
 from ...geometry.silhouette import rasterize_mesh
+from ...hand_model import pose_hand_numpy, vertex_normals
 from ...synth.poses import POSE_NAMES, rest_theta, sample_angles
 from ...synth.surface import load_surface, pose_surface
-from ...core.types import Camera
 from ..grid import GRID, shrink
-from ..light import visibility
-from ..observe import depth_behind, openness_of, smoothstep
-from ..uv_layout import LEVEL, bilinear, nearest, uv_layout
+from ..observe import openness_of
+from ..uv_layout import LEVEL, nearest, uv_layout
 from ..uv_observation import CHANNELS, UVObservation, observe_uv, scene_of, weighted_median
-from .backdrop import noise_picture, paint_backdrop
+from .shots import SkinPixels, blurred, compose_picture, develop, found_outline, lit_skin
 from .subjects import Mixer, load_subjects
 
 OBSERVED_SIZE = 384
@@ -78,19 +75,6 @@ class Sample:
     posed: Pose
 
 
-@dataclass(frozen=True)
-class _Pixels:
-    """The M pixels that show skin, of either hand or the forearm."""
-
-    hit: np.ndarray
-    own: np.ndarray
-    point: np.ndarray
-    normal: np.ndarray
-    uv: np.ndarray
-    rest: np.ndarray
-    openness: np.ndarray
-
-
 def make_sample(rng: np.random.Generator, canonical: np.ndarray, own: np.ndarray) -> Sample:
     """Photograph a subject and observe the photo.
 
@@ -109,10 +93,10 @@ def make_sample(rng: np.random.Generator, canonical: np.ndarray, own: np.ndarray
     other = _beside(rng, pose) if rng.random() < 0.2 else None
     free = _openness(pose)
     pixels = _cover(rng, pose, other, camera, free)
-    linear = _lit(rng, pixels, pose.vertices, skin)
-    picture, occluded = _compose(rng, pixels, linear, size)
-    photo = _develop(rng, picture)
-    mask = _outline(rng, pixels.own.copy(), occluded, size)
+    linear = lit_skin(rng, pixels, pose.vertices, skin)
+    picture, occluded = compose_picture(rng, pixels, linear, size)
+    photo = develop(rng, picture)
+    mask = found_outline(rng, pixels.own.copy(), occluded, size)
     wrong = _misjudged(rng, pose)
     observation = _observe(wrong, other and _misjudged(rng, other), photo, mask, camera, free)
     target, right = _labels(pixels, occluded, observation, wrong, camera, canonical, skin)
@@ -160,8 +144,10 @@ def _random_pose(rng: np.random.Generator) -> Pose:
     from scipy.spatial.transform import Rotation
 
     model = surface("default", "right", LEVEL)
-    name = str(rng.choice(POSE_NAMES)) if rng.random() < 0.6 else str(
-        rng.choice(["flat", "spread", "rest"])
+    name = (
+        str(rng.choice(POSE_NAMES))
+        if rng.random() < 0.6
+        else str(rng.choice(["flat", "spread", "rest"]))
     )
     theta = rest_theta(sample_angles(rng, name))
     yaw = rng.choice([0.0, np.pi, rng.uniform(0, 2 * np.pi)], p=[0.35, 0.35, 0.3])
@@ -218,7 +204,7 @@ def _ends() -> np.ndarray:
 
 def _cover(
     rng: np.random.Generator, pose: Pose, other: Pose | None, camera: Camera, free: np.ndarray
-) -> _Pixels:
+) -> SkinPixels:
     """What every pixel shows: this hand, the other one or the forearm (without a texture)."""
     from scipy.spatial.transform import Rotation
 
@@ -253,7 +239,7 @@ def _cover(
     lerp = lambda values: np.einsum("nk,nkc->nc", weights, values)  # noqa: E731
     own_pixels = np.zeros_like(hit)
     own_pixels[hit] = tri < len(model.faces)
-    return _Pixels(
+    return SkinPixels(
         hit=hit,
         own=own_pixels,
         point=lerp(vertices[faces[tri]]),
@@ -297,129 +283,6 @@ def _ray_weights(
     return share / np.maximum(share.sum(1, keepdims=True), 1e-9)
 
 
-def _tint(rng: np.random.Generator, amount: float) -> np.ndarray:
-    return np.exp(rng.normal(size=3) * [amount, 0.3 * amount, amount])
-
-
-def _soft_light(rng: np.random.Generator) -> np.ndarray:
-    """(9, 3) ambient light, three soft lobes, often a strongly coloured surrounding."""
-    bands = np.pi * LAMBERT_BANDS[[0, 1, 1, 1, 2, 2, 2, 2, 2]]
-    lobe = lambda: (sh_basis(_unit(rng.normal(size=3)), 9) * bands)[:, None]  # noqa: E731
-    light = np.zeros((9, 3))
-    light[0] = rng.uniform(0.25, 0.9) / 0.28209479177387814 * _tint(rng, 0.12)
-    for _ in range(3):
-        light += lobe() * rng.uniform(0, 0.45) * _tint(rng, 0.15)
-    if rng.random() < 0.6:
-        light += lobe() * rng.uniform(0, 0.4) * np.exp(rng.normal(size=3) * 0.6)
-    return light
-
-
-def _lit(
-    rng: np.random.Generator,
-    pixels: _Pixels,
-    vertices: np.ndarray,
-    skin: np.ndarray,
-) -> np.ndarray:
-    """(M, 3) linear colour of the covered pixels."""
-    faces = surface("default", "right", LEVEL).faces
-    at_uv = lambda image: bilinear(  # noqa: E731
-        image, np.stack([pixels.uv[:, 0], 1 - pixels.uv[:, 1]], axis=1) * len(image)
-    )
-    # tendons and flesh that the mesh lacks: form of 6 mm and more, to be taken off as shade
-    bumps = _blurred(noise_picture(rng, (384, 384), (12, 24)), 5.0) * rng.uniform(0, 0.8)
-    normal = _unit(_unit(pixels.normal) + at_uv(bumps))
-    view = -_unit(pixels.point)
-    light = np.maximum(shade(_soft_light(rng), normal), 0.03)
-    light = light * visibility(pixels.openness)[:, None]
-    rough = at_uv(noise_picture(rng, (384, 384), (2, 5))[..., :1])[:, 0]
-    gloss = np.zeros(len(normal))
-    for _ in range(int(rng.integers(0, 3))):
-        direction = _unit(rng.normal(size=3) * [1, 1, 0.8] + [0, -0.5, -0.6])
-        reached = _cast(rng, pixels.point, normal, vertices, faces, direction)
-        direct = np.maximum(normal @ direction, 0) * reached
-        light = light + direct[:, None] * rng.uniform(0.1, 1.1) * _tint(rng, 0.15)
-        half = np.maximum((normal * _unit(direction + view)).sum(1), 0)
-        shine = half ** rng.uniform(8, 60) * rng.uniform(0, 0.25)
-        gloss += shine * reached * np.exp(0.5 * rough)
-    linear = np.exp(at_uv(skin)) * light + (gloss * rng.uniform(0.3, 1))[:, None]
-    middle = max(float(np.median(linear.mean(1))), 1e-6)
-    return linear * (rng.uniform(0.12, 0.5) / middle) * _tint(rng, 0.06)
-
-
-def _cast(
-    rng: np.random.Generator,
-    point: np.ndarray,
-    normal: np.ndarray,
-    vertices: np.ndarray,
-    faces: np.ndarray,
-    direction: np.ndarray,
-) -> np.ndarray:
-    """(M,) 0 to 1, how much of a lamp reaches each point past the hand and things elsewhere."""
-    softness, reached = rng.uniform(0.0, 0.12), np.zeros(len(point))
-    for _ in range(2):
-        toward = _unit(direction + rng.normal(size=3) * softness)
-        slack = 0.003 + 0.004 * (1 - np.abs(normal @ toward))
-        reached += 0.5 * (depth_behind(point, vertices, faces, toward, 256) < slack)
-    if rng.random() < 0.3:
-        wave = np.sin(point @ (rng.normal(size=3) * 40) + rng.uniform(0, 6))
-        reached = reached * smoothstep(wave, -0.1, rng.uniform(-0.05, 0.4))
-    return reached
-
-
-def _compose(
-    rng: np.random.Generator, pixels: _Pixels, linear: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The linear picture (H, W, 3), and (H, W) bool where a thing is in front of the hand."""
-    import cv2
-
-    tone = np.median(linear, axis=0)
-    picture = paint_backdrop(rng, size, tone)
-    picture[pixels.hit] = linear
-    occluded = np.zeros((size, size), np.uint8)
-    if rng.random() < 0.3:
-        centre = (rng.uniform(0, 1, 2) * size).astype(int).tolist()
-        axes = ((rng.uniform(0.03, 0.16, 2) * size).astype(int) + 1).tolist()
-        cv2.ellipse(occluded, centre, axes, rng.uniform(0, 180), 0, 360, 1, -1)
-        thing = paint_backdrop(rng, size, tone)
-        picture[occluded > 0] = thing[occluded > 0]
-    return picture, occluded > 0
-
-
-def _develop(rng: np.random.Generator, linear: np.ndarray) -> np.ndarray:
-    """The photo (H, W, 3) sRGB that a camera makes of linear light."""
-    import cv2
-
-    if rng.random() < 0.5:
-        shoulder = max(float(linear.max()), 1.3)
-        linear = linear / (1 + (linear / shoulder) ** 4) ** 0.25
-    linear = _blurred(linear.astype(np.float32), rng.uniform(0.4, 0.8) + (rng.random() < 0.25))
-    grain = rng.normal(size=linear.shape) * np.sqrt(np.maximum(linear, 0.01))
-    encoded = linear_to_srgb(linear + rng.uniform(0, 0.015) * grain)
-    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 98))]
-    packed = cv2.imencode(".jpg", (encoded * 255 + 0.5).astype(np.uint8), quality)[1]
-    return cv2.imdecode(packed, cv2.IMREAD_COLOR).astype(np.float32) / 255
-
-
-def _outline(
-    rng: np.random.Generator, own: np.ndarray, occluded: np.ndarray, size: int
-) -> np.ndarray:
-    """(H, W) the mask as it is found: it bridges gaps and spills over here, erodes there."""
-    import cv2
-
-    disc = lambda r: cv2.getStructuringElement(  # noqa: E731
-        cv2.MORPH_ELLIPSE, (2 * r + 1, 2 * r + 1)
-    )
-    mask = (own & ~occluded if rng.random() < 0.6 else own).astype(np.uint8)
-    # a good network's outline errs by a pixel or two, a colour model's by much
-    reach = max(1, int(size * rng.uniform(0, 0.05 if rng.random() < 0.5 else 0.012)))
-    wide = cv2.dilate(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, disc(reach)), disc(max(1, reach // 3)))
-    thin = cv2.erode(mask, disc(max(1, reach // 4)))
-    field = noise_picture(rng, (size, size), (max(size // 4, 2), max(size // 8, 2)))[..., 0]
-    level = rng.normal() * 0.4
-    mask = np.where(field > level, wide, np.where(field < level - 0.6, thin, mask))
-    return _blurred(mask.astype(np.float32), 0.7)
-
-
 def _misjudged(rng: np.random.Generator, pose: Pose) -> Pose:
     """The pose as a fit might find it: joints, shape and place are off, the palm least."""
     from scipy.spatial.transform import Rotation
@@ -460,7 +323,7 @@ def _observe(
 
 
 def _labels(
-    pixels: _Pixels,
+    pixels: SkinPixels,
     occluded: np.ndarray,
     observation: UVObservation,
     wrong: Pose,
@@ -477,7 +340,7 @@ def _labels(
 
     layout = uv_layout("default", OBSERVED_SIZE)
     size = (*pixels.hit.shape, 3)
-    uv, rest = np.full(size[:2] + (2,), 9.0), np.full(size, 9.0)
+    uv, rest = np.full((*size[:2], 2), 9.0), np.full(size, 9.0)
     uv[pixels.hit], rest[pixels.hit] = pixels.uv, pixels.rest
     rest[occluded] = 9.0
     at = camera.project(layout.at(wrong.vertices))
@@ -485,20 +348,10 @@ def _labels(
     right = (gap < SAME_SKIN_M) & (observation.seen > 0)
     move = nearest(uv, at) - layout.uv
     move[(np.linalg.norm(move, axis=1) > 0.03) | ~right] = 0
-    move = _blurred(layout.image(move).astype(np.float32), 2.0).reshape(-1, 2)[layout.index]
+    move = blurred(layout.image(move).astype(np.float32), 2.0).reshape(-1, 2)[layout.index]
     plain = subject_layout().image(canonical)
     target = np.where(
         right[:, None], layout.look_up(skin, layout.uv + move), layout.look_up(plain, layout.uv)
     )
     weight = observation.sure * right + 1e-6 * (observation.seen > 0) + 1e-9
     return target - weighted_median(target, weight), right
-
-
-def _blurred(image: np.ndarray, sigma: float) -> np.ndarray:
-    import cv2
-
-    return cv2.GaussianBlur(image, (0, 0), sigma)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)

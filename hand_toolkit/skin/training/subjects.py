@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from ...avatar import surface
-from ...geometry.colour import srgb_to_linear
 from ...core.conventions import FINGERS, KEYPOINT_TO_MANO
 from ...core.errors import InputError
+from ...geometry.colour import srgb_to_linear
 from ...hand_model.mano_uv import in_proportion
 from ...synth.appearance import Appearance, sample_appearance
 from ...synth.skin import MELANIN_ABSORPTION, bake, load_skin, nail_coordinates, palmar_share
@@ -100,7 +100,9 @@ def _texels() -> _Texels:
     place = atlas * [SKIN_SIZE, -SKIN_SIZE] + [0, SKIN_SIZE]
     island = texels.islands[0]
     source, target = np.array(island.source, float), np.array(island.target, float)
-    pixel = (place - source[:2]) / (source[2:] - source[:2]) * (target[2:] - target[:2]) + target[:2]
+    pixel = (place - source[:2]) / (source[2:] - source[:2]) * (target[2:] - target[:2]) + target[
+        :2
+    ]
     inside = ((place >= source[:2]) & (place <= source[2:])).all(1)
     if not inside.all():
         near = cKDTree(uv.rest[inside]).query(uv.rest[~inside])[1]
@@ -210,9 +212,7 @@ def _read_godot(path: Path) -> tuple[np.ndarray, ...]:
     keypoints, joint_of = [places[names.index("wrist_r")]], np.zeros(len(names), int)
     for f, finger in enumerate(FINGERS):
         own = "little" if finger == "pinky" else finger
-        for k, part in enumerate(
-            chains.get(finger, ("proximal", "intermediate", "distal", "tip"))
-        ):
+        for k, part in enumerate(chains.get(finger, ("proximal", "intermediate", "distal", "tip"))):
             bone = names.index(f"{own}_{part}_r")
             keypoints.append(places[bone])
             mano = KEYPOINT_TO_MANO[1 + 4 * f + k]
@@ -357,9 +357,7 @@ class Mixer:
         self.layout = layout()
         self.palm, self.nail = palm_mask(), nail_mask()
         self.slow = [slow_part(self.layout, s.canonical) for s in subjects]
-        self.fine = [
-            (s.canonical - low, s.own - low) for s, low in zip(subjects, self.slow)
-        ]
+        self.fine = [(s.canonical - low, s.own - low) for s, low in zip(subjects, self.slow)]
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Canonical and own log albedo, (N, 3) each."""
@@ -368,7 +366,9 @@ class Mixer:
         fine = first if rng.random() < 0.5 else second
         other, share = rng.integers(count), rng.uniform(0, 0.5) * (rng.random() < 0.3)
         low = self.slow[first] * (1 - share) + self.slow[other] * share
-        low = low - rng.normal() * 0.2 * MELANIN_ABSORPTION + rng.normal(size=3) * [0.03, 0.03, 0.06]
+        low = (
+            low - rng.normal() * 0.2 * MELANIN_ABSORPTION + rng.normal(size=3) * [0.03, 0.03, 0.06]
+        )
         low = low + self.palm * (rng.normal() * np.array([0.06, 0.10, 0.12]))
         gain = np.exp(rng.normal() * 0.2)
         canonical, own = (low + gain * part for part in self.fine[fine])

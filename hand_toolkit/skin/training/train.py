@@ -14,7 +14,7 @@ from torch.nn import functional
 from ...core.errors import InputError
 from ..completion_weights import make_bank, save_completion
 from ..grid import GRID, grid_cover, shrink
-from ..network import SEEN, CompletionNetwork, compose
+from ..network import SEEN, CompletionNetwork, compose, resized
 from ..uv_observation import CHANNELS
 from .subjects import Mixer, layout, load_subjects, nail_mask, palm_mask
 
@@ -83,10 +83,25 @@ class Samples:
         sure = seen * (1 - rims) * inputs[:, MASK : MASK + 1] + 1e-6
         shift = (sure * field).sum((2, 3)) / sure.sum((2, 3))
         field = (field - shift[:, :, None, None]) * self.cover
-        color = inputs[:, :3] + field * (seen > 0)
+        color = inputs[:, :3] + (field + self._light_left(count, rng)) * (seen > 0)
         tone = tone + shift + torch.tensor(rng.normal(size=(count, 1)) * 0.25, dtype=torch.float32)
         tone = tone + torch.tensor(rng.normal(size=(count, 3)) * [0.15, 0.08, 0.15]).float()
-        return torch.cat([color, inputs[:, 3:]], dim=1), target + field, right, tone
+        varied = torch.cat([color, inputs[:, 3:]], dim=1)
+        kept = self._hidden_parts(count, rng)
+        varied[:, :4] *= kept
+        return varied, target + field, right * kept, tone
+
+    def _light_left(self, count: int, rng: np.random.Generator) -> torch.Tensor:
+        """(B, 3, GRID, GRID) slow shade that the estimated light leaves on the photo."""
+        grey = rng.normal(size=(count, 1, 5, 5)) * 0.12 + rng.normal(size=(count, 3, 5, 5)) * 0.03
+        field = resized(torch.tensor(grey, dtype=torch.float32), GRID)
+        return field * torch.tensor(rng.random((count, 1, 1, 1)) < 0.5)
+
+    def _hidden_parts(self, count: int, rng: np.random.Generator) -> torch.Tensor:
+        """(B, 1, GRID, GRID) 0 in a random part of some layouts: less of the hand is seen."""
+        field = resized(torch.tensor(rng.normal(size=(count, 1, 7, 7))).float(), GRID)
+        some = torch.tensor(rng.random((count, 1, 1, 1)) < 0.3)
+        return 1 - ((field > 0.5) & some).float()
 
 
 def steps_loss(
@@ -124,10 +139,11 @@ def train(folder: Path, weights: Path, minutes: float, size: int, seed: int) -> 
     maps, nail = bank.at_grid()
     samples = Samples(folder / "photos")
     cover = samples.cover
-    network = CompletionNetwork(len(maps)).to(memory_format=torch.channels_last)
+    network = CompletionNetwork(len(maps))
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-4)
     average = {k: v.detach().clone() for k, v in network.state_dict().items()}
-    start, step, history = time.monotonic(), 0, []
+    start, step = time.monotonic(), 0
+    history: list[list[float]] = []
     while True:
         passed = (time.monotonic() - start) / 60 / minutes
         if step % SAVE_EVERY == 0 or passed >= 1:
@@ -152,7 +168,6 @@ def train(folder: Path, weights: Path, minutes: float, size: int, seed: int) -> 
         for group in optimizer.param_groups:
             group["lr"] = rate
         inputs, target, right, tone = samples.batch(size, rng)
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
         heads = network(inputs, tone)
         seen = inputs[:, SEEN : SEEN + 1]
         out, hidden, belief, _ = compose(inputs[:, :3], seen, heads, maps, nail)

@@ -10,12 +10,11 @@ import numpy as np
 
 from ...avatar import Avatar, AvatarHand, SurfaceBinding, place, surface, triangle_frames
 from ...avatar.layout import lay_splats
-from ...avatar.lighting import shade
+from ...core.errors import InputError
 from ...core.types import Camera, HandPose, Photo, PoseEstimate, Splats
-from ...geometry.colour import linear_to_srgb, srgb_to_linear
+from ...geometry.colour import linear_to_srgb
 from ...hand_model import rest_hand
 from ...render import render
-from ...skin.light import LUMINANCE, estimate_light, visibility
 from ...skin.observe import (
     Observation,
     PosedSurface,
@@ -28,11 +27,12 @@ from ...skin.observe import (
     smoothstep,
     unlike,
 )
-from ...skin.template import complete_log_albedo, detail_log_albedo, template_log_albedo
+from ...skin.uv_layout import LEVEL
+from .completion import complete_hands
+from .fitted_skin import FittedSkin, KnownSkin
 from .optimize import OptimizeConfig, Refined, optimize
 
-LEVEL = 1
-"""Subdivision level of the mesh that carries the splats (6,413 vertices on the default hand)."""
+COMPLETIONS = ("network", "membrane")
 
 Progress = Callable[[float, str], None]
 
@@ -45,24 +45,20 @@ class TextureConfig:
         splats_per_face: 1, 4 or 16 splats on each of the mesh's 12,784 triangles.
         max_size: the photo is fitted at this size of the hands' box at most, pixels.
         optimize: the refinement.
+        completion: "network", what to believe and what lies hidden as the completion network
+            says; or "membrane", a skin template moved to the person's tone.
     """
 
     splats_per_face: int = 4
     max_size: int = 640
     optimize: OptimizeConfig = field(default_factory=OptimizeConfig)
+    completion: str = "network"
 
-
-@dataclass(frozen=True)
-class KnownSkin:
-    """What the learned prior says of the hands' skin; takes the place of the skin template.
-
-    Attributes:
-        albedo: per hand (F, 3) linear reflectance of the mesh's faces at ``LEVEL``.
-        light: (9, 3), camera frame.
-    """
-
-    albedo: tuple[np.ndarray, ...]
-    light: np.ndarray
+    def __post_init__(self) -> None:
+        if self.completion not in COMPLETIONS:
+            raise InputError(
+                f"unknown completion {self.completion!r}; accepted are: {', '.join(COMPLETIONS)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,14 @@ def fit_texture(
     ]
     progress(0.2, "separating light from skin")
     seen, trust, at_rim = _drop_background(crop, hands, surfaces, bindings, seen, rim, known)
-    complete = _Skin.of(hands, bindings, seen, known).complete()
+    skin = FittedSkin.of(hands, bindings, seen, known)
+    completed = None
+    if config.completion == "network":
+        completed = complete_hands(hands, surfaces, crop.pixels, masks, crop.camera, skin.light)
+        skin = dataclasses.replace(skin, completed=completed)
+        seen = skin.believed()
+        skin = dataclasses.replace(skin, seen=seen)
+    complete = skin.complete()
     colors = [_blend(o, c) for o, c in zip(seen, complete.baked)]
     refined = optimize(
         surfaces,
@@ -144,7 +147,11 @@ def fit_texture(
         )
         for o, r, at, c in zip(seen, refined, at_rim, complete.baked)
     ]
-    complete = _Skin.of(hands, bindings, seen, known).complete()
+    skin = FittedSkin.of(hands, bindings, seen, known)
+    if completed is not None:
+        # the network's answer belongs to the light that it was asked with
+        skin = dataclasses.replace(skin, light=complete.light, completed=completed)
+    complete = skin.complete()
     parts = [
         _assemble(hand, r, o, albedo, _blend(o, baked))
         for hand, r, o, albedo, baked in zip(hands, refined, seen, complete.albedo, complete.baked)
@@ -191,7 +198,7 @@ def _drop_background(
         dataclasses.replace(o, evidence=o.evidence * (1 - 0.9 * np.maximum(r, o.beside)))
         for o, r in zip(seen, at_rim)
     ]
-    expected = _Skin.of(hands, bindings, core, known).complete().baked
+    expected = FittedSkin.of(hands, bindings, core, known).complete().baked
     distance = background_distance(crop.pixels, crop.mask)
     at_splats = [sample(distance[..., None], o.pixel)[:, 0] for o in seen]
     wrong = [
@@ -218,118 +225,6 @@ def _drop_background(
     skin = shown[rows, columns]
     trust = crop.mask * (1 - rim * shows_background(distance, crop.pixels, skin))
     return kept, trust, at_rim
-
-
-@dataclass(frozen=True)
-class _Complete:
-    """Per hand linear albedo and expected sRGB (N, 3) of every splat, and the light."""
-
-    albedo: list[np.ndarray]
-    baked: list[np.ndarray]
-    light: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Skin:
-    """What the photo says about skin, per hand."""
-
-    hands: tuple[HandPose, ...]
-    bindings: list[SurfaceBinding]
-    seen: list[Observation]
-    template: list[np.ndarray]
-    light: np.ndarray
-
-    @classmethod
-    def of(
-        cls,
-        hands: tuple[HandPose, ...],
-        bindings: list[SurfaceBinding],
-        seen: list[Observation],
-        known: KnownSkin | None,
-    ) -> _Skin:
-        """Estimate the light, with the template that suits the tone, unless both are known."""
-        if known is not None:
-            template = [
-                np.log(np.maximum(_on_splats(values, hand, binding), 5e-3))
-                + detail_log_albedo(_uvs(hand, binding))
-                for values, hand, binding in zip(known.albedo, hands, bindings)
-            ]
-            return cls(hands, bindings, seen, template, known.light)
-        uvs = [_uvs(hand, binding) for hand, binding in zip(hands, bindings)]
-        linear = [srgb_to_linear(o.color) for o in seen]
-        luminance = 0.3
-        for _ in range(2):
-            template = [template_log_albedo(uv, luminance) for uv in uvs]
-            light = estimate_light(
-                np.concatenate(linear),
-                np.concatenate(template),
-                np.concatenate([o.normals for o in seen]),
-                np.concatenate([o.openness for o in seen]),
-                np.concatenate([o.evidence for o in seen]),
-            )
-            weight = np.concatenate([o.evidence for o in seen])
-            albedo = np.concatenate([_albedo(x, o, light) for x, o in zip(linear, seen)])
-            if weight.sum() > 1:
-                luminance = float(np.average(albedo @ LUMINANCE, weights=weight))
-        return cls(hands, bindings, seen, template, light)
-
-    def complete(self) -> _Complete:
-        """Albedo and baked colour of every splat of every hand."""
-        observed = [
-            np.log(np.maximum(_albedo(srgb_to_linear(o.color), o, self.light), 5e-3))
-            for o in self.seen
-        ]
-        trust = [o.evidence for o in self.seen]
-        if len(self.hands) == 2:
-            observed, trust = _share(observed, trust, self.bindings)
-        albedo, baked = [], []
-        for k, hand in enumerate(self.hands):
-            model = surface(hand.hand_model, hand.side, LEVEL)
-            binding, o = self.bindings[k], self.seen[k]
-            hidden = complete_log_albedo(
-                observed[k],
-                trust[k],
-                self.template[k],
-                model.faces[binding.triangle],
-                binding.barycentric.astype(np.float64),
-                model.faces,
-            )
-            blend = smoothstep(trust[k], 0.05, 0.6)[:, None]
-            linear = np.exp(blend * observed[k] + (1 - blend) * hidden)
-            albedo.append(linear)
-            # unseen sides get the photo's mean shading, not the darkness extrapolated there
-            lit = _gentle(shade(self.light, o.normals), self.light)
-            full = linear * lit
-            baked.append(linear_to_srgb(full))
-        return _Complete(albedo, baked, self.light)
-
-
-def _gentle(shading: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """Shading compressed toward the light's mean, for normals the photo never showed."""
-    mean = np.maximum(light[0] * 0.28209479177387814, 1e-4)
-    return mean * np.clip(shading / mean, 0.6, 1.3) ** 0.5
-
-
-def _albedo(linear: np.ndarray, seen: Observation, light: np.ndarray) -> np.ndarray:
-    shading = shade(light, seen.normals) * visibility(seen.openness)[:, None]
-    floor = 0.25 * light[0] * 0.28209479177387814
-    return np.clip(linear / np.maximum(shading, np.maximum(floor, 1e-3)), 0, 1)
-
-
-def _share(
-    observed: list[np.ndarray], trust: list[np.ndarray], bindings: list[SurfaceBinding]
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Let each hand borrow, at less trust, what only the other one shows of the same skin."""
-    if len(bindings[0]) != len(bindings[1]):
-        return observed, trust
-    out_o, out_t = [], []
-    for k in (0, 1):
-        other = 1 - k
-        borrowed = 0.5 * trust[other] * (trust[k] < 0.05)
-        take = borrowed > trust[k]
-        out_o.append(np.where(take[:, None], observed[other], observed[k]))
-        out_t.append(np.where(take, borrowed, trust[k]))
-    return out_o, out_t
 
 
 def _assemble(
@@ -370,17 +265,6 @@ def _lay(hand: HandPose, per_face: int) -> SurfaceBinding:
     )
 
 
-def _on_splats(values: np.ndarray, hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
-    """Values (F, C) of the mesh's faces, interpolated at the splats, (N, C)."""
-    faces = surface(hand.hand_model, hand.side, LEVEL).faces
-    corners = faces.ravel()
-    count = np.maximum(np.bincount(corners), 1)
-    at_vertices = np.stack(
-        [np.bincount(corners, np.repeat(column, 3)) / count for column in values.T], axis=1
-    )
-    return np.einsum("nk,nkc->nc", binding.barycentric, at_vertices[faces[binding.triangle]])
-
-
 CUT_M = (0.002, 0.009)
 """Skin is trusted from this far from the wrist's cut: there the mesh ends, the arm goes on, and
 normals turn inward, so that its light is misjudged."""
@@ -399,12 +283,6 @@ def _from_cut(hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
     distance = cKDTree(model.template[rim]).query(model.template)[0]
     at_splats = np.einsum("nk,nk->n", binding.barycentric, distance[model.faces[binding.triangle]])
     return smoothstep(at_splats, *CUT_M)
-
-
-def _uvs(hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
-    model = surface(hand.hand_model, hand.side, LEVEL)
-    corners = model.uvs[model.uv_faces[binding.triangle]]
-    return np.einsum("nk,nkc->nc", binding.barycentric.astype(np.float64), corners)
 
 
 def crop_to_hands(

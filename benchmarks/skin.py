@@ -1,0 +1,193 @@
+"""Skin from one photo, on families of skins that no training subject wears.
+
+    python benchmarks/skin.py FOLDER [--cases 12] [--weights FILE] [--splats] [--json FILE]
+
+FOLDER is that of ``python -m hand_toolkit.skin.training subjects``: its ``held.npz`` holds the
+held-out subjects. Each is photographed synthetically and observed with a wrong pose, as in
+training. Scores are of albedo, its tone aligned on skin that was rightly seen: PSNR (sRGB) where
+the photo shows the skin itself (seen), where it shows background or other skin (wrong), and
+elsewhere (hidden); there also the energy of gradients over the truth's and the correlation of
+detail finer than 3 mm; and the step of log albedo across the UV layout's cuts, with the truth's.
+``--splats`` fits the product as well, before (membrane) and now (network): half a minute a case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hand_toolkit.avatar import Avatar, surface
+from hand_toolkit.core.types import HandPose, Photo, PoseEstimate
+from hand_toolkit.geometry.colour import linear_to_srgb, srgb_to_linear
+from hand_toolkit.hand_model import pose_hand_numpy
+from hand_toolkit.skin.complete import complete_skin
+from hand_toolkit.skin.completion_weights import load_completion
+from hand_toolkit.skin.training.photos import OBSERVED_SIZE, Sample, make_sample
+from hand_toolkit.skin.training.subjects import layout as subject_layout
+from hand_toolkit.skin.training.subjects import load_subjects
+from hand_toolkit.skin.uv_layout import LEVEL, seam_of, uv_layout
+from hand_toolkit.skin.uv_observation import DARKEST, weighted_median
+from hand_toolkit.systems.texture.one_photo import TextureConfig, fit_texture
+from hand_toolkit.systems.texture.optimize import OptimizeConfig
+
+LEVEL_OF_GREY = 0.3
+"""Linear albedo to which the tone is set before it is encoded."""
+
+FINE_TEXELS = 4.0
+"""Sigma of the Gaussian whose residual is detail: 3 mm."""
+
+SEED = 777
+COLUMNS = ("seen", "wrong", "hidden", "energy", "detail", "cut")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One held-out subject's photo: its family, the sample, and its true skin everywhere."""
+
+    family: str
+    sample: Sample
+    truth: np.ndarray
+
+
+def cases(folder: Path, count: int) -> Iterator[Case]:
+    """Photos of the held-out subjects in turn; one that shows little of the hand is retaken."""
+    subjects, layout = load_subjects(folder / "held.npz"), uv_layout("default", OBSERVED_SIZE)
+    for number in range(count):
+        subject = subjects[number % len(subjects)]
+        own = subject.own.astype(np.float64)
+        for attempt in range(20):
+            sample = make_sample(np.random.default_rng([SEED, number, attempt]), own, own)
+            if sample.observation.seen.mean() > 0.12 and sample.right.mean() > 0.08:
+                break
+        plain = subject_layout()
+        yield Case(subject.family, sample, plain.look_up(plain.image(own), layout.uv))
+
+
+def score(case: Case, log_albedo: np.ndarray) -> dict[str, float]:
+    """The columns of one method's (N, 3) log albedo; NaN where a region is too small."""
+    layout, sample = uv_layout("default", OBSERVED_SIZE), case.sample
+    seen = sample.observation.seen > 0.1
+    right = sample.right & seen
+    weight = sample.observation.sure * right + 1e-9
+    aligned = log_albedo - weighted_median(log_albedo, weight)
+    truth = sample.target - weighted_median(sample.target, weight)
+    shown = [linear_to_srgb(LEVEL_OF_GREY * np.exp(v)) for v in (aligned, truth)]
+    error = (shown[0] - shown[1]) ** 2
+    out = {}
+    for name, where in (("seen", right), ("wrong", seen & ~right), ("hidden", ~seen)):
+        enough = where.sum() > 300
+        out[name] = float(-10 * np.log10(error[where].mean())) if enough else np.nan
+    hidden = ~seen
+    slopes = [np.hypot(*np.gradient(layout.image(v.mean(1)))).ravel() for v in (aligned, truth)]
+    slopes = [s[layout.index][hidden].mean() for s in slopes]
+    out["energy"] = float(slopes[0] / slopes[1])
+    fine = [_fine(layout.image(v.mean(1))).ravel()[layout.index][hidden] for v in (aligned, truth)]
+    flat = min(f.std() for f in fine) < 1e-6
+    out["detail"] = 0.0 if flat else float(np.corrcoef(*fine)[0, 1])
+    out["cut"] = cut_step(aligned)
+    return out
+
+
+def _fine(image: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(image - gaussian_filter(image, FINE_TEXELS))
+
+
+def cut_step(log_albedo: np.ndarray) -> float:
+    """Mean difference of (N, 3) log albedo between both sides of the layout's cuts."""
+    layout, seam = uv_layout("default", OBSERVED_SIZE), seam_of("default", OBSERVED_SIZE)
+    here = layout.look_up(layout.image(log_albedo), seam.uv).mean(1)
+    group = np.unique(seam.group, return_inverse=True)[1]
+    high, low = np.full(group.max() + 1, -np.inf), np.full(group.max() + 1, np.inf)
+    np.maximum.at(high, group, here)
+    np.minimum.at(low, group, here)
+    return float((high - low).mean())
+
+
+def network(case: Case, weights: Path | None, without: str = "") -> np.ndarray:
+    """(N, 3) log albedo of the completion network, composed on the texels."""
+    layout, seen = uv_layout("default", OBSERVED_SIZE), case.sample.observation
+    return complete_skin(seen, layout, load_completion(weights), without).compose(seen.log_albedo)
+
+
+def product(case: Case, completion: str) -> np.ndarray:
+    """(N, 3) log albedo of the avatar that the product fits, from its splats."""
+    sample, posed = case.sample, case.sample.posed
+    model = surface("default", "right", LEVEL)
+    keypoints = pose_hand_numpy(model, posed.theta, posed.shape, posed.translation)[2]
+    hand = HandPose(
+        side="right",
+        hand_model="default",
+        theta=posed.theta,
+        shape=posed.shape,
+        translation=posed.translation,
+        confidence=1.0,
+        joints_cam_m=keypoints,
+        keypoints_2d=sample.camera.project(keypoints),
+    )
+    photo = Photo((sample.pixels * 255 + 0.5).astype(np.uint8), name="synthetic")
+    labels = np.where(sample.mask > 0.5, 0, -1).astype(np.int32)
+    config = TextureConfig(completion=completion, optimize=OptimizeConfig(steps=20))
+    estimate = PoseEstimate((hand,), sample.camera)
+    return on_texels(fit_texture(photo, sample.mask, labels, estimate, config))
+
+
+def on_texels(avatar: Avatar) -> np.ndarray:
+    """(N, 3) log albedo of an avatar's right hand at the texels: of the three nearest splats."""
+    from scipy.spatial import cKDTree
+
+    hand = next(h for h in avatar.hands if h.side == "right")
+    model, layout = surface("default", "right", LEVEL), uv_layout("default", OBSERVED_SIZE)
+    corners = model.template[model.faces[hand.binding.triangle]]
+    places = np.einsum("nk,nkc->nc", hand.binding.barycentric, corners)
+    distance, near = cKDTree(places).query(layout.rest, k=3)
+    weight = 1 / (distance + 1e-5)
+    weight /= weight.sum(1, keepdims=True)
+    log_albedo = np.log(np.maximum(srgb_to_linear(hand.albedo), DARKEST))
+    return np.einsum("nk,nkc->nc", weight, log_albedo[near])
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--cases", type=int, default=12)
+    parser.add_argument("--weights", type=Path, default=None)
+    parser.add_argument("--splats", action="store_true")
+    parser.add_argument("--json", type=Path, default=None)
+    arguments = parser.parse_args()
+    rows: dict[str, list[dict[str, float]]] = {}
+    for case in cases(arguments.folder, arguments.cases):
+        seen = case.sample.observation
+        tried = {
+            "flat colour": np.zeros_like(case.truth),
+            "network": network(case, arguments.weights),
+        }
+        for head in ("belief", "shade", "mixture"):
+            tried[f"network without {head}"] = network(case, arguments.weights, head)
+        if arguments.splats:
+            tried["product before, splats"] = product(case, "membrane")
+            tried["product now, splats"] = product(case, "network")
+        tried["truth"] = case.sample.target
+        tried["photo over light"] = seen.log_albedo
+        for name, log_albedo in tried.items():
+            rows.setdefault(name, []).append(score(case, log_albedo))
+    table = {
+        name: {c: float(np.nanmean([r[c] for r in scores])) for c in COLUMNS}
+        for name, scores in rows.items()
+    }
+    print(f"{'':26s}" + "".join(f"{c:>9s}" for c in COLUMNS))
+    for name, values in table.items():
+        print(f"{name:26s}" + "".join(f"{values[c]:9.2f}" for c in COLUMNS))
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

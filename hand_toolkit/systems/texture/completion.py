@@ -1,0 +1,49 @@
+"""Asking the completion network about every hand of a photo."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...core.types import Camera, HandPose
+from ...skin.complete import COMPOSE_SIZE, CompletedSkin, complete_skin
+from ...skin.completion_weights import Completion, load_completion
+from ...skin.observe import PosedSurface, openness_of
+from ...skin.uv_layout import uv_layout
+from ...skin.uv_observation import observe_uv, scene_of
+
+
+def complete_hands(
+    hands: tuple[HandPose, ...],
+    surfaces: list[PosedSurface],
+    pixels: np.ndarray,
+    masks: list[np.ndarray],
+    camera: Camera,
+    light: np.ndarray | None = None,
+    completion: Completion | None = None,
+) -> list[CompletedSkin]:
+    """The skin of each hand, on the layout of its model.
+
+    Args:
+        hands: as they were found; surfaces: their posed meshes.
+        pixels: (H, W, 3) sRGB in [0, 1].
+        masks: per hand (H, W) in [0, 1].
+        camera: the photo's.
+        light: (9, 3) where it is known; else each hand's own estimate is taken off it.
+        completion: the network; the shipped one by default.
+    """
+    completion = completion or load_completion()
+    vertices = np.concatenate([s.vertices for s in surfaces])
+    starts = np.cumsum([0] + [len(s.vertices) for s in surfaces])
+    faces = np.concatenate([s.faces + k for s, k in zip(surfaces, starts)])
+    normals = np.concatenate([s.normals for s in surfaces])
+    scene = scene_of(pixels, vertices, faces, camera)
+    free = openness_of(vertices, normals, faces)
+    result = []
+    for k, (hand, posed, mask) in enumerate(zip(hands, surfaces, masks)):
+        layout = uv_layout(hand.hand_model, COMPOSE_SIZE)
+        own = free[starts[k] : starts[k + 1]]
+        seen = observe_uv(
+            scene, mask, layout, posed.side, posed.vertices, posed.normals, own, light
+        )
+        result.append(complete_skin(seen, layout, completion))
+    return result

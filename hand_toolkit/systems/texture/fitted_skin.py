@@ -1,0 +1,182 @@
+"""The skin that a photo's splats show, its light, and what is put where nothing was seen."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...avatar import SurfaceBinding, surface
+from ...avatar.lighting import shade
+from ...core.types import HandPose
+from ...geometry.colour import linear_to_srgb, srgb_to_linear
+from ...skin.complete import CompletedSkin
+from ...skin.light import LUMINANCE, estimate_light, visibility
+from ...skin.observe import Observation, smoothstep
+from ...skin.template import complete_log_albedo, detail_log_albedo, template_log_albedo
+from ...skin.uv_layout import LEVEL
+
+
+@dataclass(frozen=True)
+class KnownSkin:
+    """What the learned prior says of the hands' skin; takes the place of the skin template.
+
+    Attributes:
+        albedo: per hand (F, 3) linear reflectance of the mesh's faces at ``LEVEL``.
+        light: (9, 3), camera frame.
+    """
+
+    albedo: tuple[np.ndarray, ...]
+    light: np.ndarray
+
+
+@dataclass(frozen=True)
+class CompleteSkin:
+    """Per hand linear albedo and expected sRGB (N, 3) of every splat, and the light."""
+
+    albedo: list[np.ndarray]
+    baked: list[np.ndarray]
+    light: np.ndarray
+
+
+@dataclass(frozen=True)
+class FittedSkin:
+    """What the photo says about skin, per hand."""
+
+    hands: tuple[HandPose, ...]
+    bindings: list[SurfaceBinding]
+    seen: list[Observation]
+    template: list[np.ndarray]
+    light: np.ndarray
+    completed: list[CompletedSkin] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        hands: tuple[HandPose, ...],
+        bindings: list[SurfaceBinding],
+        seen: list[Observation],
+        known: KnownSkin | None,
+    ) -> FittedSkin:
+        """Estimate the light, with the template that suits the tone, unless both are known."""
+        if known is not None:
+            template = [
+                np.log(np.maximum(_on_splats(values, hand, binding), 5e-3))
+                + detail_log_albedo(_uvs(hand, binding))
+                for values, hand, binding in zip(known.albedo, hands, bindings)
+            ]
+            return cls(hands, bindings, seen, template, known.light)
+        uvs = [_uvs(hand, binding) for hand, binding in zip(hands, bindings)]
+        linear = [srgb_to_linear(o.color) for o in seen]
+        luminance = 0.3
+        for _ in range(2):
+            template = [template_log_albedo(uv, luminance) for uv in uvs]
+            light = estimate_light(
+                np.concatenate(linear),
+                np.concatenate(template),
+                np.concatenate([o.normals for o in seen]),
+                np.concatenate([o.openness for o in seen]),
+                np.concatenate([o.evidence for o in seen]),
+            )
+            weight = np.concatenate([o.evidence for o in seen])
+            albedo = np.concatenate([_albedo(x, o, light) for x, o in zip(linear, seen)])
+            if weight.sum() > 1:
+                luminance = float(np.average(albedo @ LUMINANCE, weights=weight))
+        return cls(hands, bindings, seen, template, light)
+
+    def complete(self) -> CompleteSkin:
+        """Albedo and baked colour of every splat of every hand."""
+        observed = [
+            np.log(np.maximum(_albedo(srgb_to_linear(o.color), o, self.light), 5e-3))
+            for o in self.seen
+        ]
+        trust = [o.evidence for o in self.seen]
+        if self.completed is not None:
+            return self._lit(self._believe(observed)[0])
+        if len(self.hands) == 2:
+            observed, trust = _share(observed, trust, self.bindings)
+        albedo = []
+        for k, hand in enumerate(self.hands):
+            model, binding = surface(hand.hand_model, hand.side, LEVEL), self.bindings[k]
+            hidden = complete_log_albedo(
+                observed[k],
+                trust[k],
+                self.template[k],
+                model.faces[binding.triangle],
+                binding.barycentric.astype(np.float64),
+                model.faces,
+            )
+            blend = smoothstep(trust[k], 0.05, 0.6)[:, None]
+            albedo.append(blend * observed[k] + (1 - blend) * hidden)
+        return self._lit(albedo)
+
+    def believed(self) -> list[Observation]:
+        """The observations with as much evidence as the network believes of them."""
+        belief = self._believe([np.zeros_like(o.color) for o in self.seen])[1]
+        return [dataclasses.replace(o, evidence=o.evidence * b) for o, b in zip(self.seen, belief)]
+
+    def _believe(self, observed: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Log albedo (N, 3) and belief (N,) of every splat, as the network composes them."""
+        pairs = [
+            skin.compose_at(_uvs(hand, binding), log, smoothstep(o.evidence, 0.0, 0.12))
+            for skin, hand, binding, log, o in zip(
+                self.completed or [], self.hands, self.bindings, observed, self.seen
+            )
+        ]
+        return [p[0] for p in pairs], [p[1] for p in pairs]
+
+    def _lit(self, log_albedo: list[np.ndarray]) -> CompleteSkin:
+        """Linear albedo, and the colour that it shows in the photo's light."""
+        albedo = [np.exp(np.minimum(log, 0.0)) for log in log_albedo]
+        # unseen sides get the photo's mean shading, not the darkness extrapolated there
+        baked = [
+            linear_to_srgb(linear * _gentle(shade(self.light, o.normals), self.light))
+            for linear, o in zip(albedo, self.seen)
+        ]
+        return CompleteSkin(albedo, baked, self.light)
+
+
+def _gentle(shading: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """Shading compressed toward the light's mean, for normals the photo never showed."""
+    mean = np.maximum(light[0] * 0.28209479177387814, 1e-4)
+    return mean * np.clip(shading / mean, 0.6, 1.3) ** 0.5
+
+
+def _albedo(linear: np.ndarray, seen: Observation, light: np.ndarray) -> np.ndarray:
+    shading = shade(light, seen.normals) * visibility(seen.openness)[:, None]
+    floor = 0.25 * light[0] * 0.28209479177387814
+    return np.clip(linear / np.maximum(shading, np.maximum(floor, 1e-3)), 0, 1)
+
+
+def _share(
+    observed: list[np.ndarray], trust: list[np.ndarray], bindings: list[SurfaceBinding]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Let each hand borrow, at less trust, what only the other one shows of the same skin."""
+    if len(bindings[0]) != len(bindings[1]):
+        return observed, trust
+    out_o, out_t = [], []
+    for k in (0, 1):
+        other = 1 - k
+        borrowed = 0.5 * trust[other] * (trust[k] < 0.05)
+        take = borrowed > trust[k]
+        out_o.append(np.where(take[:, None], observed[other], observed[k]))
+        out_t.append(np.where(take, borrowed, trust[k]))
+    return out_o, out_t
+
+
+def _on_splats(values: np.ndarray, hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
+    """Values (F, C) of the mesh's faces, interpolated at the splats, (N, C)."""
+    faces = surface(hand.hand_model, hand.side, LEVEL).faces
+    corners = faces.ravel()
+    count = np.maximum(np.bincount(corners), 1)
+    at_vertices = np.stack(
+        [np.bincount(corners, np.repeat(column, 3)) / count for column in values.T], axis=1
+    )
+    return np.einsum("nk,nkc->nc", binding.barycentric, at_vertices[faces[binding.triangle]])
+
+
+def _uvs(hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
+    model = surface(hand.hand_model, hand.side, LEVEL)
+    corners = model.uvs[model.uv_faces[binding.triangle]]
+    return np.einsum("nk,nkc->nc", binding.barycentric.astype(np.float64), corners)

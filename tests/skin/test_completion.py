@@ -1,0 +1,158 @@
+"""The observation in UV, the network's composition, and its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hand_toolkit.avatar import display_theta, surface
+from hand_toolkit.core.errors import FileFormatError, InputError
+from hand_toolkit.core.types import Camera
+from hand_toolkit.hand_model import pose_hand_numpy, vertex_normals
+from hand_toolkit.skin.complete import complete_skin
+from hand_toolkit.skin.completion_weights import SHIPPED, load_completion
+from hand_toolkit.skin.grid import GRID
+from hand_toolkit.skin.network import CompletionNetwork, Heads, compose
+from hand_toolkit.skin.uv_layout import LEVEL, UVLayout, uv_layout
+from hand_toolkit.skin.uv_observation import CHANNELS, UVObservation, observe_uv, scene_of
+
+SIZE = 192
+SKIN, WALL = np.array([0.80, 0.60, 0.50]), np.array([0.2, 0.35, 0.6])
+
+
+def observed(side: str, turned: bool = False) -> tuple[UVObservation, UVLayout]:
+    """An evenly coloured hand before a wall, palm or back to the camera."""
+    model, theta = surface("default", side, LEVEL), display_theta(side)
+    if turned:
+        from scipy.spatial.transform import Rotation
+
+        about_y = Rotation.from_rotvec([0, np.pi, 0])
+        theta[0] = (about_y * Rotation.from_rotvec(theta[0])).as_rotvec()
+    place = np.array([0.0, 0.08, 0.5])
+    vertices = pose_hand_numpy(model, theta, np.zeros(len(model.shape_names)), place)[0]
+    camera = Camera(400, 400, 120, 120, 240, 240)
+    scene = scene_of(np.zeros((240, 240, 3)), vertices, model.faces, camera)
+    hand = np.isfinite(scene.depth)
+    scene.pixels[:] = np.where(hand[..., None], SKIN, WALL)
+    normals = vertex_normals(vertices, model.faces)
+    layout = uv_layout("default", SIZE)
+    seen = observe_uv(
+        scene, hand.astype(float), layout, side, vertices, normals, np.ones(len(vertices))
+    )
+    return seen, layout
+
+
+def test_palm_and_back_are_seen_from_their_own_sides() -> None:
+    front, layout = observed("right")
+    behind, _ = observed("right", turned=True)
+    model = surface("default", "right", LEVEL)
+    up = layout.at(vertex_normals(model.template, model.faces))[:, 1]
+    palm, back = up < -0.7, up > 0.7
+    assert front.seen[palm].mean() > 0.6 > 0.05 > front.seen[back].mean()
+    assert behind.seen[back].mean() > 0.6 > 0.05 > behind.seen[palm].mean()
+
+
+def test_a_left_hand_is_observed_as_the_mirrored_right_one() -> None:
+    right, _ = observed("right")
+    left, _ = observed("left")
+    np.testing.assert_allclose(left.inputs, right.inputs, atol=0.35)
+    assert np.abs(left.inputs - right.inputs).mean() < 5e-3
+
+
+def test_even_skin_in_even_light_is_even() -> None:
+    seen, _ = observed("right")
+    color = seen.inputs[(seen.sure > 0.5), :3]
+    assert np.abs(color).max() < 0.25
+    unlike = seen.inputs[:, CHANNELS.index("unlike_background")]
+    assert unlike[seen.sure > 0.5].min() > 0.2
+
+
+def test_observations_are_checked() -> None:
+    with pytest.raises(ValueError, match="expected"):
+        UVObservation(np.zeros((4, 3)), np.zeros((4, 3)), np.zeros(3), np.zeros(4), np.zeros((9, 3)))
+
+
+def heads(belief: float, shade: float = 0.0) -> Heads:
+    return Heads(
+        torch.full((1, 1, GRID, GRID), belief),
+        torch.full((1, 3, GRID, GRID), shade),
+        torch.zeros(1, 2, 16, 16),
+        torch.zeros(1, 3, 32, 32),
+        torch.zeros(1, 3),
+    )
+
+
+def test_composition_believes_only_what_was_seen() -> None:
+    photo, bank = torch.full((1, 3, 64, 64), 0.5), torch.full((3, 3, 64, 64), -0.2)
+    seen = torch.zeros(1, 1, 64, 64)
+    seen[..., 32:] = 1
+    nail = torch.zeros(1, 64, 64)
+    out, hidden, belief, _ = compose(photo, seen, heads(20.0, 0.1), bank, nail)
+    assert torch.allclose(out[..., 32:], torch.tensor(0.4), atol=1e-5)
+    assert torch.allclose(out[..., :32], hidden[..., :32])
+    assert (belief[..., :32] == 0).all()
+    out, hidden, _, _ = compose(photo, seen, heads(-20.0), bank, nail)
+    assert torch.allclose(out, hidden, atol=1e-5)
+
+
+def test_an_untrained_network_shows_the_bank_s_mean() -> None:
+    network = CompletionNetwork(3)
+    said = network(torch.randn(1, len(CHANNELS), GRID, GRID), torch.zeros(1, 3))
+    bank = torch.randn(3, 3, 48, 48)
+    args = (torch.zeros(1, 3, 48, 48), torch.zeros(1, 1, 48, 48), said, bank)
+    out = compose(*args, torch.ones(1, 48, 48))[0]
+    assert torch.allclose(out[0], bank[0])
+
+
+@pytest.fixture(scope="module")
+def shipped() -> None:
+    if not SHIPPED.is_file():
+        pytest.skip("no weights are shipped")
+
+
+def test_the_shipped_network_believes_skin_and_invents_a_back(shipped: None) -> None:
+    seen, layout = observed("right")
+    skin = complete_skin(seen, layout, load_completion())
+    sure = seen.sure > 0.6
+    assert skin.belief[sure].mean() > 0.6
+    assert (skin.belief[seen.seen == 0] == 0).all()
+    out = skin.compose(seen.log_albedo)
+    assert np.isfinite(out).all()
+    # the back has detail of its own, about the seen skin's tone
+    back = surface("default", "right", LEVEL)
+    up = layout.at(vertex_normals(back.template, back.faces))[:, 1] > 0.7
+    assert 0.02 < out[up].mean(1).std() < 0.5
+    assert np.abs(out[up].mean(0) - seen.tone).max() < 0.8
+
+
+def test_composing_at_the_texels_is_composing(shipped: None) -> None:
+    seen, layout = observed("right")
+    skin = complete_skin(seen, layout, load_completion())
+    some = np.arange(0, len(layout.index), 37)
+    known = (seen.seen > 0).astype(float)[some]
+    at, _ = skin.compose_at(layout.uv[some], seen.log_albedo[some], known)
+    np.testing.assert_allclose(at, skin.compose(seen.log_albedo)[some], atol=1e-6)
+
+
+def test_heads_can_be_left_out(shipped: None) -> None:
+    seen, layout = observed("right")
+    whole, less = (complete_skin(seen, layout, load_completion(), w) for w in ("", "belief"))
+    assert less.belief.sum() > whole.belief.sum()
+
+
+def test_a_missing_or_damaged_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="membrane"):
+        load_completion(tmp_path / "none.safetensors")
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(b"not weights")
+    with pytest.raises(FileFormatError, match="reinstall"):
+        load_completion(bad)
+
+
+def test_the_weights_are_small(shipped: None) -> None:
+    assert SHIPPED.stat().st_size <= 8e6
+    notes = load_completion().notes
+    assert {"command", "step", "samples", "scores"} <= set(notes)
