@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..avatar.lighting import sh_basis
+from ..avatar.lighting import sh_basis, shade
+from .observe import sphere_directions
 
 SKIN_LINEAR = np.array([0.44, 0.265, 0.20])
 """Mean linear skin albedo around which the priors are centred."""
@@ -84,3 +85,39 @@ def _intensity(
         robust = 1 / np.maximum(1, np.abs(residual) / (2 * scale))
     shading = np.maximum(basis @ solution, 0.05)
     return solution / np.average(shading, weights=weight)
+
+
+def soften_unseen(light: np.ndarray, normals: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The light (K, 3) without the extremes that it has only where no normal was seen.
+
+    Spherical harmonics fitted to half a sphere say anything of the other half; unseen sides would
+    show it as dark or coloured blotches. There shading is compressed toward the mean, and the
+    light is fitted again to both.
+
+    Args:
+        light: (K, 3) shading SH.
+        normals: (N, 3) unit normals that the light was estimated from.
+        weight: (N,) their evidence.
+    """
+    directions = sphere_directions(160)
+    some = np.flatnonzero(weight > 0.05)
+    if not len(some):
+        return light
+    some = some[:: -(-len(some) // 4000)]
+    near = np.exp(NEAR_SHARPNESS * (directions @ normals[some].T - 1)) @ weight[some]
+    seen = np.clip(near / (SEEN_SHARE * near.max()), 0, 1)[:, None]
+    mean = np.maximum(light[0] * 0.28209479177387814, 1e-4)
+    sharp = shade(light, directions)
+    even = mean * np.clip(sharp / mean, 0.6, 1.3) ** 0.5
+    target = seen * sharp + (1 - seen) * even
+    basis = sh_basis(directions, len(light))
+    share = 0.15 + seen
+    softened: np.ndarray = np.linalg.solve((basis * share).T @ basis, (basis * share).T @ target)
+    return softened
+
+
+NEAR_SHARPNESS = 12.0
+"""Concentration of the lobe in which a seen normal vouches for its neighbours: about 25 degrees."""
+
+SEEN_SHARE = 0.15
+"""Directions with this share of the best seen one's evidence count as seen."""

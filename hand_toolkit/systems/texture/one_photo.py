@@ -15,6 +15,7 @@ from ...core.types import Camera, HandPose, Photo, PoseEstimate, Splats
 from ...geometry.colour import linear_to_srgb
 from ...hand_model import rest_hand
 from ...render import render
+from ...skin.light import soften_unseen
 from ...skin.observe import (
     Observation,
     PosedSurface,
@@ -162,10 +163,15 @@ def fit_texture(
         hand_model=hands[0].hand_model,
         level=LEVEL,
         hands=tuple(parts),
-        light=complete.light,
+        light=complete.light if known else _softened(complete.light, seen),
         camera=estimate.camera,
         provenance={"method": "texture", "photo": photo.name},
     )
+
+
+def _softened(light: np.ndarray, seen: list[Observation]) -> np.ndarray:
+    normals = np.concatenate([o.normals for o in seen])
+    return soften_unseen(light, normals, np.concatenate([o.evidence for o in seen]))
 
 
 def _blend(seen: Observation, completed: np.ndarray) -> np.ndarray:
