@@ -72,7 +72,9 @@ def test_even_skin_in_even_light_is_even() -> None:
 
 def test_observations_are_checked() -> None:
     with pytest.raises(ValueError, match="expected"):
-        UVObservation(np.zeros((4, 3)), np.zeros((4, 3)), np.zeros(3), np.zeros(4), np.zeros((9, 3)))
+        UVObservation(
+            np.zeros((4, 3)), np.zeros((4, 3)), np.zeros(3), np.zeros(4), np.zeros((9, 3))
+        )
 
 
 def heads(belief: float, shade: float = 0.0) -> Heads:

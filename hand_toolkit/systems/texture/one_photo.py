@@ -53,7 +53,7 @@ class TextureConfig:
     splats_per_face: int = 4
     max_size: int = 640
     optimize: OptimizeConfig = field(default_factory=OptimizeConfig)
-    completion: str = "network"
+    completion: str = "membrane"
 
     def __post_init__(self) -> None:
         if self.completion not in COMPLETIONS:
