@@ -56,8 +56,8 @@ def add_light(  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def shade(  # type: ignore[no-untyped-def]
-    triangle, points, faces, corner_uvs, irradiance, normals, part, textures, tint, cloth, half, gloss,
-    gain, classes, out, labels,
+    triangle, points, faces, corner_uvs, irradiance, normals, part, textures, tint, cloth, half,
+    gloss, gain, classes, out, labels,
 ):  # fmt: skip
     """Colour and class of every pixel, box-filtered from a picture of twice the size.
 

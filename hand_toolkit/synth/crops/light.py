@@ -60,7 +60,7 @@ def read_environments(folder: Path | None) -> np.ndarray:
     try:
         import OpenEXR
     except ImportError as error:
-        from ...errors import missing_dependency
+        from ...core.errors import missing_dependency
 
         raise missing_dependency("reading environment maps", "OpenEXR", "synth") from error
     found = []

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...conventions import SIDES, mirror_theta
+from ...core.conventions import SIDES, mirror_theta
 from ...hand_model import HandModel, pose_hand_numpy
 from ...hand_model.default import load_default_forearm
 from ...hand_model.subdivision import subdivide

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ...conventions import SIDES
-from ...image.silhouette import rasterize_mesh
-from ...types import Camera
+from ...core.conventions import SIDES
+from ...core.types import Camera
 from .contacts import Contact, read_contacts
-from .kernels import add_light, empty_pictures, shade
-from .light import CropLight, DirectionalLight, read_environments, sample_crop_light
+from .drawing import SUPERSAMPLING, Solid, draw_solid, project, sample_cloth
+from .light import CropLight, read_environments, sample_crop_light
 from .mesh import FLIP, PosedMesh, load_crop_mesh, pose_crop_mesh, vertex_normals
 from .motion import motion_angles
 from .scenes import CropScene, pushed_apart, sample_scene, with_moved
@@ -20,22 +19,14 @@ from .scenes import CropScene, pushed_apart, sample_scene, with_moved
 SIZE = 256
 """Pixels of a crop."""
 
-SUPERSAMPLING = 2
-
 MARGIN = 1.4
 """A crop is this much larger than the aligned box, so that training can turn and shift it."""
 
 CLASSES = ("background", "own", "other", "forearm")
 """Of a pixel: things and cloth are background; the other hand is any hand but the crop's."""
 
-SHADOW_PX = {True: 112, False: 56}
-"""Size of a light's picture: of lamps, of an environment's lights."""
-
-SHADOW_REACH_M, SHADOW_DISTANCE_M, SHADOW_BIAS_M = 0.5, 4.0, 0.004
-"""Width of a light's picture, how far it is looked from, and depth without shadow."""
-
-SHINING = 2
-"""Of the lights, how many are seen in the skin's gloss."""
+SHADOW_REACH_M = 0.5
+"""Width of what casts shadows on a hand."""
 
 PALM = (0, 5, 9, 13, 17)
 NEAR_M = 0.05
@@ -128,46 +119,15 @@ def render_scene(
         scene = with_moved(scene, 1, shift)
         moved = posed[1]
         posed[1] = PosedMesh(moved.vertices + shift, moved.keypoints + shift, moved.mirrored)
-    pieces = _assemble(rng, scene, posed, len(skins))
+    solid = _assemble(rng, scene, posed, len(skins))
     camera = _camera(rng, posed[scene.target])
-    normals = pieces.normals
-    irradiance, half, gloss = _illuminate(rng, light, pieces, posed[scene.target], camera)
-    raster = rasterize_mesh(pieces.vertices, pieces.faces, camera)
-    seen = np.unique(pieces.faces[np.unique(raster.triangle[raster.triangle >= 0]), 0])
-    exposure = np.percentile(irradiance[seen].mean(1), 75) if len(seen) else 1.0
-    gain = rng.uniform(0.5, 1.2) / max(float(exposure), 0.02)
-    gain = gain * np.exp(rng.normal(size=3) * [0.08, 0.03, 0.1])
-    # nine tenths of a light's colour are balanced away by cameras
-    cast = irradiance[seen].mean(0) + 1e-6 if len(seen) else np.ones(3)
-    gain = gain * (cast / cast.mean()) ** -rng.uniform(0.5, 1.0)
-    points = _seen(pieces.vertices, camera)
-    out, labels = empty_pictures(SIZE)
-    shade(
-        raster.triangle, points, pieces.faces, pieces.corner_uvs,
-        irradiance.astype(np.float32), normals.astype(np.float32), pieces.part, skins, pieces.tint,
-        pieces.cloth, half, gloss, gain, pieces.classes, out, labels,
-    )  # fmt: skip
-    rgba = (np.clip(out, 0, 1) * 255 + 0.5).astype(np.uint8)
+    rgba, labels = draw_solid(rng, solid, light, camera, skins)
     return _finish(scene, posed, camera, rgba, labels)
-
-
-@dataclass(frozen=True)
-class _Pieces:
-    vertices: np.ndarray
-    faces: np.ndarray
-    shadow_vertices: np.ndarray
-    coarse: np.ndarray
-    normals: np.ndarray
-    corner_uvs: np.ndarray
-    part: np.ndarray
-    classes: np.ndarray
-    cloth: np.ndarray
-    tint: np.ndarray
 
 
 def _assemble(
     rng: np.random.Generator, scene: CropScene, posed: list[PosedMesh], skins: int
-) -> _Pieces:
+) -> Solid:
     """All surfaces as one mesh; part 1 + 3h is hand h, then its arm and sleeve, last the thing."""
     mesh = load_crop_mesh()
     count = len(mesh.model.template)
@@ -175,7 +135,7 @@ def _assemble(
     shadow_vertices, coarse = [], []
     classes, cloth = [0], [np.zeros(7)]
     chosen = rng.integers(skins, size=2)
-    sleeve_cloth, glove_cloth = _cloth(rng), _cloth(rng)
+    sleeve_cloth, glove_cloth = sample_cloth(rng), sample_cloth(rng)
     for h, hand in enumerate(posed):
         turned = mesh.model.faces[:, [0, 2, 1]] if hand.mirrored else mesh.model.faces
         vertices.append(hand.vertices)
@@ -216,28 +176,20 @@ def _assemble(
         uvs.append(held_uvs)
         part.append(np.full(len(held_faces), 1 + 3 * len(posed)))
         classes.append(0)
-        cloth.append(_cloth(rng))
-    tint = np.exp(rng.normal() * 0.12 + rng.normal(size=3) * [0.03, 0.04, 0.06])
-    return _Pieces(
+        cloth.append(sample_cloth(rng))
+    return Solid(
         vertices=np.concatenate(vertices),
         faces=np.ascontiguousarray(np.concatenate(faces), dtype=np.int64),
         shadow_vertices=np.concatenate(shadow_vertices),
-        coarse=np.ascontiguousarray(np.concatenate(coarse), dtype=np.int64),
+        shadow_faces=np.ascontiguousarray(np.concatenate(coarse), dtype=np.int64),
         normals=np.concatenate(normals),
         corner_uvs=np.concatenate(uvs),
         part=np.concatenate(part).astype(np.int64),
         classes=np.array(classes),
         cloth=np.array(cloth),
-        tint=tint,
+        middle=posed[scene.target].keypoints.mean(0),
+        reach_m=SHADOW_REACH_M,
     )
-
-
-def _cloth(rng: np.random.Generator) -> np.ndarray:
-    """(7,) colour, contrast, two frequencies and the mark of cloth: plain or patterned."""
-    grey = rng.random() < 0.5
-    color = np.full(3, rng.uniform(0.01, 0.8)) if grey else rng.uniform(0.01, 0.7, 3)
-    contrast = rng.uniform(0, 0.5) if rng.random() < 0.6 else 0.0
-    return np.array([*color, contrast, *rng.uniform(0.05, 1.2, 2), 1.0])
 
 
 def _camera(rng: np.random.Generator, target: PosedMesh) -> Camera:
@@ -281,68 +233,6 @@ def aligned_frame(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     return turn, turn.T @ centre, 2.0 * float((high - low).max())
 
 
-def _illuminate(
-    rng: np.random.Generator, light: CropLight, pieces: _Pieces, target: PosedMesh, camera: Camera
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Irradiance (V, 3) at vertices, half vectors (L, 3) and gloss (L, 2) of shining lights."""
-    irradiance = np.tile(light.ambient, (len(pieces.vertices), 1))
-    middle = target.keypoints.mean(0)
-    normals = pieces.normals
-    wrap = float(rng.uniform(0.1, 0.35))
-    # the lights' axes are upright; a crop's camera is turned with its hand
-    roll = float(rng.normal() * 0.5)
-    upright = np.array(
-        [[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]]
-    )
-    half, gloss = [], []
-    shine = float(rng.uniform(0, 0.1)) * (rng.random() < 0.7)
-    exponent = float(rng.uniform(6, 40))
-    view = -camera.world_to_camera[2, :3]
-    for one in light.lights:
-        direction = upright @ one.direction
-        picture = _light_camera(middle, direction, one)
-        depth = rasterize_mesh(pieces.shadow_vertices, pieces.coarse, picture).depth
-        seen = _seen(pieces.vertices, picture)
-        add_light(irradiance, normals, seen, depth, direction, one.color, wrap, SHADOW_BIAS_M)
-        toward = direction + view
-        length = np.linalg.norm(toward)
-        if length > 1e-6:
-            half.append(toward / length)
-            gloss.append([shine * (2.0 if one.sharp else 0.6), exponent])
-    # the last is the lamp, where there is one
-    half, gloss = half[-SHINING:], gloss[-SHINING:]
-    return irradiance, np.array(half).reshape(-1, 3), np.array(gloss).reshape(-1, 2)
-
-
-def _light_camera(middle: np.ndarray, direction: np.ndarray, light: DirectionalLight) -> Camera:
-    """A far camera that looks along a light; its depth picture holds the shadows."""
-    pixels = SHADOW_PX[light.sharp]
-    helper = np.array([0, 1.0, 0]) if abs(direction[1]) < 0.9 else np.array([1.0, 0, 0])
-    right = np.cross(helper, direction)
-    right /= np.linalg.norm(right)
-    axes = np.stack([right, np.cross(-direction, right), -direction])
-    matrix = np.eye(4)
-    matrix[:3, :3] = axes
-    matrix[:3, 3] = -axes @ middle + [0, 0, SHADOW_DISTANCE_M]
-    focal = pixels * SHADOW_DISTANCE_M / SHADOW_REACH_M
-    return Camera(focal, focal, pixels / 2, pixels / 2, pixels, pixels, matrix)
-
-
-def _seen(points: np.ndarray, camera: Camera) -> np.ndarray:
-    """(V, 3) pixel x, y and depth."""
-    matrix = camera.world_to_camera
-    seen = points @ matrix[:3, :3].T + matrix[:3, 3]
-    scale = camera.fx / seen[:, 2]
-    seen[:, 0] = seen[:, 0] * scale + camera.cx
-    seen[:, 1] = seen[:, 1] * scale + camera.cy
-    return np.asarray(seen)
-
-
-def _depth(points: np.ndarray, camera: Camera) -> np.ndarray:
-    matrix = camera.world_to_camera
-    return np.asarray(points @ matrix[2, :3] + matrix[2, 3])
-
-
 def _finish(
     scene: CropScene, posed: list[PosedMesh], camera: Camera, rgba: np.ndarray, labels: np.ndarray
 ) -> Crop:
@@ -361,7 +251,7 @@ def _finish(
         keypoints[row] = camera.project(points) / SUPERSAMPLING
         palm = points[list(PALM)]
         scale = size / np.linalg.norm(palm - palm.mean(0), axis=1).mean()
-        z = _depth(points, camera)
+        z = project(points, camera)[:, 2]
         depth[row] = (z - z[list(PALM)].mean()) * scale
     hand = scene.hands[scene.target]
     theta = hand.theta.copy()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...conventions import MANO_JOINTS, SIDES, mirror_theta
+from ...core.conventions import MANO_JOINTS, SIDES, mirror_theta
 from ...hand_model.limits import FREE_AXIS, FREE_HIGHEST, FREE_JOINT, FREE_LOWEST, compose
 from ..interaction import rotation_to
 from ..poses import FAMILIES, sample_angles

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import InputError
+from ...core.errors import InputError
 from .render import Crop, CropAssets, render_crop
 
 SHARD = 256
@@ -75,7 +75,14 @@ class CropShards:
     def __getitem__(self, index: int) -> Crop:
         shard, row = divmod(index, SHARD)
         data = self._order[shard]
-        return Crop(*(np.asarray(data[name][row]) for name in FIELDS[:-1]), bool(data["own"][row]))
+        return Crop(
+            rgba=np.asarray(data["rgba"][row]),
+            labels=np.asarray(data["labels"][row]),
+            keypoints=np.asarray(data["keypoints"][row]),
+            depth=np.asarray(data["depth"][row]),
+            theta=np.asarray(data["theta"][row]),
+            own=bool(data["own"][row]),
+        )
 
     def __iter__(self) -> Iterator[Crop]:
         return (self[index] for index in range(len(self)))
