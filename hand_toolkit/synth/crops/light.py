@@ -57,20 +57,26 @@ def read_environments(folder: Path | None) -> np.ndarray:
     paths = [] if folder is None else sorted(folder.glob("*.exr"))
     if not paths:
         return np.zeros((0, ROWS, COLUMNS, 3))
+    return np.stack([_average(read_radiance(path)) for path in paths])
+
+
+def read_radiance(path: Path) -> np.ndarray:
+    """(H, W, 3) linear radiance of an EXR picture, negative values cut.
+
+    Raises:
+        MissingDependencyError: OpenEXR is not installed.
+    """
     try:
         import OpenEXR
     except ImportError as error:
         from ...core.errors import missing_dependency
 
         raise missing_dependency("reading environment maps", "OpenEXR", "synth") from error
-    found = []
-    for path in paths:
-        with OpenEXR.File(str(path)) as file:
-            channels = file.channels()
-            name = next(n for n in ("RGB", "RGBA") if n in channels)
-            pixels = np.asarray(channels[name].pixels[..., :3], np.float64)
-        found.append(_average(np.maximum(pixels, 0)))
-    return np.stack(found)
+    with OpenEXR.File(str(path)) as file:
+        channels = file.channels()
+        name = next(n for n in ("RGB", "RGBA") if n in channels)
+        pixels = np.asarray(channels[name].pixels[..., :3], np.float64)
+    return np.maximum(pixels, 0)
 
 
 def _average(pixels: np.ndarray) -> np.ndarray:
