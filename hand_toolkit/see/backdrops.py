@@ -72,7 +72,9 @@ class Backdrops:
         sprite = np.asarray(self.bodies[rng.integers(len(self.bodies))])
         scale = float(np.exp(rng.uniform(np.log(0.5), np.log(1.8)))) * SIZE / sprite.shape[0]
         angle = float(rng.normal() * 25 if rng.random() < 0.8 else rng.uniform(-180, 180))
-        matrix = cv2.getRotationMatrix2D((sprite.shape[1] / 2, sprite.shape[0] / 2), angle, scale)
+        matrix: Any = cv2.getRotationMatrix2D(
+            (sprite.shape[1] / 2, sprite.shape[0] / 2), angle, scale
+        )
         matrix[:, 2] += SIZE / 2 - sprite.shape[0] / 2 + rng.normal(size=2) * 0.3 * SIZE
         moved = cv2.warpAffine(sprite, matrix, (SIZE, SIZE))
         alpha = moved[..., 3:].astype(np.float32) / 255
@@ -155,16 +157,16 @@ def skin_limb(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     import cv2
 
     size = picture.shape[0]
-    mask = np.zeros((size, size), np.float32)
+    mask: Any = np.zeros((size, size), np.float32)
     ends = rng.uniform(-40, size + 40, (2, 2))
     width = int(rng.uniform(0.12, 0.6) * size)
     if rng.random() < 0.6:
         a, b = (tuple(int(v) for v in end) for end in ends)
-        cv2.line(mask, a, b, 1.0, width, cv2.LINE_AA)
+        cv2.line(mask, a, b, (1.0,), width, cv2.LINE_AA)
     else:
         axes = (width, int(width * rng.uniform(0.5, 1)))
         centre = tuple(int(v) for v in ends[0])
-        cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
+        cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, (1.0,), -1)
     # rounded shading from the distance to the outline
     depth = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
     shade = np.clip(depth / (0.5 * width + 1), 0, 1)[..., None] ** 0.5

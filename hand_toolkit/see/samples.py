@@ -111,7 +111,7 @@ def sample_crop(
         alpha, labels, depth = alpha * 0, labels * 0, depth * np.nan
     elif rng.random() < SHADOW_SHARE:
         picture = _with_shadow(rng, picture, alpha[..., 0])
-    picture = picture * (1 - alpha) + rgba[..., :3] * alpha
+    picture = picture + (rgba[..., :3] - picture) * alpha
     if not plain and rng.random() < OCCLUDER_SHARE:
         picture, labels = _occluded(rng, picture, labels, backdrops)
     return Sample(photographed(rng, picture), np.ascontiguousarray(labels), depth)
@@ -132,19 +132,19 @@ def _occluded(
     """Something in front: a bar, a disc, a shard, with another background's texture."""
     import cv2
 
-    mask = np.zeros((SIZE, SIZE), np.uint8)
+    mask: Any = np.zeros((SIZE, SIZE), np.uint8)
     points = rng.integers(0, SIZE, (4, 2))
     start: Any = tuple(int(v) for v in points[0])
     end: Any = tuple(int(v) for v in points[1])
     kind = rng.random()
     if kind < 0.4:
-        cv2.line(mask, start, end, 255, int(rng.integers(3, 34)), cv2.LINE_AA)
+        cv2.line(mask, start, end, (255,), int(rng.integers(3, 34)), cv2.LINE_AA)
     elif kind < 0.7:
         axes: Any = tuple(int(v) for v in rng.integers(8, 50, 2))
         turn = float(rng.uniform(0, 180))
-        cv2.ellipse(mask, start, axes, turn, 0, 360, 255, -1, cv2.LINE_AA)
+        cv2.ellipse(mask, start, axes, turn, 0, 360, (255,), -1, cv2.LINE_AA)
     else:
-        cv2.fillPoly(mask, [points.astype(np.int32)], 255, cv2.LINE_AA)
+        cv2.fillPoly(mask, [points.astype(np.int32)], (255,), cv2.LINE_AA)
     if mask.mean() > 0.25 * 255:
         return picture, labels
     cover = mask[..., None].astype(np.float32) / 255
@@ -178,7 +178,7 @@ def sample_photo(rng: np.random.Generator, photo: LabelledPhoto) -> Sample:
     )  # fmt: skip
     labels = cv2.warpAffine(
         photo.labels, centred(0.5 * frame), (MAP, MAP), flags=cv2.INTER_NEAREST,
-        borderMode=cv2.BORDER_CONSTANT, borderValue=IGNORED,
+        borderMode=cv2.BORDER_CONSTANT, borderValue=(IGNORED,),
     )  # fmt: skip
     unknown = np.full(21, np.nan, np.float32)
     return Sample(photographed(rng, image), np.ascontiguousarray(labels), unknown)

@@ -19,13 +19,16 @@ SHARD = 256
 FIELDS = ("rgba", "labels", "keypoints", "depth", "theta", "own")
 
 
-def render_shard(folder: Path, seed: int, number: int, assets: CropAssets) -> Path:
+def render_shard(
+    folder: Path, seed: int, number: int, assets: CropAssets, count: int = SHARD
+) -> Path:
     """Render one shard; a shard that is there is left alone.
 
     Args:
         folder: of shards.
         seed, number: decide every crop of the shard, given the assets.
         assets: what scenes draw from.
+        count: crops of the shard.
 
     Returns:
         The shard's folder.
@@ -34,7 +37,7 @@ def render_shard(folder: Path, seed: int, number: int, assets: CropAssets) -> Pa
     if target.is_dir():
         return target
     rng = np.random.default_rng([seed, number, 31])
-    crops = [render_crop(rng, assets) for _ in range(SHARD)]
+    crops = [render_crop(rng, assets) for _ in range(count)]
     scratch = folder / f".{target.name}-{os.getpid()}"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -67,13 +70,17 @@ class CropShards:
                     for name in FIELDS
                 }
         self._order = list(self._shards.values())
+        self._ends = np.cumsum([len(shard["own"]) for shard in self._order])
         return len(self)
 
     def __len__(self) -> int:
-        return SHARD * len(self._order)
+        return int(self._ends[-1]) if len(self._ends) else 0
 
     def __getitem__(self, index: int) -> Crop:
-        shard, row = divmod(index, SHARD)
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        shard = int(np.searchsorted(self._ends, index, side="right"))
+        row = index - (int(self._ends[shard - 1]) if shard else 0)
         data = self._order[shard]
         return Crop(
             rgba=np.asarray(data["rgba"][row]),
