@@ -27,7 +27,7 @@ from hand_toolkit.export.surface_mesh import split_mesh, strongest, tangents
 from hand_toolkit.geometry.colour import srgb_to_linear
 
 SPLATTING = "KHR_gaussian_splatting"
-BINDING_VERSION = 1
+BINDING_VERSION = 2
 ROUGHNESS = 0.55
 
 

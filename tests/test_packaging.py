@@ -23,7 +23,7 @@ DATA = {".npz", ".safetensors", ".png", ".jpg", ".jpeg", ".json", ".html", ".js"
 BUILTIN = {
     "pose_sources": ["file", "mediapipe"],
     "segmenters": ["grabcut"],
-    "hand_models": ["default", "mano"],
+    "hand_models": ["default", "default_1", "mano"],
     "exporters": ["bvh", "fbx", "glb", "npz", "obj", "ply", "sog", "splat", "spz", "usd"],
     "trainings": ["igsn"],
 }

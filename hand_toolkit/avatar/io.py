@@ -1,6 +1,6 @@
 """The ``.hand`` file: safetensors with one JSON header entry.
 
-Layout, version 1 (little endian, the safetensors container: 8-byte header length, JSON header,
+Layout, version 2 (little endian, the safetensors container: 8-byte header length, JSON header,
 raw arrays; no code, no compression, so a file can neither run anything nor grow in memory):
 
 - ``__metadata__["hand_toolkit"]``: JSON object with ``version``, ``hand_model``, ``level``,
@@ -11,6 +11,9 @@ raw arrays; no code, no compression, so a file can neither run anything nor grow
   ``opacity`` (N,), ``color`` (N, 3) or (N, K, 3), ``albedo`` (N, 3), ``evidence`` (N,),
   ``source_theta`` (16, 3), ``source_translation`` (3,).
 - ``extras.*``: further arrays.
+
+Version 1 has the same layout; its ``hand_model`` "default" is the larger first default hand, which
+is "default_1" now.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ from ..core.types import Camera
 from .avatar import Avatar, AvatarHand
 from .binding import SurfaceBinding
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+FIRST_VERSION = 1
 MAX_FILE_BYTES = 2 << 30
 MAX_SPLATS = 4_000_000
 _BINDING = ("triangle", "barycentric", "offset", "quat", "scale")
@@ -127,12 +131,17 @@ def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
         version = int(header["version"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FileFormatError(f"{path.name} has a damaged header: {_first_line(error)}") from error
-    if version != FORMAT_VERSION:
+    if not FIRST_VERSION <= version <= FORMAT_VERSION:
         raise FileFormatError(
-            f"{path.name} has format version {version}; this toolkit reads version "
-            f"{FORMAT_VERSION}; update with: pip install -U hand-toolkit"
+            f"{path.name} has format version {version}; this toolkit reads versions "
+            f"{FIRST_VERSION} to {FORMAT_VERSION}; update with: pip install -U hand-toolkit"
         )
     return header
+
+
+def hand_model_of(name: str, version: int) -> str:
+    """The hand model that a file of that format version means by ``name``."""
+    return "default_1" if version < 2 and name == "default" else name
 
 
 def _assemble(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Avatar:
@@ -150,7 +159,7 @@ def _assemble(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Avatar:
         )
     camera = dict(header["camera"])
     return Avatar(
-        hand_model=str(header["hand_model"]),
+        hand_model=hand_model_of(str(header["hand_model"]), int(header["version"])),
         level=int(header["level"]),
         hands=tuple(hands),
         light=arrays["light"],

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .common import parse_background, parse_size, progress_option, reporting
+
+if TYPE_CHECKING:
+    from ..avatar import Avatar
 
 _input = click.Path(path_type=Path)
 
@@ -105,6 +108,7 @@ def info(avatar: Path, as_json: bool) -> None:
         "file": avatar.name,
         "bytes": avatar.stat().st_size,
         "hand_model": loaded.hand_model,
+        "metric_scale": _metric_scale(loaded),
         "mesh_level": loaded.level,
         "splats": len(loaded),
         "hands": {
@@ -133,6 +137,19 @@ def info(avatar: Path, as_json: bool) -> None:
                 click.echo(f"{side + ' hand:':<14}{shown}")
         else:
             click.echo(f"{key.replace('_', ' ') + ':':<14}{value}")
+
+
+def _metric_scale(avatar: Avatar) -> str:
+    """The hand's length and what it rests on."""
+    import numpy as np
+
+    from ..avatar import surface
+    from ..hand_model import rest_hand
+
+    hand = avatar.hands[0]
+    model = surface(avatar.hand_model, hand.side, 0)
+    length = 1000 * np.abs(rest_hand(model, hand.shape)[2][12, 0])
+    return f"{length:.0f} mm from wrist to middle fingertip; {model.metric_scale}"
 
 
 COMMANDS = (render, info)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..avatar import Avatar, AvatarHand, SurfaceBinding, surface
+from ..avatar.io import hand_model_of
 from ..core.errors import FileFormatError, InputError
 from ..core.types import Camera, Splats
 from .axes import splats_from_y_up
@@ -16,7 +17,8 @@ from .ply import finite_splats, read_ply
 
 SPLATTING = "KHR_gaussian_splatting"
 SUFFIXES = (".ply", ".glb", ".gltf", ".splat")
-_BINDING_VERSION = 1
+_BINDING_VERSIONS = (1, 2)
+"""They differ as versions 1 and 2 of the ``.hand`` file do."""
 
 
 def import_file(path: str | Path) -> Avatar | Splats:
@@ -204,7 +206,8 @@ def _transformed(name: str, splats: Splats, matrix: np.ndarray) -> Splats:
 def _avatar(gltf: GltfFile, info: dict[str, Any], primitives: list[dict[str, Any]]) -> Avatar:
     try:
         level = int(info["level"])
-        hand_model = str(info["hand_model"])
+        version = min(_binding_version(gltf, primitive) for primitive in primitives)
+        hand_model = hand_model_of(str(info["hand_model"]), version)
         light = np.asarray(info["light"], dtype=np.float64).reshape(-1, 3)
         camera = dict(info["camera"])
         pose = gltf.numbers(camera.pop("world_to_camera"), 16, "world_to_camera").reshape(4, 4)
@@ -229,16 +232,21 @@ def _avatar(gltf: GltfFile, info: dict[str, Any], primitives: list[dict[str, Any
         raise FileFormatError(f"{gltf.name} carries a damaged avatar: {line}") from error
 
 
+def _binding_version(gltf: GltfFile, primitive: dict[str, Any]) -> int:
+    version = _own_extras(gltf, primitive).get("binding_version")
+    if version not in _BINDING_VERSIONS:
+        raise FileFormatError(
+            f"{gltf.name} has a binding of version {str(version)[:20]}; this toolkit reads "
+            f"versions {_BINDING_VERSIONS[0]} to {_BINDING_VERSIONS[-1]}; update with: "
+            "pip install -U hand-toolkit"
+        )
+    return int(version)
+
+
 def _avatar_hand(
     gltf: GltfFile, primitive: dict[str, Any], hand_model: str, level: int
 ) -> AvatarHand:
     extras = _own_extras(gltf, primitive)
-    version = extras.get("binding_version")
-    if version != _BINDING_VERSION:
-        raise FileFormatError(
-            f"{gltf.name} has a binding of version {str(version)[:20]}; this toolkit reads version "
-            f"{_BINDING_VERSION}; update with: pip install -U hand-toolkit"
-        )
     splats = _primitive_splats(gltf, primitive)
     n = len(splats)
     attributes = primitive["attributes"]

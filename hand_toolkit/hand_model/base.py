@@ -50,6 +50,7 @@ class HandModel:
         keypoint_weights: (21, 16) skinning weights of the keypoints; None lets each follow
             its own joint and a tip the last joint of its finger.
         keypoint_pose_dirs: (135, 21, 3) pose blend shapes of the keypoints, or None.
+        metric_scale: what its metres rest on, a clause for users: one photo has no scale.
     """
 
     name: str
@@ -72,6 +73,7 @@ class HandModel:
     uv_quads: np.ndarray | None = None
     keypoint_weights: np.ndarray | None = None
     keypoint_pose_dirs: np.ndarray | None = None
+    metric_scale: str = "a photo has no scale of its own, it is the hand model's"
 
     def __post_init__(self) -> None:
         vertices, shapes = len(self.template), len(self.shape_names)

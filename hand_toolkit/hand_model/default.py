@@ -1,8 +1,13 @@
-"""The default hand: MakeHuman's CC0 hand in MANO's convention, shipped with the package."""
+"""The default hand: MakeHuman's CC0 hand in MANO's convention, shipped with the package.
+
+It has the size of the mean adult (see ``extract.anthropometry``). The first default hand, a
+tenth larger, stays beside it as the model "default_1": avatars made for it are drawn on it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +17,26 @@ from .base import HandModel
 from .surface import mirrored, triangles_of
 
 DATA_FILE = Path(__file__).with_name("default_hand.npz")
+FIRST_DATA_FILE = Path(__file__).with_name("default_hand_1.npz")
 FOREARM_FILE = Path(__file__).with_name("default_forearm.npz")
 
 
+@dataclass(frozen=True)
 class DefaultHandProvider:
-    """Offers the model "default"; it needs no download and no licence form."""
+    """Offers the model "default"; it needs no download and no licence form.
 
-    name = "default"
+    Attributes:
+        name: of the model.
+        path: its data.
+        metric_scale: as in :class:`HandModel`.
+    """
+
+    name: str = "default"
+    path: Path = DATA_FILE
+    metric_scale: str = (
+        "a photo has no scale of its own, it is that of the mean adult "
+        "(hand length 187 mm, ANSUR II, men and women; standard deviation 6%)"
+    )
 
     def load(self, side: str) -> HandModel:
         """The level-0 default hand of ``side``; the left is the mirrored right.
@@ -27,7 +45,18 @@ class DefaultHandProvider:
             InputError: an unknown side.
         """
         side_index(side)
-        return _read(DATA_FILE, side)
+        return dataclasses.replace(
+            _read(self.path, side, self.name), metric_scale=self.metric_scale
+        )
+
+
+FIRST_DEFAULT_HAND = DefaultHandProvider(
+    "default_1",
+    FIRST_DATA_FILE,
+    "a photo has no scale of its own, it is that of the first default hand, which was 13% longer "
+    "than the mean adult's",
+)
+"""The default hand of avatar files of version 1: 212 mm long, its knuckles further out."""
 
 
 def load_default_forearm(side: str = "right") -> HandModel:
@@ -40,17 +69,17 @@ def load_default_forearm(side: str = "right") -> HandModel:
         InputError: an unknown side.
     """
     side_index(side)
-    return _read(FOREARM_FILE, side)
+    return _read(FOREARM_FILE, side, "default_forearm")
 
 
-def _read(path: Path, side: str) -> HandModel:
+def _read(path: Path, side: str, name: str) -> HandModel:
     with np.load(path, allow_pickle=False) as data:
         weights = data["weights"].astype(np.float64)
         weights /= weights.sum(1, keepdims=True)
         quads, uv_quads = data["quads"].astype(np.int32), data["uv_quads"].astype(np.int32)
         forearm = "atlas_uvs" not in data
         right = HandModel(
-            name="default_forearm" if forearm else DefaultHandProvider.name,
+            name=name,
             side="right",
             level=0,
             template=data["template"],

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.hookspecs import hookimpl
-from .default import DefaultHandProvider
+from .default import FIRST_DEFAULT_HAND, DefaultHandProvider
 from .mano import ManoProvider
 
 
 @hookimpl
 def register_hand_models(register: Callable[[Any], None]) -> None:
-    """The default hand and MANO."""
+    """The default hand, its first version for older avatars, and MANO."""
     register(DefaultHandProvider())
+    register(FIRST_DEFAULT_HAND)
     register(ManoProvider())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 import resource
@@ -31,6 +32,30 @@ def parts(blob: bytes) -> tuple[dict, bytes]:
 def join(header: dict, data: bytes) -> bytes:
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data
+
+
+def test_a_file_of_version_1_is_drawn_as_it_was(tmp_path: Path) -> None:
+    """The picture was rendered with the toolkit that wrote the file, on the first default hand."""
+    from PIL import Image
+
+    from hand_toolkit.core.metrics import psnr
+    from hand_toolkit.core.types import Camera
+    from hand_toolkit.render import render
+
+    data = Path(__file__).with_name("data")
+    picture = np.asarray(Image.open(data / "version_1.png"), np.float64) / 255
+    theta = np.zeros((16, 3))
+    theta[0] = 0.3, 1.2, -1.0
+    theta[1:, 2] = -0.4
+    camera = Camera(300.0, 300.0, 96.0, 96.0, 192, 192)
+    old = Avatar.load(data / "version_1.hand")
+    assert old.hand_model == "default_1"
+    for avatar in (old, Avatar.load(old.save(tmp_path / "again.hand"))):
+        splats = avatar.splats({"right": theta}, {"right": np.array([0.0, -0.02, 0.4])})
+        assert psnr(np.asarray(render(splats, camera).color), picture) > 50
+    new = dataclasses.replace(old, hand_model="default")
+    splats = new.splats({"right": theta}, {"right": np.array([0.0, -0.02, 0.4])})
+    assert psnr(np.asarray(render(splats, camera).color), picture) < 30
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:

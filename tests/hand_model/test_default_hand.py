@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from hand_toolkit.core.conventions import KEYPOINT_TO_MANO
 from hand_toolkit.core.errors import InputError
 from hand_toolkit.hand_model import (
     load_default_forearm,
@@ -16,6 +17,7 @@ from hand_toolkit.hand_model import (
     rest_hand,
 )
 from hand_toolkit.hand_model.default import DATA_FILE, FOREARM_FILE, DefaultHandProvider
+from hand_toolkit.hand_model.extract.anthropometry import SEGMENTS, adult_mean_m
 from hand_toolkit.hand_model.surface import boundary_loop, signed_volume
 from hand_toolkit.testing.hand_model import check_arrays, check_hand_model
 
@@ -51,18 +53,49 @@ def test_a_texture_dresses_both_hands_and_the_atlas_keeps_them_apart() -> None:
     assert right.uvs.min(0).max() < 0.02 and right.uvs.max(0).min() > 0.98
 
 
-def test_adult_measures() -> None:
-    """Hand length of an adult: 170 to 215 mm wrist to fingertip (NASA-STD-3000 p5-p95)."""
+def test_it_has_the_mean_adults_measures() -> None:
+    """ANSUR II's hand length and breadth, Buchholz's segments, the crease of the finger."""
     model = load_hand_model()
-    keypoints = model.keypoint_template
-    length = -model.template[:, 0].min()
-    assert 0.17 < length < 0.215
-    breadth = np.linalg.norm(keypoints[5] - keypoints[17])
-    assert 0.05 < breadth < 0.08
-    for knuckle in (5, 9, 13, 17):
-        proximal = np.linalg.norm(keypoints[knuckle + 1] - keypoints[knuckle])
-        middle = np.linalg.norm(keypoints[knuckle + 2] - keypoints[knuckle + 1])
-        assert 1.5 < proximal / middle < 1.9
+    keypoints, vertices = model.keypoint_template, model.template
+    length = adult_mean_m("hand length")
+    assert -vertices[:, 0].min() == pytest.approx(length, abs=5e-4)
+    assert np.linalg.norm(keypoints[9]) / length == pytest.approx(0.446, abs=0.01)
+    for finger in range(1, 5):
+        first = 1 + 4 * finger
+        bones = np.linalg.norm(np.diff(keypoints[first : first + 3], axis=0), axis=1)
+        assert np.allclose(bones / length, SEGMENTS[finger][:2], atol=0.006)
+    # across the metacarpals' heads, below the fingers' webs and before the thumb's
+    hand = (model.weights[:, 13:].sum(1) < 0.3) & (np.abs(vertices[:, 0] + 0.078) < 0.012)
+    breadth = np.ptp(vertices[hand, 2])
+    assert breadth == pytest.approx(adult_mean_m("hand breadth"), abs=5e-3)
+    # the skin between two fingers lies at the end of ANSUR II's palm
+    web = (model.weights[:, 4:7].sum(1) > 0.3) & (model.weights[:, 10:13].sum(1) > 0.3)
+    assert -vertices[web, 0].min() == pytest.approx(adult_mean_m("palm length"), abs=8e-3)
+
+
+def test_the_first_default_hand_is_a_model_of_its_own() -> None:
+    first, mean = load_hand_model("default_1"), load_hand_model("default")
+    assert first.name == "default_1"
+    assert -first.template[:, 0].min() == pytest.approx(0.2117, abs=1e-3)
+    assert np.array_equal(first.faces, mean.faces) and np.array_equal(first.uvs, mean.uvs)
+
+
+@pytest.mark.parametrize("finger", [1, 2, 3, 4])
+def test_finger_joints_lie_in_the_middle_of_the_finger(finger: int) -> None:
+    model = load_hand_model()
+    first = 1 + 4 * finger
+    joint = int(KEYPOINT_TO_MANO[first])
+    own = model.weights[:, joint : joint + 3].sum(1) > 0.5
+    for k in (1, 2):
+        centre = model.keypoint_template[first + k]
+        bone = model.keypoint_template[first + 3] - centre
+        bone /= np.linalg.norm(bone)
+        side = np.cross(bone, [0.0, 1.0, 0.0])
+        offset = model.template[own] - centre
+        ring = offset[np.abs(offset @ bone) < 0.005]
+        for across in (np.array([0.0, 1.0, 0.0]), side):
+            extent = ring @ across
+            assert abs(extent.max() + extent.min()) / 2 < 0.1 * np.ptp(extent)
 
 
 def test_fingers_are_straight_at_rest() -> None:

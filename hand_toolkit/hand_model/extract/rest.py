@@ -21,8 +21,13 @@ FINGERS = 5
 MANO_FIRST = np.array([13, 1, 4, 10, 7])
 """First MANO joint of each finger."""
 
-PROXIMAL_TO_MIDDLE = (1.78, 1.70, 1.61, 1.70)
-"""Anatomical length ratio of the proximal and middle phalanx, index to little finger."""
+KNUCKLES = ((-0.447, 0.1116), (-0.446, 0.0), (-0.409, -0.0916), (-0.368, -0.1788))
+"""Where the knuckles of index to little finger lie, as shares of hand length: from the wrist's
+crease along the hand, and across it from the middle knuckle towards the thumb.
+
+Buchholz, Armstrong and Goldstein 1992, Ergonomics 35(3); what they give as shares of hand
+breadth is taken at the mean adult's 83.2 mm on 187.2 mm of length.
+"""
 
 THUMB_BASE_SHIFT = 0.35
 """How far the thumb's first joint moves towards the wrist."""
@@ -37,6 +42,7 @@ class FlatHand:
 
     Attributes:
         vertices: (N, 3); keypoints: (21, 3); weights: (N, 16).
+        quads: (Q, 4) faces.
         flexion_axes: (5, 3, 3) unit axis of positive flexion per finger and joint.
         tip_vertices: (5,) outermost vertex of each finger.
         vertex_dirs: (S, N, 3); keypoint_dirs: (S, 21, 3), of the source's parameters.
@@ -45,6 +51,7 @@ class FlatHand:
     vertices: np.ndarray
     keypoints: np.ndarray
     weights: np.ndarray
+    quads: np.ndarray
     flexion_axes: np.ndarray
     tip_vertices: np.ndarray
     vertex_dirs: np.ndarray
@@ -93,6 +100,7 @@ def flatten(source: SourceHand) -> FlatHand:
         vertices=flat_vertices,
         keypoints=flat_joints,
         weights=weights,
+        quads=source.quads,
         flexion_axes=flexion,
         tip_vertices=tips,
         vertex_dirs=np.stack(vertex_dirs),
@@ -119,8 +127,8 @@ def place_joints(
     """(21, 3) anatomical joints in the curved pose and the (5,) tip vertices.
 
     Joints beyond the knuckles and the tips move to the middle of the finger's cross
-    section; the knuckles, which anny puts at the webs, move back until the phalanges have
-    their anatomical ratio; the thumb's base moves towards the wrist.
+    section; the knuckles, which anny puts at the webs, move back to where the metacarpals
+    end; the thumb's base moves towards the wrist.
     """
     joints = np.zeros((21, 3))
     tips = np.zeros(FINGERS, int)
@@ -139,11 +147,13 @@ def place_joints(
             ring = finger & (np.abs(local[:, 1] + (0.006 if k == 3 else 0.0)) < 0.006)
             middle = 0.5 * (local[ring, 2].max() + local[ring, 2].min())
             joints[first + k] += middle * axis[:, 2]
-    for f, ratio in zip(range(1, FINGERS), PROXIMAL_TO_MIDDLE):
-        knuckle, pip, dip = joints[1 + 4 * f : 4 + 4 * f]
-        missing = ratio * np.linalg.norm(dip - pip) - np.linalg.norm(knuckle - pip)
+    middle_finger = joints[[0, 9, 10, 11, 12]]
+    length = np.linalg.norm(np.diff(middle_finger, axis=0), axis=1).sum()
+    for f, (along, _) in zip(range(1, FINGERS), KNUCKLES):
+        knuckle, pip = joints[1 + 4 * f : 3 + 4 * f]
         back = _unit(0.5 * _unit(knuckle - pip) + 0.5 * _unit(joints[0] - knuckle))
-        joints[1 + 4 * f] = knuckle + back * missing
+        joints[1 + 4 * f] = knuckle + back * (along * length - knuckle[0]) / back[0]
+    joints[5:20:4, 2] = joints[9, 2] + length * np.array([across for _, across in KNUCKLES])
     joints[1] += THUMB_BASE_SHIFT * (joints[0] - joints[1])
     return joints, tips
 

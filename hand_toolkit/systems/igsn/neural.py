@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -41,7 +42,8 @@ class NeuralAvatar:
             )
         prior = prior or load_prior()
         c = prior.config
-        self.avatar, self.config = avatar, c
+        # an older avatar keeps the hand that it was made for
+        self.avatar, self.config = avatar, dataclasses.replace(c, hand_model=avatar.hand_model)
         self.device = torch.device(device)
         self.network = prior.network.to(self.device)
         identity = self._tensor(avatar.extras["prior.identity"])
