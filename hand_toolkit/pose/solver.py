@@ -38,17 +38,17 @@ class FitWeights:
         huber: residuals beyond so many sigmas count linearly.
     """
 
-    image_m: float = 0.004
-    world_m: float = 0.010
+    image_m: float = 0.0035
+    world_m: float = 0.0088
     world_along: float = 0.6
-    depth_m: float = 0.010
+    depth_m: float = 0.0088
     depth_gain: float = 1.2
     limit: float = 0.05
     coupling: float = DIP_SIGMA
     coupling_ratio: float = DIP_PER_PIP
     angle_prior: float = 1.0
     shape_prior: float = 1.0
-    outline_m: float = 0.004
+    outline_m: float = 0.0035
     huber: float = 2.0
 
 

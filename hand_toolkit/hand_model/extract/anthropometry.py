@@ -98,11 +98,11 @@ def to_mean_adult(flat: FlatHand) -> FlatHand:
         for bone in range(3):
             share = SEGMENTS[finger][bone] * goal + (SOFT_TIP_M[finger] if bone == 2 else 0.0)
             joints = flat.keypoints[1 + 4 * finger + bone : 3 + 4 * finger + bone]
-            growth = share / np.linalg.norm(joints[1] - joints[0]) - 1
+            growth = share / float(np.linalg.norm(joints[1] - joints[0])) - 1
             flat = _grown(flat, growth, *bone_direction(flat, finger, bone))
     flat = _scaled(flat, goal / hand_length(flat))
     growth = INDEX_BREADTH * goal / index_breadth(flat) - 1
-    thicker = sum(thickness_direction(flat, finger) for finger in range(FINGERS))
+    thicker = np.sum([thickness_direction(flat, finger) for finger in range(FINGERS)], axis=0)
     flat = _grown(flat, growth, thicker)
     vertices, _ = palm_direction(flat, axis=1)
     trial = hand_circumference(_grown(flat, 0.1, vertices)) - hand_circumference(flat)
