@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..avatar import splats_on_surface
+from ..avatar.avatar import join_splats
+from ..avatar.lighting import rotate
 from ..core.errors import InputError
 from ..core.types import Camera, Rendering
 from .api import RenderOptions
@@ -18,6 +22,7 @@ from .hand_layout import BoundHand, MeshLayout, SplatLayout
 from .project import RECORD, camera_array
 from .shading import LIGHT_TERMS
 from .skinning import POSE, POSE_FEATURES, SURFACE
+from .vector import VECTOR
 
 Light = np.ndarray | None
 """(K, 3) shading SH in the camera's axes, or None for the colours as they are."""
@@ -67,6 +72,7 @@ class HandsRenderer:
         self._background = np.ascontiguousarray(background, np.float32)
         self._options = options or RenderOptions()
         self._rasterizer = CpuRasterizer(threads)
+        self._colors = [hand.color for hand, _ in self.hands]
         self._mesh = mesh = MeshLayout(self.hands)
         self._splats = SplatLayout(self.hands, mesh.first_face)
         self._vertices = aligned_zeros(4 * mesh.vertex_count)
@@ -78,6 +84,7 @@ class HandsRenderer:
 
     def recolor(self, number: int, color: np.ndarray) -> None:
         """Give a hand other colours, as those of ``AvatarHand``; they show without a light."""
+        self._colors[number] = color
         self._splats.recolor(number, color)
 
     def begin(self, camera: Camera, lights: Sequence[Light], background: Any = None) -> Slot:
@@ -104,31 +111,56 @@ class HandsRenderer:
                 slot.lights[number, : len(light)] = light
         return slot
 
-    def put_surface(self, slot: Slot, number: int, vertices: np.ndarray) -> None:
-        """Show a hand on a mesh posed elsewhere, (V, 3) world metres; then ``skin`` at once.
+    def on_surfaces(
+        self,
+        surfaces: Sequence[np.ndarray],
+        camera: Camera,
+        lights: Sequence[Light],
+        background: Any = None,
+    ) -> Rendering:
+        """``planes`` of all hands on meshes that were posed elsewhere.
+
+        Args:
+            surfaces: (V, 3) vertices of each hand, world metres.
+            camera, lights, background: as in ``begin``.
 
         Raises:
             InputError: vertices of another mesh.
         """
-        hand, model = self.hands[number]
-        if vertices.shape != model.template.shape:
-            raise InputError(
-                f"the {hand.side} hand's mesh has {vertices.shape[0]} vertices and the avatar's "
-                f"surface {model.template.shape[0]}; undo edits that change the number of "
-                "vertices, or apply them after the hand's modifiers"
-            )
-        start = self._mesh.first_vertex[number]
-        rows = self._vertices.reshape(-1, 4)[start : start + len(vertices), :3]
+        for (hand, model), vertices in zip(self.hands, surfaces, strict=True):
+            if vertices.shape != model.template.shape:
+                raise InputError(
+                    f"the {hand.side} hand's mesh has {vertices.shape[0]} vertices and the "
+                    f"avatar's surface {model.template.shape[0]}; undo edits that change the "
+                    "number of vertices, or apply them after the hand's modifiers"
+                )
+        slot = self.begin(camera, lights, background)
+        if not VECTOR:
+            return self._planes_plainly(slot, surfaces, lights)
         pose = slot.camera_pose
-        np.add(vertices @ pose[:3, :3].T, pose[:3, 3], out=rows, casting="same_kind")
-        slot.shown[number] = True
+        for number, vertices in enumerate(surfaces):
+            start = self._mesh.first_vertex[number]
+            rows = self._vertices.reshape(-1, 4)[start : start + len(vertices), :3]
+            np.add(vertices @ pose[:3, :3].T, pose[:3, 3], out=rows, casting="same_kind")
+        slot.shown[:] = True
         slot.work = SURFACE
+        self.skin(slot)
+        return self.planes(slot)
 
-    def surface(self, number: int) -> np.ndarray:
-        """(V, 3) vertices of a hand in the axes of the camera of the last skinned frame."""
-        start = self._mesh.first_vertex[number]
-        count = len(self.hands[number][1].template)
-        return self._vertices.reshape(-1, 4)[start : start + count, :3]
+    def _planes_plainly(
+        self, slot: Slot, surfaces: Sequence[np.ndarray], lights: Sequence[Light]
+    ) -> Rendering:
+        """Without the vector type: splats placed by numpy, in colours as ``recolor`` left them."""
+        turn = slot.camera_pose[:3, :3].T
+        parts = []
+        for number, ((hand, model), vertices) in enumerate(zip(self.hands, surfaces)):
+            light = lights[number]
+            shown = dataclasses.replace(hand, color=self._colors[number])
+            world = None if light is None else rotate(light, turn)
+            parts.append(splats_on_surface(shown, model, vertices, world))
+        return self._rasterizer.forward(
+            join_splats(parts), slot.camera, None, self._background, self._options, gradients=False
+        )
 
     def skin(self, slot: Slot) -> None:
         """Pose the meshes and frame their triangles."""

@@ -12,18 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from ..avatar import Avatar, lighting, surface, triangle_frames
+from ..avatar import Avatar, lighting, surface
+from ..avatar.lighting import Light
 from ..core.conventions import SH_C0
 from ..core.errors import InputError
-from ..core.types import Camera, Splats
+from ..core.types import Camera, Rendering
 from ..geometry.colour import linear_to_srgb, srgb_to_linear
-from ..hand_model import vertex_normals
 
 FAR_DEPTH = 1.0e10
 """Depth of pixels that show no hand, as hosts' depth passes have it."""
 
 MAX_BLOCKS = 8
 """Blocks that stay attached: one for final renders, one per open viewport."""
+
+MAX_SCENES = 4
+"""Sets of hands that stay prepared."""
 
 SHOWN = 1.0 / 255.0
 """Least alpha at which a pixel has a depth."""
@@ -87,11 +90,17 @@ class FrameBlocks:
 
 
 class FrameRenderer:
-    """Posed surfaces to premultiplied scene-linear pixels and planar depth."""
+    """Posed surfaces to premultiplied scene-linear pixels and planar depth.
+
+    What does not change from frame to frame is kept for the last few sets of hands.
+    """
+
+    def __init__(self) -> None:
+        self._scenes: dict[tuple[tuple[str, str], ...], SurfaceScene] = {}
 
     def draw(
         self,
-        hands: Sequence[tuple[DrawnHand, Mapping[str, Any], np.ndarray]],
+        hands: Sequence[tuple[Avatar, Mapping[str, Any], np.ndarray]],
         camera: Mapping[str, Any],
         params: Mapping[str, Any],
         light: np.ndarray | None,
@@ -101,8 +110,8 @@ class FrameRenderer:
         """Draw one frame.
 
         Args:
-            hands: each hand, its entry of the request (optional ``tint``, linear RGB) and its
-                vertices (V, 3), world metres.
+            hands: each hand's avatar, its entry of the request (``key``, ``side``, optional
+                ``tint``, linear RGB) and its vertices (V, 3), world metres.
             camera: the fields of :class:`Camera`.
             params: ``background`` sRGB or None for transparent; ``light`` "photo" for the
                 photo's light, which goes with the camera.
@@ -117,8 +126,6 @@ class FrameRenderer:
         Raises:
             InputError: vertices of another mesh, or a camera that is none.
         """
-        from ..render import render
-
         begin = time.perf_counter()
         view = Camera(
             **{k: camera[k] for k in ("fx", "fy", "cx", "cy", "width", "height", "near", "far")},
@@ -127,116 +134,91 @@ class FrameRenderer:
         background = params.get("background")
         if not hands:
             _clear(pixels, depth, background)
-            return {"place": 0.0, "render": 0.0, "encode": 0.0}
-        to_world = view.world_to_camera[:3, :3].T
-        parts = []
-        for hand, entry, points in hands:
-            shining = light
-            if light is None and params.get("light") == "photo":
-                shining = lighting.rotate(hand.photo_light, to_world)
-            tint = tuple(map(float, entry.get("tint") or (1.0,) * 3))
-            parts.append(hand.splats(points, tint, shining))
-        splats = _join(parts)
-        placed = time.perf_counter()
+            return {"render": 0.0, "encode": 0.0}
+        key = tuple((str(entry["key"]), str(entry["side"])) for _, entry, _ in hands)
+        scene = self._scenes.pop(key, None)
+        if scene is None:
+            scene = SurfaceScene([(avatar, entry["side"]) for avatar, entry, _ in hands], view)
+        while len(self._scenes) >= MAX_SCENES:
+            del self._scenes[next(iter(self._scenes))]
+        self._scenes[key] = scene
+        shining: Light = light
+        if light is None and params.get("light") == "photo":
+            shining = "photo"
+        tints = [tuple(map(float, entry.get("tint") or (1.0,) * 3)) for _, entry, _ in hands]
         # Transparent frames are drawn on black: premultiplied sRGB divides back exactly.
         ground = (0.0, 0.0, 0.0) if background is None else tuple(background)
-        picture = render(splats, view, ground)
+        surfaces = [points for _, _, points in hands]
+        picture = scene.draw(surfaces, tints, shining, view, ground)
         drawn = time.perf_counter()
-        skin = skin_depth([(points, hand.model.faces) for hand, _, points in hands], view)
-        encode_frame(picture, skin, background is None, pixels, depth)
+        skin_depth(list(zip(surfaces, scene.faces)), view, depth[::-1])
+        encode_frame(picture, background is None, pixels, depth)
         done = time.perf_counter()
-        stages = (("place", begin, placed), ("render", placed, drawn), ("encode", drawn, done))
-        return {name: (b - a) * 1e3 for name, a, b in stages}
+        return {"render": (drawn - begin) * 1e3, "encode": (done - drawn) * 1e3}
 
 
-class DrawnHand:
-    """One hand of an open avatar with all that does not change from frame to frame."""
+class SurfaceScene:
+    """Hands, also of several avatars, on meshes that a host has posed.
 
-    def __init__(self, avatar: Avatar, side: str) -> None:
-        self.side = side
-        self.hand = avatar.hand(side)
-        self.model = surface(avatar.hand_model, side, avatar.level)
-        rest = avatar.mesh(side)
-        self.rest_area = triangle_frames(rest, self.model.faces)[1]
-        self.photo_light = avatar.light
-        self.linear_albedo = srgb_to_linear(self.hand.albedo)
-        self._baked: dict[tuple[float, ...], np.ndarray] = {(1.0, 1.0, 1.0): self.hand.color}
+    Attributes:
+        faces: (F, 3) of each hand's mesh.
+    """
 
-    def splats(
-        self, vertices: np.ndarray, tint: tuple[float, ...], light: np.ndarray | None
-    ) -> Splats:
-        """Splats on the deformed surface.
+    def __init__(self, hands: Sequence[tuple[Avatar, str]], view: Camera) -> None:
+        from ..render.hands_renderer import HandsRenderer
+
+        bound = [(a.hand(side), surface(a.hand_model, side, a.level)) for a, side in hands]
+        self.faces = [model.faces for _, model in bound]
+        self._photo = [avatar.photo_light for avatar, _ in hands]
+        self._colors = [hand.color for hand, _ in bound]
+        self._tints: list[tuple[float, ...]] = [(1.0, 1.0, 1.0)] * len(bound)
+        self._renderer = HandsRenderer(bound, view)
+
+    def draw(
+        self,
+        surfaces: Sequence[np.ndarray],
+        tints: Sequence[tuple[float, ...]],
+        light: Light,
+        view: Camera,
+        background: tuple[float, ...],
+    ) -> Rendering:
+        """Planes of one frame, valid until the next.
 
         Args:
-            vertices: (V, 3) deformed surface, metres.
-            tint: linear RGB factor on the skin.
-            light: (K, 3) shading SH, or None for the colours as photographed.
+            surfaces: (V, 3) of each hand, world metres.
+            tints: linear RGB factor on each hand's skin.
+            light: (K, 3) in world axes, "photo", or None for the colours as photographed.
+            view: the camera.
+            background: sRGB.
 
         Raises:
             InputError: vertices of another mesh.
         """
-        from .kernels import place_splats
-
-        if vertices.shape != self.model.template.shape:
-            raise InputError(
-                f"the {self.side} hand's mesh has {vertices.shape[0]} vertices and the avatar's "
-                f"surface {self.model.template.shape[0]}; undo edits that change the number of "
-                "vertices, or apply them after the hand's modifiers"
-            )
-        binding = self.hand.binding
-        means, quats, scales = place_splats(
-            np.ascontiguousarray(vertices, np.float32),
-            self.model.faces,
-            self.rest_area,
-            binding.triangle,
-            binding.barycentric,
-            binding.offset,
-            binding.quat,
-            binding.scale,
-        )
-        colors = self._colors(tint) if light is None else self._lit(vertices, tint, light)
-        return Splats(means, quats, scales, self.hand.opacity, colors)
-
-    def _lit(self, vertices: np.ndarray, tint: tuple[float, ...], light: np.ndarray) -> np.ndarray:
-        binding = self.hand.binding
-        normals = vertex_normals(vertices, self.model.faces)[self.model.faces[binding.triangle]]
-        normal = np.einsum("nk,nkc->nc", binding.barycentric, normals)
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-        linear = self.linear_albedo * np.asarray(tint) * lighting.shade(light, normal)
-        return linear_to_srgb(linear).astype(np.float32)
-
-    def _colors(self, tint: tuple[float, ...]) -> np.ndarray:
-        """Colours as photographed, tinted in linear light (SH: by the same gain in sRGB)."""
-        if tint not in self._baked:
-            while len(self._baked) > 8:  # an animated tint makes a new one every frame
-                del self._baked[list(self._baked)[1]]
-            self._baked[tint] = _tinted(self.hand.color, tint)
-        return self._baked[tint]
+        if light is None:
+            lights: list[np.ndarray | None] = [None] * len(surfaces)
+            for number, tint in enumerate(tints):
+                if tint != self._tints[number]:
+                    self._renderer.recolor(number, _tinted(self._colors[number], tint))
+                    self._tints[number] = tint
+        else:
+            turned = None
+            if not isinstance(light, str):
+                turned = lighting.rotate(light, view.world_to_camera[:3, :3])
+            lights = [
+                (photo if turned is None else turned) * np.asarray(tint)
+                for photo, tint in zip(self._photo, tints)
+            ]
+        return self._renderer.on_surfaces(surfaces, view, lights, background)
 
 
 def _tinted(color: np.ndarray, tint: tuple[float, ...]) -> np.ndarray:
+    """Colours as photographed, tinted in linear light (SH: by the same gain in sRGB)."""
     if color.ndim == 2:
         return linear_to_srgb(srgb_to_linear(color) * tint).astype(np.float32)
     gain = np.asarray(tint) ** (1 / 2.2)
     tinted = color * gain
     tinted[:, 0] += 0.5 * (gain - 1) / SH_C0
     return tinted.astype(np.float32)
-
-
-def _join(parts: list[Splats]) -> Splats:
-    if len(parts) == 1:
-        return parts[0]
-    flat = len({p.colors.shape[1:] for p in parts}) > 1
-    colors = [_flatten(p.colors) if flat else p.colors for p in parts]
-    others = ("means", "quats", "scales", "opacities")
-    joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in others}
-    return Splats(**joined, colors=np.concatenate(colors))
-
-
-def _flatten(colors: np.ndarray) -> np.ndarray:
-    from .surfaces import base_color
-
-    return base_color(colors)
 
 
 def _clear(pixels: np.ndarray, depth: np.ndarray, background: Any) -> None:
@@ -247,37 +229,37 @@ def _clear(pixels: np.ndarray, depth: np.ndarray, background: Any) -> None:
         pixels[..., 3] = 1.0
 
 
-def skin_depth(meshes: Sequence[tuple[np.ndarray, np.ndarray]], view: Camera) -> np.ndarray:
-    """Planar depth (H, W), metres, of vertices (V, 3) and faces (F, 3); ``FAR_DEPTH`` outside.
+def skin_depth(
+    meshes: Sequence[tuple[np.ndarray, np.ndarray]], view: Camera, depth: np.ndarray
+) -> None:
+    """Fill ``depth`` (H, W), metres, with vertices (V, 3) and faces (F, 3); ``FAR_DEPTH`` outside.
 
     A splat's own depth is that of its centre, millimetres off where the skin turns away; the mesh
     that carries the splats knows better.
     """
     from .kernels import draw_depth
 
-    depth = np.full((view.height, view.width), FAR_DEPTH, np.float32)
+    depth[:] = FAR_DEPTH
     rotation, shift = view.world_to_camera[:3, :3], view.world_to_camera[:3, 3]
     for vertices, faces in meshes:
         points = np.asarray(vertices, np.float64) @ rotation.T + shift
         draw_depth(points, faces, view.fx, view.fy, view.cx, view.cy, view.near, depth)
-    return depth
 
 
 def encode_frame(
-    picture: Any, skin: np.ndarray, transparent: bool, pixels: np.ndarray, depth: np.ndarray
+    picture: Rendering, transparent: bool, pixels: np.ndarray, depth: np.ndarray
 ) -> None:
     """Turn a renderer's sRGB picture into what a host's film holds; see ``FrameRenderer.draw``.
 
     sRGB is decoded after un-premultiplying, so a view transform that encodes sRGB shows the
-    splats' own values.
+    splats' own values. ``depth`` holds that of the skin's mesh, which splats only scatter about.
     """
     from .kernels import encode
 
     encode(
-        np.ascontiguousarray(picture.color, np.float32),
-        np.ascontiguousarray(picture.alpha, np.float32),
-        np.ascontiguousarray(picture.depth, np.float32),
-        skin,
+        picture.color,
+        picture.alpha,
+        picture.depth,
         np.float32(FRINGE),
         transparent,
         _decode_table(),

@@ -8,21 +8,21 @@ import numpy as np
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def encode(  # type: ignore[no-untyped-def]
-    color, alpha, mean_depth, skin, fringe, transparent, table, far, shown, pixels, depth
+    color, alpha, mean_depth, fringe, transparent, table, far, shown, pixels, depth
 ):
     """Fill ``pixels`` (H, W, 4) and ``depth`` (H, W), bottom row first, from top-row-first input.
 
     Args:
         color: (H, W, 3) sRGB with the background blended in (black where ``transparent``).
         alpha, mean_depth: (H, W) of the splats.
-        skin: (H, W) depth of the skin's mesh, which splats only scatter about; ``far`` outside.
         fringe: splats this much before the skin, metres, belong to another finger that they
             overhang by a pixel or two, and the skin there is hidden.
         transparent: divide by alpha before decoding and multiply after.
         table: (N + 1,) sRGB decoding of 0 to 1.
         far: depth of pixels below ``shown`` alpha.
         shown: see ``far``.
-        pixels, depth: outputs.
+        pixels: output.
+        depth: that of the skin's mesh, ``far`` outside it; in and out.
     """
     height, width = alpha.shape
     steps = np.float32(len(table) - 1)
@@ -32,9 +32,7 @@ def encode(  # type: ignore[no-untyped-def]
             a = alpha[y, x]
             if a < shown:
                 depth[row, x] = far
-            elif skin[y, x] < mean_depth[y, x] + fringe:
-                depth[row, x] = skin[y, x]
-            else:
+            elif depth[row, x] >= mean_depth[y, x] + fringe:
                 depth[row, x] = mean_depth[y, x]
             if transparent and a < np.float32(1e-4):
                 pixels[row, x, 0] = 0.0
@@ -99,87 +97,3 @@ def draw_depth(points, faces, fx, fy, cx, cy, near, depth):  # type: ignore[no-u
                 u += step_u
                 v += step_v
                 inverse += step_z
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def place_splats(  # type: ignore[no-untyped-def]
-    vertices, faces, rest_area, triangle, barycentric, offset, quat, scale
-):
-    """:func:`hand_toolkit.avatar.place` in one float32 pass over the splats.
-
-    Returns:
-        Means (N, 3), wxyz quaternions (N, 4), scales (N, 3).
-    """
-    count = len(triangle)
-    means = np.empty((count, 3), np.float32)
-    quats = np.empty((count, 4), np.float32)
-    scales = np.empty((count, 3), np.float32)
-    for i in range(count):
-        face = triangle[i]
-        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
-        ux = vertices[b, 0] - vertices[a, 0]
-        uy = vertices[b, 1] - vertices[a, 1]
-        uz = vertices[b, 2] - vertices[a, 2]
-        vx = vertices[c, 0] - vertices[a, 0]
-        vy = vertices[c, 1] - vertices[a, 1]
-        vz = vertices[c, 2] - vertices[a, 2]
-        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-        double_area = np.sqrt(nx * nx + ny * ny + nz * nz)
-        length = np.sqrt(ux * ux + uy * uy + uz * uz)
-        if double_area > 1e-14 and length > 1e-10:
-            ux, uy, uz = ux / length, uy / length, uz / length
-            nx, ny, nz = nx / double_area, ny / double_area, nz / double_area
-            wx, wy, wz = ny * uz - nz * uy, nz * ux - nx * uz, nx * uy - ny * ux
-        else:
-            ux, uy, uz = np.float32(1), np.float32(0), np.float32(0)
-            wx, wy, wz = np.float32(0), np.float32(1), np.float32(0)
-            nx, ny, nz = np.float32(0), np.float32(0), np.float32(1)
-        growth = np.float32(np.sqrt(0.5 * double_area / max(rest_area[face], 1e-14)))
-        ox, oy, oz = offset[i, 0] * growth, offset[i, 1] * growth, offset[i, 2] * growth
-        p, q, r = barycentric[i, 0], barycentric[i, 1], barycentric[i, 2]
-        means[i, 0] = (
-            p * vertices[a, 0]
-            + q * vertices[b, 0]
-            + r * vertices[c, 0]
-            + ux * ox
-            + wx * oy
-            + nx * oz
-        )
-        means[i, 1] = (
-            p * vertices[a, 1]
-            + q * vertices[b, 1]
-            + r * vertices[c, 1]
-            + uy * ox
-            + wy * oy
-            + ny * oz
-        )
-        means[i, 2] = (
-            p * vertices[a, 2]
-            + q * vertices[b, 2]
-            + r * vertices[c, 2]
-            + uz * ox
-            + wz * oy
-            + nz * oz
-        )
-        # quaternion of the frame with columns u, w, n, by its largest component
-        trace = ux + wy + nz
-        if trace > 0:
-            s = np.sqrt(trace + 1) * 2
-            fw, fx, fy, fz = s / 4, (wz - ny) / s, (nx - uz) / s, (uy - wx) / s
-        elif ux > wy and ux > nz:
-            s = np.sqrt(1 + ux - wy - nz) * 2
-            fw, fx, fy, fz = (wz - ny) / s, s / 4, (wx + uy) / s, (nx + uz) / s
-        elif wy > nz:
-            s = np.sqrt(1 + wy - ux - nz) * 2
-            fw, fx, fy, fz = (nx - uz) / s, (wx + uy) / s, s / 4, (ny + wz) / s
-        else:
-            s = np.sqrt(1 + nz - ux - wy) * 2
-            fw, fx, fy, fz = (uy - wx) / s, (nx + uz) / s, (ny + wz) / s, s / 4
-        gw, gx, gy, gz = quat[i, 0], quat[i, 1], quat[i, 2], quat[i, 3]
-        quats[i, 0] = fw * gw - fx * gx - fy * gy - fz * gz
-        quats[i, 1] = fw * gx + fx * gw + fy * gz - fz * gy
-        quats[i, 2] = fw * gy - fx * gz + fy * gw + fz * gx
-        quats[i, 3] = fw * gz + fx * gy - fy * gx + fz * gw
-        for k in range(3):
-            scales[i, k] = scale[i, k] * growth
-    return means, quats, scales

@@ -15,7 +15,7 @@ import numpy as np
 from ..avatar import Avatar
 from ..core.conventions import MANO_JOINTS, MANO_PARENTS, SIDES, mirror_theta
 from ..core.errors import InputError
-from .frames import DrawnHand, FrameBlocks, FrameRenderer
+from .frames import FrameBlocks, FrameRenderer
 from .surfaces import describe_hand, reshape_hand
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ class Session:
 
     def __init__(self) -> None:
         self.avatars: dict[str, Avatar] = {}
-        self._drawn: dict[tuple[str, str], DrawnHand] = {}
         self.blocks = FrameBlocks()
         self.renderer = FrameRenderer()
         self._quick: dict[str, Callable[[Job], Answer]] = {
@@ -81,12 +80,6 @@ class Session:
         if key not in self.avatars:
             raise InputError(f"the avatar {key[:12]} is not open in this worker; open it first")
         return self.avatars[key]
-
-    def drawn(self, key: str, side: str) -> DrawnHand:
-        """A hand of an open avatar, prepared for drawing."""
-        if (key, side) not in self._drawn:
-            self._drawn[key, side] = DrawnHand(self.avatar(key), side)
-        return self._drawn[key, side]
 
     def open_avatar(self, job: Job) -> Answer:
         """``path`` or the array ``file`` (``.hand`` bytes); ``describe`` asks for all arrays."""
@@ -140,7 +133,7 @@ class Session:
     def render(self, job: Job) -> Answer:
         """One frame into the host's memory block; see :class:`FrameRenderer`."""
         hands = [
-            (self.drawn(str(h["key"]), str(h["side"])), h, job.arrays[f"vertices{i}"])
+            (self.avatar(str(h["key"])), h, job.arrays[f"vertices{i}"])
             for i, h in enumerate(job.params["hands"])
         ]
         camera = job.params["camera"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hand_toolkit.core.types import Camera
-from hand_toolkit.worker.frames import FAR_DEPTH, skin_depth
+from hand_toolkit.worker.frames import FAR_DEPTH
+from hand_toolkit.worker.frames import skin_depth as fill_depth
 
 FACES = np.array([[0, 1, 2], [2, 1, 3]], np.int32)
 SQUARE = np.array([[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]])
@@ -15,6 +16,12 @@ def view(shift: float = 0.0) -> Camera:
     pose = np.eye(4)
     pose[2, 3] = shift
     return Camera(90.0, 110.0, 40.3, 25.8, 80, 60, world_to_camera=pose, near=0.01, far=100.0)
+
+
+def skin_depth(meshes: list[tuple[np.ndarray, np.ndarray]], camera: Camera) -> np.ndarray:
+    depth = np.empty((camera.height, camera.width), np.float32)
+    fill_depth(meshes, camera, depth)
+    return depth
 
 
 def plane(slope_x: float, slope_y: float, distance: float, size: float = 5.0) -> np.ndarray:
