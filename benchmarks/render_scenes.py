@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from hand_toolkit.avatar import Avatar, AvatarHand, SurfaceBinding, display_theta, surface
-from hand_toolkit.avatar.binding import triangle_frames
 from hand_toolkit.core.types import Camera, Splats
+from hand_toolkit.geometry.surfaces import triangle_frames
 
 WORKLOADS = {
     "W1": (25_000, 0.8e-3, 512, 334),

@@ -25,6 +25,7 @@ from hand_toolkit.export.gltf_buffer import GltfDocument
 from hand_toolkit.export.scene import MISSING_SCALE, ExportScene, SceneHand
 from hand_toolkit.export.surface_mesh import split_mesh, strongest, tangents
 from hand_toolkit.geometry.colour import srgb_to_linear
+from hand_toolkit.geometry.rotations import normalized_quats
 
 SPLATTING = "KHR_gaussian_splatting"
 BINDING_VERSION = 2
@@ -220,7 +221,7 @@ class _Writer:
         sh = axes.sh_coefficients(splats.colors)
         attributes = {
             "POSITION": add(splats.means, bounds=True),
-            f"{SPLATTING}:ROTATION": add(np.roll(axes.normalized(splats.quats), -1, axis=1)),
+            f"{SPLATTING}:ROTATION": add(np.roll(normalized_quats(splats.quats), -1, axis=1)),
             f"{SPLATTING}:SCALE": add(splats.scales),
             f"{SPLATTING}:OPACITY": add(splats.opacities),
         }
@@ -277,7 +278,7 @@ class _Writer:
 
     def _animate(self, hand: SceneHand, joints: list[int]) -> None:
         times = self.doc.accessor(self.scene.times.astype(np.float32), vertex=False, bounds=True)
-        quats = axes.normalized(hand.local_quats)[..., [1, 2, 3, 0]]
+        quats = normalized_quats(hand.local_quats)[..., [1, 2, 3, 0]]
         for j, node in enumerate(joints):
             still = _xyzw(hand.local_bind_quats[j])
             if np.abs(quats[:, j] - still).max() > 1e-7:
@@ -353,7 +354,7 @@ class _Writer:
 
 
 def _xyzw(quat: np.ndarray) -> list[float]:
-    unit = axes.normalized(quat)
+    unit = normalized_quats(quat)
     return [float(v) for v in np.roll(unit, -1)]
 
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from hand_toolkit.core.files import atomic_write
 from hand_toolkit.core.types import Splats
-from hand_toolkit.export.axes import base_colors, normalized
+from hand_toolkit.export.axes import base_colors
 from hand_toolkit.export.base import ExportRequest
 from hand_toolkit.export.frames import numbered
+from hand_toolkit.geometry.rotations import normalized_quats
 
 RECORD = np.dtype(
     [("position", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("quat", "u1", 4)]
@@ -50,5 +51,5 @@ def splat_bytes(splats: Splats) -> bytes:
     table["position"] = splats.means
     table["scale"] = scales
     table["rgba"] = np.clip(rgba * 255 + 0.5, 0, 255).astype(np.uint8)
-    table["quat"] = np.clip(normalized(splats.quats) * 128 + 128.5, 0, 255).astype(np.uint8)
+    table["quat"] = np.clip(normalized_quats(splats.quats) * 128 + 128.5, 0, 255).astype(np.uint8)
     return table[order].tobytes()

@@ -8,9 +8,10 @@ import numpy as np
 
 from hand_toolkit.core.errors import missing_dependency
 from hand_toolkit.core.files import atomic_path
-from hand_toolkit.export.axes import normalized, sh_coefficients
+from hand_toolkit.export.axes import sh_coefficients
 from hand_toolkit.export.base import ExportRequest, Option
 from hand_toolkit.export.frames import numbered
+from hand_toolkit.geometry.rotations import normalized_quats
 
 
 class SpzExporter:
@@ -41,7 +42,7 @@ class SpzExporter:
             data = gsply.GSData.from_arrays(
                 means=np.asarray(splats.means, np.float32),
                 scales=np.log(np.maximum(splats.scales, 1e-9)).astype(np.float32),
-                quats=normalized(splats.quats),
+                quats=normalized_quats(splats.quats),
                 opacities=np.log(opacity / (1 - opacity)).astype(np.float32),
                 sh0=np.ascontiguousarray(sh[:, 0]),
                 shN=np.ascontiguousarray(sh[:, 1:]) if sh.shape[1] > 1 else None,

@@ -22,6 +22,7 @@ from hand_toolkit.export import axes
 from hand_toolkit.export.bake import encoded
 from hand_toolkit.export.base import ExportRequest, Option
 from hand_toolkit.export.scene import MISSING_SCALE, ExportScene, SceneHand
+from hand_toolkit.geometry.rotations import normalized_quats
 
 ROOT = "/Hands"
 
@@ -298,7 +299,7 @@ def _quats(quats: np.ndarray, half: bool = False) -> Any:
     """USD's array of wxyz quaternions (numpy memory is imaginary first)."""
     from pxr import Vt
 
-    xyzw = np.ascontiguousarray(np.roll(axes.normalized(quats), -1, axis=-1))
+    xyzw = np.ascontiguousarray(np.roll(normalized_quats(quats), -1, axis=-1))
     if half:
         return Vt.QuathArray.FromNumpy(xyzw.astype(np.float16))
     return Vt.QuatfArray.FromNumpy(xyzw)

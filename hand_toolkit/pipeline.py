@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .core.errors import InputError
-from .core.types import Photo, PoseEstimate
+from .core.types import Photo, PoseEstimate, Progress
 
 if TYPE_CHECKING:
     from .avatar import Avatar
 
-Progress = Callable[[float, str], None]
 METHODS = ("auto", "prior", "texture")
 """How appearance is fitted. The first is the default: the learned prior where it knows the hand
 model, else the photo's texture over a population template."""

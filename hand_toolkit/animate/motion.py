@@ -24,6 +24,7 @@ from ..core.conventions import SIDES, side_index
 from ..core.errors import FileFormatError, InputError
 from ..core.files import atomic_path
 from ..core.types import _check, _finite, _Repr
+from ..geometry.rotations import axis_angle_from_quat, continuous_quats, quat_from_axis_angle
 
 MAX_FRAMES = 1_000_000
 
@@ -141,9 +142,9 @@ def smooth(motion: Motion, min_cutoff: float = 1.5, beta: float = 0.4) -> Motion
     for k in range(2):
         runs = _runs(motion.present[:, k])
         for start, stop in runs:
-            quats = _continuous_quats(motion.theta[start:stop, k])
+            quats = continuous_quats(quat_from_axis_angle(motion.theta[start:stop, k]))
             filtered = _one_euro(quats, motion.fps, min_cutoff, beta)
-            theta[start:stop, k] = _rotvec(filtered)
+            theta[start:stop, k] = axis_angle_from_quat(filtered)
             translation[start:stop, k] = _one_euro(
                 translation[start:stop, k], motion.fps, min_cutoff, beta * 10
             )
@@ -284,23 +285,6 @@ def _rest_translation() -> np.ndarray:
 def _runs(present: np.ndarray) -> list[tuple[int, int]]:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], present.astype(int), [0]])))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2])]
-
-
-def _continuous_quats(theta: np.ndarray) -> np.ndarray:
-    """Quaternions (T, 16, 4) of θ (T, 16, 3) without sign jumps over time."""
-    from scipy.spatial.transform import Rotation
-
-    quats = Rotation.from_rotvec(theta.reshape(-1, 3)).as_quat().reshape(*theta.shape[:2], 4)
-    for t in range(1, len(quats)):
-        flip = (quats[t] * quats[t - 1]).sum(-1) < 0
-        quats[t, flip] *= -1
-    return quats
-
-
-def _rotvec(quats: np.ndarray) -> np.ndarray:
-    from scipy.spatial.transform import Rotation
-
-    return Rotation.from_quat(quats.reshape(-1, 4)).as_rotvec().reshape(*quats.shape[:-1], 3)
 
 
 def _one_euro(values: np.ndarray, fps: float, min_cutoff: float, beta: float) -> np.ndarray:

@@ -15,8 +15,9 @@ from ..core.conventions import SH_C0, SIDES, mirror_theta
 from ..core.errors import InputError
 from ..core.types import Camera, Splats, _check, _check_side, _finite, _Repr
 from ..geometry.colour import linear_to_srgb, srgb_to_linear
+from ..geometry.surfaces import at_surface, triangle_frames, vertex_normals
 from . import lighting
-from .binding import SurfaceBinding, place, triangle_frames
+from .binding import SurfaceBinding, place
 
 if TYPE_CHECKING:
     from ..hand_model import HandModel
@@ -241,15 +242,15 @@ def splats_on_surface(
         vertices: (V, 3) deformed vertices, metres.
         shading: (K, 3) shading SH in the vertices' axes, or None for the colours as photographed.
     """
-    from ..hand_model import rest_hand, vertex_normals
+    from ..hand_model import rest_hand
 
     faces, binding = model.faces, hand.binding
     _, rest_area = triangle_frames(rest_hand(model, hand.shape)[0], faces)
     means, quats, scales = place(binding, vertices, faces, rest_area)
     color = hand.color
     if shading is not None:
-        corner = vertex_normals(vertices, faces)[faces[binding.triangle]]
-        normal = np.einsum("nk,nkc->nc", binding.barycentric, corner)
+        normals = vertex_normals(vertices, faces)
+        normal = at_surface(normals, faces, binding.triangle, binding.barycentric)
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
         linear = srgb_to_linear(hand.albedo) * lighting.shade(shading, normal)
         color = linear_to_srgb(linear).astype(np.float32)

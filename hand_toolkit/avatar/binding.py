@@ -1,10 +1,9 @@
 """Splats bound to a triangle mesh: whatever deforms the mesh moves the splats.
 
 A splat stores a triangle, barycentric weights, and an offset, rotation and scale in the
-triangle's frame (GaussianAvatars' rigging). The frame of triangle (v0, v1, v2) has the columns
-e1 = (v1 - v0)/|v1 - v0|, e2 = n x e1, n = (v1 - v0) x (v2 - v0) normalised. Offsets and scales
-are metres on the rest mesh; on a deformed mesh they grow with sqrt(area / rest area), so that
-stretched skin shows no holes.
+triangle's frame (GaussianAvatars' rigging; the frames are those of ``geometry.surfaces``).
+Offsets and scales are metres on the rest mesh; on a deformed mesh they grow with
+sqrt(area / rest area), so that stretched skin shows no holes.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.types import _check, _finite, _Repr
+from ..geometry.rotations import quat_from_matrix
+from ..geometry.surfaces import at_surface, carried, triangle_frames
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,46 +69,6 @@ class SurfaceBinding(_Repr):
         )
 
 
-def triangle_frames(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Frames (F, 3, 3) with columns e1, e2, n, and areas (F,) m², of faces (F, 3).
-
-    Degenerate faces get the identity frame and zero area.
-    """
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    ab = b - a
-    normal = np.cross(ab, c - a)
-    double_area = np.linalg.norm(normal, axis=1)
-    length = np.linalg.norm(ab, axis=1)
-    ok = (double_area > 1e-14) & (length > 1e-10)
-    e1 = ab / np.where(ok, length, 1)[:, None]
-    n = normal / np.where(ok, double_area, 1)[:, None]
-    frames = np.stack([e1, np.cross(n, e1), n], axis=2)
-    frames[~ok] = np.eye(3)
-    return frames, 0.5 * double_area
-
-
-def quat_from_matrix(matrix: np.ndarray) -> np.ndarray:
-    """wxyz quaternions (N, 4) of rotation matrices (N, 3, 3)."""
-    from scipy.spatial.transform import Rotation
-
-    return Rotation.from_matrix(matrix).as_quat(canonical=True)[:, [3, 0, 1, 2]]
-
-
-def quat_multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Hamilton product of wxyz quaternions (..., 4): rotation b first, then a."""
-    aw, ax, ay, az = np.moveaxis(a, -1, 0)
-    bw, bx, by, bz = np.moveaxis(b, -1, 0)
-    return np.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        axis=-1,
-    )
-
-
 def place(
     binding: SurfaceBinding, vertices: np.ndarray, faces: np.ndarray, rest_area: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -128,11 +89,14 @@ def place(
             f"{len(faces)}; the avatar belongs to another hand model or subdivision level"
         )
     frames, area = triangle_frames(vertices, faces)
-    growth = np.sqrt(area / np.maximum(rest_area, 1e-14))[binding.triangle]
-    frame = frames[binding.triangle]
-    corners = vertices[faces[binding.triangle]]
-    means = np.einsum("nk,nkc->nc", binding.barycentric, corners)
-    means = means + growth[:, None] * np.einsum("nij,nj->ni", frame, binding.offset)
-    quats = quat_multiply(quat_from_matrix(frames)[binding.triangle], binding.quat)
-    scales = binding.scale * growth[:, None]
+    triangle = binding.triangle
+    means, quats, scales = carried(
+        at_surface(vertices, faces, triangle, binding.barycentric),
+        frames[triangle],
+        quat_from_matrix(frames)[triangle],
+        np.sqrt(area / np.maximum(rest_area, 1e-14))[triangle],
+        binding.offset,
+        binding.quat,
+        binding.scale,
+    )
     return means.astype(np.float32), quats.astype(np.float32), scales.astype(np.float32)

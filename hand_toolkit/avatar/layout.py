@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.errors import InputError
-from . import SurfaceBinding
+from ..geometry.surfaces import triangle_frames
+from .binding import SurfaceBinding
 
 
 def lay_splats(vertices: np.ndarray, faces: np.ndarray, per_face: int) -> SurfaceBinding:
@@ -30,15 +31,12 @@ def lay_splats(vertices: np.ndarray, faces: np.ndarray, per_face: int) -> Surfac
     # corners of every part in its triangle's own plane
     ab = corners[:, 1] - corners[:, 0]
     ac = corners[:, 2] - corners[:, 0]
-    length = np.maximum(np.linalg.norm(ab, axis=1), 1e-12)
-    e1 = ab / length[:, None]
-    normal = np.cross(ab, ac)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-18)
-    e2 = np.cross(normal, e1)
+    length = np.linalg.norm(ab, axis=1)
+    frames, _ = triangle_frames(vertices, faces)
     plane = np.zeros((count, 3, 2))
     plane[:, 1, 0] = length
-    plane[:, 2, 0] = (ac * e1).sum(1)
-    plane[:, 2, 1] = (ac * e2).sum(1)
+    plane[:, 2, 0] = (ac * frames[:, :, 0]).sum(1)
+    plane[:, 2, 1] = (ac * frames[:, :, 1]).sum(1)
     part = np.einsum("pkc,fcd->fpkd", parts, plane).reshape(-1, 3, 2)
     centred = part - part.mean(axis=1, keepdims=True)
     # second moments of a uniform triangle: sum of corner outer products / 12

@@ -15,40 +15,10 @@ import numpy as np
 
 from ..core.errors import FileFormatError, InputError
 from ..geometry.colour import srgb_to_linear
-
-LAMBERT_BANDS = np.array([1.0, 2.0 / 3.0, 1.0 / 4.0, 0.0])
-"""Cosine-lobe convolution of bands 0 to 3, divided by pi."""
+from ..geometry.sh import C0, LAMBERT_BANDS, bands, sh_basis
 
 Light = np.ndarray | str | None
 """What :func:`shading_of` takes."""
-
-
-def sh_basis(directions: np.ndarray, count: int) -> np.ndarray:
-    """Real SH values (..., count) of unit directions (..., 3), order of 3D Gaussian splatting."""
-    x, y, z = np.moveaxis(np.asarray(directions, dtype=np.float64), -1, 0)
-    terms = [np.full_like(x, 0.28209479177387814)]
-    if count > 1:
-        c1 = 0.4886025119029199
-        terms += [-c1 * y, c1 * z, -c1 * x]
-    if count > 4:
-        terms += [
-            1.0925484305920792 * x * y,
-            -1.0925484305920792 * y * z,
-            0.31539156525252005 * (2 * z * z - x * x - y * y),
-            -1.0925484305920792 * x * z,
-            0.5462742152960396 * (x * x - y * y),
-        ]
-    if count > 9:
-        terms += [
-            -0.5900435899266435 * y * (3 * x * x - y * y),
-            2.890611442640554 * x * y * z,
-            -0.4570457994644658 * y * (4 * z * z - x * x - y * y),
-            0.3731763325901154 * z * (2 * z * z - 3 * x * x - 3 * y * y),
-            -0.4570457994644658 * x * (4 * z * z - x * x - y * y),
-            1.445305721320277 * z * (x * x - y * y),
-            -0.5900435899266435 * x * (x * x - 3 * y * y),
-        ]
-    return np.stack(terms[:count], axis=-1)
 
 
 def shade(light: np.ndarray, normals: np.ndarray) -> np.ndarray:
@@ -78,7 +48,7 @@ def rotate(light: np.ndarray, turn: np.ndarray) -> np.ndarray:
 def constant_light(level: float = 1.0) -> np.ndarray:
     """(9, 3) light that shades every normal with ``level``."""
     light = np.zeros((9, 3))
-    light[0] = level / 0.28209479177387814
+    light[0] = level / C0
     return light
 
 
@@ -90,12 +60,11 @@ def studio_light() -> np.ndarray:
         ((0.0, 0.8, -0.2), (0.20, 0.17, 0.15), 1.0),
         ((0.1, -0.5, 0.9), (0.45, 0.47, 0.50), 1.0),
     )
-    bands = LAMBERT_BANDS[[0, 1, 1, 1, 2, 2, 2, 2, 2]]
     light = constant_light(0.30)
     for direction, colour, strength in lights:
         unit = np.asarray(direction) / np.linalg.norm(direction)
         # a distant light of irradiance pi shades a facing normal with exactly its colour
-        basis = sh_basis(unit, 9) * bands * np.pi
+        basis = sh_basis(unit, 9) * LAMBERT_BANDS[bands(9)] * np.pi
         light += strength * basis[:, None] * np.asarray(colour)
     return light
 
@@ -114,8 +83,7 @@ def from_environment(radiance: np.ndarray, count: int = 9) -> np.ndarray:
     solid = (np.sin(theta) * (np.pi / height) * (2 * np.pi / width))[:, None]
     basis = sh_basis(np.stack([x, y, z], axis=-1), count)
     coefficients = np.einsum("hwk,hwc,hw->kc", basis, radiance, solid * np.ones((1, width)))
-    band = np.floor(np.sqrt(np.arange(count))).astype(int)
-    return coefficients * LAMBERT_BANDS[band][:, None]
+    return coefficients * LAMBERT_BANDS[bands(count)][:, None]
 
 
 def shading_of(light: Light, photo: np.ndarray) -> np.ndarray | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,7 @@ from typing import Any
 import click
 
 from ..core.errors import InputError
-
-Progress = Callable[[float, str], None]
+from ..core.types import Progress
 
 progress_option = click.option(
     "--progress",

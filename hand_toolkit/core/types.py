@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,9 @@ import numpy as np
 
 from .conventions import SIDES
 from .errors import InputError
+
+Progress = Callable[[float, str], None]
+"""Called with the part done, 0 to 1, and a few words on what is being done."""
 
 
 def _shape_of(array: Any) -> str:

@@ -1,4 +1,4 @@
-"""The two loops of baking that are too slow in numpy."""
+"""The loop of baking that is too slow in numpy."""
 
 from __future__ import annotations
 
@@ -7,35 +7,6 @@ import numpy as np
 
 MAX_DEPTH = 192
 """Candidates of one texel; as many as ``bake`` asks for."""
-
-
-@numba.njit(cache=True)
-def raster(triangles, face, bary):  # type: ignore[no-untyped-def]
-    """Write face and barycentric weights of every texel centre inside each 2D triangle."""
-    size = face.shape[0]
-    for f in range(triangles.shape[0]):
-        ax, ay = triangles[f, 0, 0], triangles[f, 0, 1]
-        bx, by = triangles[f, 1, 0], triangles[f, 1, 1]
-        cx, cy = triangles[f, 2, 0], triangles[f, 2, 1]
-        double = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if abs(double) < 1e-12:
-            continue
-        x0 = max(int(np.ceil(min(ax, bx, cx) - 0.5)), 0)
-        x1 = min(int(np.floor(max(ax, bx, cx) - 0.5)), size - 1)
-        y0 = max(int(np.ceil(min(ay, by, cy) - 0.5)), 0)
-        y1 = min(int(np.floor(max(ay, by, cy) - 0.5)), size - 1)
-        for y in range(y0, y1 + 1):
-            py = y + 0.5
-            for x in range(x0, x1 + 1):
-                px = x + 0.5
-                wb = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) / double
-                wc = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) / double
-                wa = 1.0 - wb - wc
-                if wa >= -1e-9 and wb >= -1e-9 and wc >= -1e-9:
-                    face[y, x] = f
-                    bary[y, x, 0] = wa
-                    bary[y, x, 1] = wb
-                    bary[y, x, 2] = wc
 
 
 @numba.njit(cache=True, parallel=True, fastmath={"contract", "reassoc", "nsz", "arcp"})

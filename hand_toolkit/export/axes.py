@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.conventions import SH_C0
 from ..core.types import Splats
+from ..geometry.sh import C0
 
 TO_Y_UP = np.diag([1.0, -1.0, -1.0])
 """Rotation from the toolkit's world axes to y-up world axes; its own inverse."""
@@ -42,14 +42,14 @@ def sh_coefficients(colors: Any) -> np.ndarray:
     colors = np.asarray(colors, dtype=np.float32)
     if colors.ndim == 3:
         return colors
-    return ((colors - 0.5) / SH_C0)[:, None].astype(np.float32)
+    return ((colors - 0.5) / C0)[:, None].astype(np.float32)
 
 
 def base_colors(colors: Any) -> np.ndarray:
     """View-independent sRGB (N, 3), clipped to [0, 1], of either form of colours."""
     colors = np.asarray(colors, dtype=np.float32)
     if colors.ndim == 3:
-        colors = 0.5 + SH_C0 * colors[:, 0]
+        colors = 0.5 + C0 * colors[:, 0]
     return np.clip(colors, 0, 1)
 
 
@@ -74,20 +74,3 @@ def _turned(splats: Splats, quats: np.ndarray) -> Splats:
         np.asarray(splats.opacities),
         colors.astype(np.float32),
     )
-
-
-def normalized(quats: Any) -> np.ndarray:
-    """Unit quaternions float32, the identity where the length is zero."""
-    quats = np.asarray(quats, dtype=np.float64)
-    length = np.linalg.norm(quats, axis=-1, keepdims=True)
-    unit = np.where(length > 1e-12, quats / np.maximum(length, 1e-12), [1.0, 0, 0, 0])
-    return unit.astype(np.float32)
-
-
-def continuous(quats: np.ndarray) -> np.ndarray:
-    """Quaternions (T, ..., 4) with signs chosen so that each frame is nearest to the last."""
-    quats = np.array(quats, dtype=np.float64)
-    for t in range(1, len(quats)):
-        flip = (quats[t] * quats[t - 1]).sum(-1) < 0
-        quats[t][flip] *= -1
-    return quats

@@ -15,9 +15,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..avatar import Avatar, place, surface, triangle_frames
+from ..avatar import Avatar, place, surface
 from ..core.errors import InputError
-from ..hand_model import rest_hand, vertex_normals
+from ..geometry.raster import rasterize_uv
+from ..geometry.rotations import covariances
+from ..geometry.surfaces import (
+    at_surface,
+    face_normals,
+    triangle_frames,
+    uv_gradients,
+    vertex_normals,
+)
+from ..hand_model import rest_hand
 from .axes import base_colors
 
 if TYPE_CHECKING:
@@ -62,14 +71,13 @@ def bake_textures(avatar: Avatar, hand: SceneHand, size: int, source: str = "alb
     if not 16 <= size <= 8192:
         raise InputError(f"texture size {size}; accepted is 16 to 8192")
     model = hand.model
-    face, bary = rasterize_uv(model.uvs, model.uv_faces, size)
+    face, bary = rasterize_uv(model.uvs, model.uv_faces, size, size)
     covered = face >= 0
     faces = face[covered]
     weights = bary[covered]
-    corners = model.faces[faces]
-    points = np.einsum("nk,nkc->nc", weights, hand.vertices[corners])
+    points = at_surface(hand.vertices, model.faces, faces, weights)
     normals = vertex_normals(hand.vertices, model.faces)
-    normal = np.einsum("nk,nkc->nc", weights, normals[corners])
+    normal = at_surface(normals, model.faces, faces, weights)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
     values, cover = _transfer(avatar, hand, faces, points, normal, size, source)
 
@@ -85,23 +93,6 @@ def bake_textures(avatar: Avatar, hand: SceneHand, size: int, source: str = "alb
         evidence=_bytes(picture[..., 3]),
         covered=covered,
     )
-
-
-def rasterize_uv(uvs: np.ndarray, uv_faces: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Face (S, S) int32, -1 for none, and barycentric weights (S, S, 3) of each texel centre.
-
-    Args:
-        uvs: (T, 2), origin at the lower left.
-        uv_faces: (F, 3).
-        size: S; row 0 is the top, v = 1.
-    """
-    from ._kernels import raster
-
-    pixels = np.asarray(uvs, np.float64) * [size, -size] + [0, size]
-    face = np.full((size, size), -1, np.int32)
-    bary = np.zeros((size, size, 3), np.float32)
-    raster(pixels[uv_faces], face, bary)
-    return face, bary
 
 
 def dilated(picture: np.ndarray, known: np.ndarray, reach: float) -> np.ndarray:
@@ -145,7 +136,8 @@ def _transfer(
     values = np.concatenate(
         [np.clip(color, 0, 1), data.evidence[:, None], data.binding.offset[:, 2:]], axis=1
     )
-    covariance = _covariances(quats, scales)
+    full = covariances(quats, scales).reshape(-1, 9)
+    covariance = full[:, [0, 1, 2, 4, 5, 8]].astype(np.float32)
     splat_normal = frames[data.binding.triangle][:, :, 2]
 
     # all texels of one mesh face share the candidates nearest to the face
@@ -155,10 +147,10 @@ def _transfer(
     used, inverse = np.unique(face, return_inverse=True)
     _, near = cKDTree(means).query(centers[used], k=min(k, count))
     near = np.atleast_2d(near.reshape(len(used), -1)).astype(np.int64)
-    uv_area = _doubled_areas(hand.model.uvs[hand.model.uv_faces][used] * size)
-    texel = np.sqrt(
-        _doubled_areas(hand.vertices[hand.model.faces][used]) / np.maximum(uv_area, 1e-12)
-    )
+    uv = hand.model.uvs.astype(np.float64)[hand.model.uv_faces[used]] * size
+    doubled = uv_gradients(hand.vertices[hand.model.faces[used]], uv)[2]
+    skin = 2 * face_normals(hand.vertices, hand.model.faces[used])[1]
+    texel = np.sqrt(skin / np.maximum(np.abs(doubled), 1e-12))
     out = np.zeros((len(points), 5), np.float32)
     cover = np.zeros(len(points), np.float32)
     gather(
@@ -178,23 +170,6 @@ def _transfer(
     return out, cover
 
 
-def _covariances(quats: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """(N, 6) float32: xx, xy, xz, yy, yz, zz."""
-    from scipy.spatial.transform import Rotation
-
-    rotation = Rotation.from_quat(np.roll(quats.astype(np.float64), -1, axis=1)).as_matrix()
-    full = np.einsum("nij,nj,nkj->nik", rotation, scales.astype(np.float64) ** 2, rotation)
-    return full.reshape(-1, 9)[:, [0, 1, 2, 4, 5, 8]].astype(np.float32)
-
-
-def _doubled_areas(corners: np.ndarray) -> np.ndarray:
-    """Twice the areas (F,) of triangles (F, 3, 2 or 3)."""
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    if corners.shape[2] == 2:
-        return np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
-    return np.linalg.norm(np.cross(a, b), axis=1)
-
-
 def _relief_normals(
     height: np.ndarray, covered: np.ndarray, face: np.ndarray, hand: SceneHand, size: int
 ) -> np.ndarray:
@@ -209,14 +184,10 @@ def _relief_normals(
     model = hand.model
     corner = hand.vertices[model.faces]
     uv = model.uvs[model.uv_faces].astype(np.float64) * size
-    e1, e2 = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
-    d1, d2 = uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]
-    det = d1[:, 0] * d2[:, 1] - d1[:, 1] * d2[:, 0]
-    det = np.where(np.abs(det) < 1e-12, 1e-12, det)[:, None]
-    tangent = (e1 * d2[:, 1:] - e2 * d1[:, 1:]) / det
-    bitangent = (e2 * d1[:, :1] - e1 * d2[:, :1]) / det
-    step_u = np.maximum(np.linalg.norm(tangent, axis=1), 1e-9)
-    step_v = np.maximum(np.linalg.norm(bitangent, axis=1), 1e-9)
+    tangent, bitangent, doubled = uv_gradients(corner, uv)
+    doubled = np.maximum(np.abs(doubled), 1e-12)
+    step_u = np.maximum(np.linalg.norm(tangent, axis=1) / doubled, 1e-9)
+    step_v = np.maximum(np.linalg.norm(bitangent, axis=1) / doubled, 1e-9)
     which = np.maximum(face, 0)
     normal = np.stack([-du / step_u[which], -dv / step_v[which], np.ones_like(du)], -1)
     # steeper than 45 degrees is noise of single splats, not skin

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ..core.errors import InputError
+from ..core.types import Progress
 
 if TYPE_CHECKING:
     from .scene import ExportScene
-
-Progress = Callable[[float, str], None]
-"""Called with a fraction in [0, 1] and what is being done; may raise CancelledError."""
 
 WHATS = ("both", "mesh", "splats")
 _TRUE = ("1", "true", "yes", "on")

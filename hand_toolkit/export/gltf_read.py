@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import FileFormatError, InputError
+from ..geometry.rotations import matrix_from_quat
 
 MAX_BYTES = 2 << 30
 MAX_JSON = 64 << 20
@@ -212,14 +213,13 @@ class GltfFile:
     def _local_matrix(self, node: dict[str, Any]) -> np.ndarray:
         if "matrix" in node:
             return self.numbers(node["matrix"], 16, "matrix").reshape(4, 4).T
-        from scipy.spatial.transform import Rotation
-
         matrix = np.eye(4)
         quat = self.numbers(node.get("rotation", [0, 0, 0, 1]), 4, "rotation")
         if not np.linalg.norm(quat) > 1e-9:
             raise self._bad("a node's rotation is the zero quaternion")
         scale = self.numbers(node.get("scale", [1, 1, 1]), 3, "scale")
-        matrix[:3, :3] = Rotation.from_quat(quat).as_matrix() * scale
+        unit = quat[[3, 0, 1, 2]] / np.linalg.norm(quat)
+        matrix[:3, :3] = matrix_from_quat(unit) * scale
         matrix[:3, 3] = self.numbers(node.get("translation", [0, 0, 0]), 3, "translation")
         return matrix
 

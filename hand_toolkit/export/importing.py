@@ -11,6 +11,7 @@ from ..avatar import Avatar, AvatarHand, SurfaceBinding, surface
 from ..avatar.io import hand_model_of
 from ..core.errors import FileFormatError, InputError
 from ..core.types import Camera, Splats
+from ..geometry.rotations import quat_from_matrix, quat_multiply
 from .axes import splats_from_y_up
 from .gltf_read import GltfFile
 from .ply import finite_splats, read_ply
@@ -172,10 +173,6 @@ def _placed_splats(gltf: GltfFile, found: list[tuple[int, dict[str, Any]]]) -> S
 
 
 def _transformed(name: str, splats: Splats, matrix: np.ndarray) -> Splats:
-    from scipy.spatial.transform import Rotation
-
-    from ..avatar.binding import quat_multiply
-
     if np.allclose(matrix, np.eye(4)):
         return splats
     linear = matrix[:3, :3]
@@ -187,7 +184,7 @@ def _transformed(name: str, splats: Splats, matrix: np.ndarray) -> Splats:
             f"{name} places splats with a transform that is mirrored, sheared or uneven; "
             "apply the transform first"
         )
-    turn = np.roll(Rotation.from_matrix(linear / scale).as_quat(), 1)
+    turn = quat_from_matrix(linear / scale)
     colors = np.asarray(splats.colors)
     if colors.shape[1] > 1 and not np.allclose(linear / scale, np.eye(3), atol=1e-6):
         colors = colors[:, :1]  # view-dependent colour would have to turn with the node

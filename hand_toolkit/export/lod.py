@@ -6,8 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from ..avatar import Avatar, AvatarHand, SurfaceBinding, place, surface, triangle_frames
-from ..avatar.binding import quat_from_matrix
+from ..avatar import Avatar, AvatarHand, SurfaceBinding, place, surface
+from ..geometry.rotations import covariances, quat_from_matrix
+from ..geometry.surfaces import at_surface, triangle_frames
 from ..hand_model import rest_hand
 
 NORMAL_WEIGHT = 0.006
@@ -52,8 +53,7 @@ def _merge_hand(avatar: Avatar, hand: AvatarHand, size: int) -> AvatarHand:
         return mean.reshape(count, *values.shape[1:])
 
     center = mean_of(means)
-    rotation = _matrices(quats)
-    spread = np.einsum("nij,nj,nkj->nik", rotation, scales.astype(np.float64) ** 2, rotation)
+    spread = covariances(quats, scales)
     delta = means - center[group]
     covariance = mean_of(spread + np.einsum("ni,nj->nij", delta, delta))
     values, vectors = np.linalg.eigh(covariance)
@@ -69,7 +69,7 @@ def _merge_hand(avatar: Avatar, hand: AvatarHand, size: int) -> AvatarHand:
     triangle = hand.binding.triangle[anchor]
     barycentric = hand.binding.barycentric[anchor].astype(np.float64)
     frame = frames[triangle]
-    base = np.einsum("nk,nkc->nc", barycentric, vertices[model.faces[triangle]])
+    base = at_surface(vertices, model.faces, triangle, barycentric)
     offset = np.einsum("nji,nj->ni", frame, center - base)
     local = np.einsum("nji,njk->nik", frame, vectors)
     return dataclasses.replace(
@@ -86,12 +86,6 @@ def _footprint(scales: np.ndarray) -> np.ndarray:
     """Product of the two larger standard deviations, (N,) m²."""
     ordered = np.sort(np.asarray(scales, dtype=np.float64), axis=1)
     return ordered[:, 1] * ordered[:, 2]
-
-
-def _matrices(quats: np.ndarray) -> np.ndarray:
-    from scipy.spatial.transform import Rotation
-
-    return Rotation.from_quat(np.roll(np.asarray(quats, np.float64), -1, axis=1)).as_matrix()
 
 
 def _compact_groups(points: np.ndarray, size: int, reach: float) -> np.ndarray:

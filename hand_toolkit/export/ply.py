@@ -15,7 +15,8 @@ from ..core.conventions import SH_C0
 from ..core.errors import FileFormatError, InputError
 from ..core.files import atomic_write
 from ..core.types import Splats
-from .axes import normalized, sh_coefficients
+from ..geometry.rotations import normalized_quats
+from .axes import sh_coefficients
 
 MAX_SPLATS = 20_000_000
 MAX_HEADER = 1 << 16
@@ -52,7 +53,7 @@ def ply_bytes(splats: Splats, comment: str = "") -> bytes:
         rest,
         np.log(opacity / (1 - opacity))[:, None],
         np.log(np.maximum(np.asarray(splats.scales, np.float64), 1e-9)),
-        normalized(splats.quats),
+        normalized_quats(splats.quats),
     ]
     names = [
         *"xyz",
@@ -205,5 +206,5 @@ def finite_splats(name: str, arrays: dict[str, np.ndarray]) -> Splats:
     length = np.linalg.norm(result["quats"].astype(np.float64), axis=1)
     if len(length) and length.min() < 1e-12:
         raise FileFormatError(f"{name} has a splat whose rotation is the zero quaternion")
-    result["quats"] = normalized(result["quats"])
+    result["quats"] = normalized_quats(result["quats"])
     return Splats(**result)

@@ -14,8 +14,10 @@ from ..avatar import Avatar, display_theta, surface
 from ..core.conventions import MANO_JOINTS, MANO_PARENTS, SIDES, side_index
 from ..core.errors import InputError
 from ..core.types import Splats
-from ..hand_model import HandModel, pose_hand_numpy, rest_hand, vertex_normals
-from .axes import TO_Y_UP, continuous, splats_y_up
+from ..geometry.rotations import continuous_quats, matrix_from_axis_angle, quat_from_matrix
+from ..geometry.surfaces import at_surface, vertex_normals
+from ..hand_model import HandModel, pose_hand_numpy, rest_hand
+from .axes import TO_Y_UP, splats_y_up
 from .lod import simplified
 
 MISSING_SCALE = 1e-4
@@ -53,9 +55,7 @@ class SceneHand:
     @cached_property
     def bind_rotation(self) -> np.ndarray:
         """(3, 3) from model axes to y-up world axes in the bind pose."""
-        from scipy.spatial.transform import Rotation
-
-        return TO_Y_UP @ Rotation.from_rotvec(self.bind_theta[0]).as_matrix()
+        return TO_Y_UP @ matrix_from_axis_angle(self.bind_theta[0])
 
     def to_bind(self, points: np.ndarray) -> np.ndarray:
         """Model-space points (..., 3) in the bind pose, y-up world, metres."""
@@ -89,24 +89,18 @@ class SceneHand:
     @cached_property
     def local_bind_quats(self) -> np.ndarray:
         """(16, 4) wxyz local rotations of the bind pose: the wrist's, then identities."""
-        from scipy.spatial.transform import Rotation
-
         quats = np.tile([1.0, 0, 0, 0], (16, 1))
-        quats[0] = np.roll(Rotation.from_matrix(self.bind_rotation).as_quat(), 1)
+        quats[0] = quat_from_matrix(self.bind_rotation)
         return quats
 
     @cached_property
     def local_quats(self) -> np.ndarray:
         """(T, 16, 4) wxyz local rotations over time, without sign jumps."""
-        from scipy.spatial.transform import Rotation
-
-        rotation = Rotation.from_rotvec(self.theta.reshape(-1, 3)).as_matrix()
-        rotation = rotation.reshape(-1, 16, 3, 3)
+        rotation = matrix_from_axis_angle(self.theta)
         rotation[:, 0] = TO_Y_UP @ rotation[:, 0]
-        quats = Rotation.from_matrix(rotation.reshape(-1, 3, 3)).as_quat().reshape(-1, 16, 4)
-        quats = np.roll(quats, 1, axis=-1)
+        quats = quat_from_matrix(rotation)
         quats[0] *= np.where((quats[0] * self.local_bind_quats).sum(-1, keepdims=True) < 0, -1, 1)
-        return continuous(quats)
+        return continuous_quats(quats)
 
     @cached_property
     def wrist_positions(self) -> np.ndarray:
@@ -191,8 +185,8 @@ class ExportScene:
         """(N, 16) skinning weights at the splats."""
         avatar_hand = self.avatar.hand(side)
         model = surface(self.avatar.hand_model, side, self.avatar.level)
-        corners = model.weights[model.faces[avatar_hand.binding.triangle]]
-        return np.einsum("nk,nkj->nj", avatar_hand.binding.barycentric, corners)
+        binding = avatar_hand.binding
+        return at_surface(model.weights, model.faces, binding.triangle, binding.barycentric)
 
     def hand(self, side: str) -> SceneHand:
         """The hand of that side.

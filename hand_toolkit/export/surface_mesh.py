@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..geometry.surfaces import uv_gradients
 from .scene import SceneHand
 
 
@@ -46,13 +47,10 @@ def tangents(mesh: SplitMesh, positions: np.ndarray, normals: np.ndarray) -> np.
     """
     corner = positions[mesh.faces]
     uv = mesh.uv.astype(np.float64)[mesh.faces]
-    e1, e2 = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
-    d1, d2 = uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]
-    det = d1[:, 0] * d2[:, 1] - d1[:, 1] * d2[:, 0]
-    sign = np.where(det < 0, -1.0, 1.0)[:, None]
-    # not divided by det: larger faces weigh more, slivers of the layout cannot dominate
-    t = (e1 * d2[:, 1:] - e2 * d1[:, 1:]) * sign
-    b = (e2 * d1[:, :1] - e1 * d2[:, :1]) * sign
+    t, b, doubled = uv_gradients(corner, uv)
+    # not divided by the area: larger faces weigh more, slivers of the layout cannot dominate
+    sign = np.where(doubled < 0, -1.0, 1.0)[:, None]
+    t, b = t * sign, b * sign
     total_t, total_b = np.zeros_like(positions), np.zeros_like(positions)
     for k in range(3):
         np.add.at(total_t, mesh.faces[:, k], t)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..geometry.surfaces import vertex_normals
 from .base import HandModel, HandModelProvider, PosedHand
 from .default import load_default_forearm
 from .limits import (
@@ -17,7 +18,6 @@ from .loading import load_hand_model
 from .mano import import_mano
 from .posing import pose_hand, pose_hand_numpy, rest_hand
 from .subdivision import subdivide
-from .surface import vertex_normals
 
 __all__ = [
     "HandModel",

@@ -47,18 +47,6 @@ def split_rotation(axis_angle: Any, frames: np.ndarray) -> Any:
     return stack([atan2(-r12, r22), atan2(r02, cosine), atan2(-r01, r00)])
 
 
-def shortest_rotation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(3, 3) smallest rotation that turns direction ``a`` into direction ``b``."""
-    from scipy.spatial.transform import Rotation
-
-    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
-    axis = np.cross(a, b)
-    sine = np.linalg.norm(axis)
-    if sine < 1e-12:
-        return np.eye(3)
-    return Rotation.from_rotvec(axis / sine * np.arctan2(sine, a @ b)).as_matrix()
-
-
 def _log(w: Any, vector: Any, like: Any) -> Any:
     """Axis-angle of a unit quaternion, angle at most pi."""
     _, _, _, atan2, _ = _functions(like, None)

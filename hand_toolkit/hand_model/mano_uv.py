@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.conventions import KEYPOINT_TO_MANO
-from .articulation import shortest_rotation
+from ..geometry.rotations import shortest_rotation
+from ..geometry.surfaces import face_normals
 from .default import DefaultHandProvider
 
 CANDIDATES = 24
@@ -51,7 +52,9 @@ def transfer_uvs(
     closest = trimesh.triangles.closest_point(triangles[close.ravel()], centres)
     distance = np.linalg.norm(closest - centres, axis=1).reshape(close.shape)
     # skin of a neighbouring finger faces the other way
-    facing = np.einsum("fc,fkc->fk", _normals(corners), _normals(triangles)[close])
+    own, _ = face_normals(moved, faces)
+    theirs, _ = face_normals(model.template, model.faces)
+    facing = np.einsum("fc,fkc->fk", own, theirs[close])
     distance[facing < 0.2] += 1.0
     below = close[np.arange(len(faces)), distance.argmin(1)]
     near = _neighbourhoods(model.uv_faces)
@@ -97,12 +100,6 @@ def in_proportion(
         placed = scale * (vertices - source[keypoint]) @ turn.T + target[keypoint]
         moved += weights[:, joint, None] * placed
     return moved
-
-
-def _normals(triangles: np.ndarray) -> np.ndarray:
-    """(F, 3) unit normals of (F, 3, 3) corners."""
-    cross = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    return cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-20)
 
 
 def _neighbourhoods(uv_faces: np.ndarray) -> list[np.ndarray]:

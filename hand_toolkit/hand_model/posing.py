@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..core.conventions import KEYPOINT_TO_MANO, MANO_PARENTS
+from ..geometry.rotations import matrix_from_axis_angle
 from .base import HandModel, PosedHand, check_shape
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def pose_hand(
     vertices = data["template"] + (shape @ data["shape_dirs"]).reshape(batch, -1, 3)
     keypoints = data["keypoint_template"] + (shape @ data["keypoint_dirs"]).reshape(batch, 21, 3)
     joints = keypoints[:, _JOINT_KEYPOINTS]
-    rotations = rotation_matrices(theta)
+    rotations = matrix_from_axis_angle(theta)
     if model.pose_dirs is not None:
         eye = torch.eye(3, dtype=theta.dtype, device=theta.device)
         feature = (rotations[:, 1:] - eye).reshape(batch, 135)
@@ -105,14 +106,12 @@ def pose_hand_numpy(
     Raises:
         InputError: an array of another shape.
     """
-    from scipy.spatial.transform import Rotation
-
     theta = np.asarray(theta, np.float64)
     translation = np.asarray(translation, np.float64)
     check_shape("theta", theta, (16, 3))
     check_shape("translation", translation, (3,))
     vertices, joints, keypoints = rest_hand(model, shape)
-    rotations = Rotation.from_rotvec(theta).as_matrix()
+    rotations = matrix_from_axis_angle(theta)
     if model.pose_dirs is not None:
         feature = (rotations[1:] - np.eye(3)).reshape(135)
         vertices = vertices + np.tensordot(feature, model.pose_dirs, 1)
@@ -165,21 +164,6 @@ def keypoint_weights(model: HandModel) -> np.ndarray:
     if model.keypoint_weights is not None:
         return model.keypoint_weights
     return np.eye(16)[_KEYPOINT_BONES]
-
-
-def rotation_matrices(axis_angle: torch.Tensor) -> torch.Tensor:
-    """(..., 3, 3) rotations of (..., 3) axis-angles (Rodrigues), smooth through zero."""
-    import torch
-
-    # the epsilon only keeps the gradient of the square root finite at zero
-    angle = (axis_angle.square().sum(-1) + 1e-16).sqrt()[..., None, None]
-    x, y, z = axis_angle.unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1)
-    cross = cross.reshape(*axis_angle.shape[:-1], 3, 3)
-    half = torch.sin(angle / 2) / angle
-    eye = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
-    return eye + torch.sin(angle) / angle * cross + 2 * half.square() * (cross @ cross)
 
 
 def model_tensors(

@@ -1,48 +1,14 @@
-"""Surface measures that every stage needs: vertex normals, volume, boundary, mirror."""
+"""Surface measures that every stage needs: volume, boundary, mirror."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
 from .base import HandModel
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
-
-
-def vertex_normals(vertices: Any, faces: np.ndarray) -> Any:
-    """Area-weighted unit normals, outward.
-
-    Args:
-        vertices: (..., V, 3) numpy array or torch tensor (then differentiable).
-        faces: (F, 3) vertex indices, counter-clockwise seen from outside.
-
-    Returns:
-        (..., V, 3) of the same kind.
-    """
-    if isinstance(vertices, np.ndarray):
-        a, b, c = (vertices[..., faces[:, k], :] for k in range(3))
-        cross = np.cross(b - a, c - a)
-        flat = cross.reshape(-1, *cross.shape[-2:])
-        count = vertices.shape[-2]
-        normals = np.empty((len(flat), count, 3))
-        corners = faces.T.ravel()
-        for out, face in zip(normals, flat):
-            for k in range(3):
-                out[:, k] = np.bincount(corners, np.tile(face[:, k], 3), minlength=count)
-        length = np.linalg.norm(normals, axis=-1, keepdims=True)
-        return (normals / np.maximum(length, 1e-20)).reshape(vertices.shape).astype(vertices.dtype)
-    import torch
-
-    corner = torch.as_tensor(np.asarray(faces), dtype=torch.long, device=vertices.device)
-    a, b, c = (vertices[..., corner[:, k], :] for k in range(3))
-    cross = torch.linalg.cross(b - a, c - a)
-    total = torch.zeros_like(vertices)
-    for k in range(3):
-        total = total.index_add(-2, corner[:, k], cross)
-    return total / total.norm(dim=-1, keepdim=True).clamp_min(1e-20)
 
 
 def boundary_loop(faces: np.ndarray) -> np.ndarray:

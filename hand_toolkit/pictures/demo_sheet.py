@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from ..avatar import Avatar, Drawable
 from ..core.cameras import load_cameras, orbit_camera, turntable
 from ..core.conventions import SIDES
 from ..core.errors import FileFormatError, InputError
-from ..core.types import Camera, HandPose
+from ..core.types import Camera, HandPose, Progress
 from ..media import save_image
 from ..media.video import SUFFIXES as VIDEO_SUFFIXES
 from ..media.video import write_video
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 TURNTABLE_FRAMES = 72
-Progress = Callable[[float, str], None]
 Posed = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
 

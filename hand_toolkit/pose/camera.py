@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.types import Camera, Photo
+from ..geometry.rotations import shortest_rotation
 
 DEFAULT_FOCAL_OVER_SIDE = 1.8
 """Focal length that is assumed where EXIF tells none, in units of the picture's longer side
@@ -26,8 +27,4 @@ def photo_camera(photo: Photo) -> Camera:
 
 def rotation_to_ray(ray: np.ndarray) -> np.ndarray:
     """(3, 3) smallest rotation that takes the optical axis (0, 0, 1) to ``ray`` (3,)."""
-    x, y, z = np.asarray(ray, dtype=float) / np.linalg.norm(ray)
-    if z < -0.999999:
-        return np.diag([1.0, -1.0, -1.0])
-    k = 1.0 / (1.0 + z)
-    return np.array([[1 - k * x * x, -k * x * y, x], [-k * x * y, 1 - k * y * y, y], [-x, -y, z]])
+    return shortest_rotation(np.array([0.0, 0.0, 1.0]), np.asarray(ray, dtype=float))

@@ -15,9 +15,10 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.types import Camera, HandObservation, HandPose
+from ..geometry.rotations import matrix_from_axis_angle
 from ..hand_model import load_hand_model
 from ..hand_model.limits import FREE_AXIS, FREE_JOINT, decompose
-from .kinematics import PALM, HandChain, State, rotation_matrix
+from .kinematics import PALM, HandChain, State
 from .solver import FitWeights, Problem, Targets, angle_prior, solve
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
@@ -203,7 +204,7 @@ def make_starts(
     if observation.theta is not None:
         theta = observation.theta[0]
         mirrored = theta * [1, -1, -1] if observation.side == "left" else theta
-        turns = [rotation_matrix(mirrored)]
+        turns = [matrix_from_axis_angle(mirrored)]
     if not turns:
         turns = _palm_turns(rest, flat[PALM] * distance)
     open_hand = targets.angle_mean[0]

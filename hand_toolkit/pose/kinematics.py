@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.conventions import MANO_PARENTS
+from ..geometry.rotations import cross_matrix, matrix_from_axis_angle
 from ..hand_model import HandModel
 from ..hand_model.limits import FREE_AXIS, FREE_JOINT, joint_frames
 
@@ -54,7 +55,7 @@ class State:
     def moved(self, step: np.ndarray) -> State:
         """The state after a step (B, 6 + 26 + S) of the solver; the turn is on the left."""
         return State(
-            rotation_matrix(step[:, :3]) @ self.rotation,
+            matrix_from_axis_angle(step[:, :3]) @ self.rotation,
             self.translation + step[:, 3:6],
             self.angles + step[:, 6:32],
             self.shape + step[:, 32:],
@@ -86,25 +87,6 @@ class Posed:
     jacobian: np.ndarray
     frames: np.ndarray
     hinge_axes: np.ndarray
-
-
-def rotation_matrix(axis_angle: np.ndarray) -> np.ndarray:
-    """(..., 3, 3) rotations of (..., 3) axis-angles."""
-    angle = np.linalg.norm(axis_angle, axis=-1)[..., None, None]
-    cross = _cross_matrix(axis_angle)
-    return (
-        np.eye(3)
-        + np.sinc(angle / np.pi) * cross
-        + 0.5 * np.sinc(angle / (2 * np.pi)) ** 2 * (cross @ cross)
-    )
-
-
-def _cross_matrix(vectors: np.ndarray) -> np.ndarray:
-    """(..., 3, 3) with M(v) w = v x w."""
-    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
-    zero = np.zeros_like(x)
-    rows = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1)
-    return rows.reshape(*vectors.shape[:-1], 3, 3)
 
 
 class HandChain:
@@ -140,7 +122,7 @@ class HandChain:
         used = self.slot_angle >= 0
         self.used = np.argwhere(used)
         self.used_angle = self.slot_angle[used]
-        self._cross = _cross_matrix(self.slot_axes)
+        self._cross = cross_matrix(self.slot_axes)
         self._cross2 = self._cross @ self._cross
 
     def pose(self, state: State, derivatives: bool = True) -> Posed:
@@ -170,7 +152,7 @@ class HandChain:
         jacobian = np.empty((0,))
         if derivatives:
             jacobian = np.zeros((batch, 21, 3, self.size - 3))
-            jacobian[..., :3] = -_cross_matrix(points)
+            jacobian[..., :3] = -cross_matrix(points)
             finger, level, slot = self.used.T
             for tip in range(4):
                 arm = chain[:, finger, tip] - chain[:, finger, level]
@@ -235,7 +217,7 @@ class HandChain:
                             axis = posed.hinge_axes[:, None, finger, up, slot]
                             jacobian[..., 3 + number] += weight * np.cross(axis, moved - root)
         if derivatives:
-            jacobian[..., :3] = -_cross_matrix(points)
+            jacobian[..., :3] = -cross_matrix(points)
         return points, jacobian
 
     def theta(self, state: State) -> np.ndarray:

@@ -13,7 +13,8 @@ import numpy as np
 from ..animate import Motion, save_motion, smooth
 from ..core.conventions import SIDES
 from ..core.errors import InputError, NoHandError
-from ..core.types import Camera, Photo, PoseEstimate
+from ..core.types import Camera, Photo, PoseEstimate, Progress
+from ..geometry.rotations import matrix_from_axis_angle
 from ..geometry.silhouette import hand_silhouettes
 from ..media import load_mask
 from ..media.pictures import Pictures, Source, open_pictures
@@ -22,10 +23,7 @@ from ..see.segment import DEFAULT_SEGMENTER, label_hands, segment_photo
 from ..see.source import PoseSource
 from .estimate import SeenHands, posed_mesh, refine_fits, see_hands, to_estimate, with_focal
 from .fit import HandFit, hand_chain
-from .kinematics import rotation_matrix
 from .sequence import Track, track_hands
-
-Progress = Callable[[float, str], None]
 
 MAX_VIEWS = 6
 """Most pictures that an avatar is fitted to; of more, the most different sharp ones are taken."""
@@ -237,7 +235,7 @@ def choose_views(track: Track, count: int) -> list[int]:
     weight = {k: min(1.0, (track.sharpness[k] + 1e-6) / (0.7 * best + 1e-6)) for k in usable}
     turns = {
         k: {
-            side: rotation_matrix(hand.theta[0])
+            side: matrix_from_axis_angle(hand.theta[0])
             for side in SIDES
             if (hand := track.estimate(k).hand(side)) is not None
         }

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..avatar import AvatarHand, triangle_frames
+from ..avatar import AvatarHand
 from ..avatar.avatar import as_sh
 from ..core.conventions import MANO_PARENTS
+from ..geometry.rotations import matrix_from_quat
+from ..geometry.surfaces import triangle_frames
 from ..hand_model import HandModel, rest_hand
 from .frame import aligned_zeros
 from .skinning import JOINTS, SPLAT_FIELDS
@@ -94,8 +96,6 @@ class SplatLayout:
     """
 
     def __init__(self, hands: Sequence[BoundHand], first_face: Sequence[int]) -> None:
-        from scipy.spatial.transform import Rotation
-
         from ..geometry.colour import srgb_to_linear
 
         terms = [h.color.shape[1] if h.color.ndim == 3 else 0 for h, _ in hands]
@@ -111,7 +111,7 @@ class SplatLayout:
             self._start.append(self.count)
             if len(binding) == 0:
                 continue
-            turn = Rotation.from_quat(binding.quat[order][:, [1, 2, 3, 0]]).as_matrix()
+            turn = matrix_from_quat(binding.quat[order].astype(np.float64))
             local = (turn * binding.scale[order][:, None, :]).reshape(-1, 9)
             opacity = hand.opacity[order][:, None]
             fields = [local, binding.barycentric[order][:, 1:], binding.offset[order], opacity]

@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.types import Camera, Rendering, Splats
+from ..geometry.rotations import matrix_from_quat
+from ..geometry.sh import sh_colors_torch
 from .api import RenderOptions, View
 from .constants import ALPHA_MAX, ALPHA_MIN, BLUR, FRUSTUM_MARGIN
-from .sh import sh_colors_torch
 
 _PAIRS_PER_BLOCK = 4_000_000
 """Splat-pixel pairs held at once: about 300 MB in float64 with gradients."""
@@ -52,7 +53,7 @@ def project(splats: Splats, camera: Camera, world_to_camera: Any, antialiased: b
     means_cam = splats.means @ rotation.T + translation
     x, y, z = means_cam.unbind(1)
     quats = splats.quats / splats.quats.norm(dim=1, keepdim=True)
-    axes = rotation @ rotation_matrices(quats) * splats.scales[:, None, :]
+    axes = rotation @ matrix_from_quat(quats) * splats.scales[:, None, :]
     covariance = axes @ axes.transpose(1, 2)
 
     # Beyond the frustum the Jacobian would explode; gsplat clamps the ray's slope there.
@@ -98,21 +99,6 @@ def project(splats: Splats, camera: Camera, world_to_camera: Any, antialiased: b
         "colors": colors,
         "visible": visible,
     }
-
-
-def rotation_matrices(quats: Any) -> Any:
-    """(N, 3, 3) rotations of (N, 4) unit quaternions wxyz."""
-    import torch
-
-    w, x, y, z = quats.unbind(1)
-    return torch.stack(
-        [
-            *(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-            *(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-            *(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-        ],
-        1,
-    ).view(-1, 3, 3)
 
 
 def _finite_splats(splats: Splats) -> tuple[Splats, Any]:

@@ -1,4 +1,4 @@
-"""Spherical-harmonic colours and their gradients for the CPU kernels; formulas as in ``sh``."""
+"""Spherical-harmonic colours and gradients for the CPU kernels; formulas as in ``geometry.sh``."""
 
 # mypy: disable-error-code="call-arg,var-annotated,assignment,no-untyped-def"
 # numba types the kernels: mypy cannot see through its intrinsics.
@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
+from ..geometry.sh import C0, C1, C2, C3
 from .jit import inline
-from .sh import C0, C1, C2, C3
 from .vector import like, put
 
 _C0, _C1 = np.float32(C0), np.float32(C1)

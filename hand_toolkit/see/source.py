@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from ..core.types import HandObservation, Photo
-
-Progress = Callable[[float, str], None]
-"""Called with the part done, 0 to 1, and what is being done."""
+from ..core.types import HandObservation, Photo, Progress
 
 
 @runtime_checkable

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..avatar.lighting import sh_basis, shade
+from ..avatar.lighting import shade
+from ..geometry.sh import C0, bands, sh_basis
 from .observe import sphere_directions
 
 SKIN_LINEAR = np.array([0.44, 0.265, 0.20])
@@ -49,7 +50,7 @@ def estimate_light(
     light = np.zeros((count, 3))
     seen = evidence > 0.05
     if seen.sum() < 50:
-        light[0] = 1 / 0.28209479177387814
+        light[0] = 1 / C0
         return light
     weight = evidence[seen]
     color = np.maximum(linear[seen], 1e-4)
@@ -72,7 +73,7 @@ def _intensity(
     """Monochrome SH (count,) with weighted mean shading 1, by robust ridge regression."""
     target = target / np.average(target, weights=weight)
     basis = sh_basis(normals, count) * visible[:, None]
-    band = np.floor(np.sqrt(np.arange(count)))
+    band = bands(count)
     # relative to one fully weighted sample each: bands above 0 must earn their keep
     ridge = np.where(band == 0, 1e-6, np.where(band == 1, 0.02, 0.08)) * weight.sum()
     robust = np.ones(len(target))
@@ -106,7 +107,7 @@ def soften_unseen(light: np.ndarray, normals: np.ndarray, weight: np.ndarray) ->
     some = some[:: -(-len(some) // 4000)]
     near = np.exp(NEAR_SHARPNESS * (directions @ normals[some].T - 1)) @ weight[some]
     seen = np.clip(near / (SEEN_SHARE * near.max()), 0, 1)[:, None]
-    mean = np.maximum(light[0] * 0.28209479177387814, 1e-4)
+    mean = np.maximum(light[0] * C0, 1e-4)
     sharp = shade(light, directions)
     even = mean * np.clip(sharp / mean, 0.6, 1.3) ** 0.5
     target = seen * sharp + (1 - seen) * even

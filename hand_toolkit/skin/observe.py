@@ -8,8 +8,9 @@ import numpy as np
 
 from ..avatar import SurfaceBinding, surface
 from ..core.types import Camera, HandPose, PoseEstimate
-from ..geometry.silhouette import rasterize_mesh
-from ..hand_model import pose_hand_numpy, vertex_normals
+from ..geometry.raster import rasterize_mesh
+from ..geometry.surfaces import at_surface, vertex_normals
+from ..hand_model import pose_hand_numpy
 
 DEPTH_TOLERANCE_M = 0.003
 
@@ -32,10 +33,8 @@ class PosedSurface:
 
     def at(self, binding: SurfaceBinding) -> tuple[np.ndarray, np.ndarray]:
         """Surface points and unit normals (N, 3) at the splats."""
-        corners = self.faces[binding.triangle]
-        weights = binding.barycentric.astype(np.float64)
-        points = np.einsum("nk,nkc->nc", weights, self.vertices[corners])
-        normals = np.einsum("nk,nkc->nc", weights, self.normals[corners])
+        where = (self.faces, binding.triangle, binding.barycentric.astype(np.float64))
+        points, normals = at_surface(self.vertices, *where), at_surface(self.normals, *where)
         return points, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
 
 

@@ -78,7 +78,7 @@ def uv_layout(hand_model: str, size: int) -> UVLayout:
     from ..export.bake import rasterize_uv
 
     model = surface(hand_model, "right", LEVEL)
-    face, barycentric = rasterize_uv(model.uvs, model.uv_faces, size)
+    face, barycentric = rasterize_uv(model.uvs, model.uv_faces, size, size)
     index = np.flatnonzero(face.ravel() >= 0)
     face, weights = face.ravel()[index], barycentric.reshape(-1, 3)[index].astype(np.float64)
     corners = model.faces[face].astype(np.int64)

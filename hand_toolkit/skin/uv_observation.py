@@ -16,6 +16,7 @@ from ..avatar import surface
 from ..avatar.lighting import shade
 from ..core.types import Camera
 from ..geometry.colour import srgb_to_linear
+from ..geometry.sh import C0
 from ..geometry.silhouette import rasterize_mesh
 from .light import LUMINANCE, estimate_light, visibility
 from .observe import (
@@ -155,7 +156,7 @@ def observe_uv(
     sure = seen * (1 - 0.95 * np.maximum(rim, beside)) * smoothstep(shown, 0.5, 0.9) + 1e-4 * seen
     if light is None:
         light = _light(color, layout.uv, normal, openness, sure)
-    ambient = 0.28209479177387814 * light[0]
+    ambient = C0 * light[0]
     shading = np.maximum(shade(light, normal), 0.25 * ambient) * visibility(openness)[:, None]
     log_albedo = np.log(color) - np.log(shading)
     tone = weighted_median(log_albedo, sure + 1e-9)

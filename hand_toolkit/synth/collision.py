@@ -18,19 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.conventions import MANO_PARENTS
+from ..geometry.surfaces import vertex_normals
 
 if TYPE_CHECKING:
     import torch
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V, 3) area-weighted unit normals of a triangle mesh; zero where no face touches."""
-    corners = vertices[faces]
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros_like(vertices)
-    for k in range(3):
-        np.add.at(normals, faces[:, k], face_normals)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-20)
 
 
 @dataclass(frozen=True)

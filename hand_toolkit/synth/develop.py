@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.types import Camera
+from ..geometry.colour import linear_to_srgb
 from .lighting import ENVIRONMENT_SHAPE
 from .scene import Passes
-from .skin import linear_to_srgb
 
 SHOULDER = 0.6
 """Linear values below this stay as they are; above they roll off towards 1."""

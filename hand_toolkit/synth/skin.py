@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import InputError
+from ..geometry.colour import srgb_to_linear
 from .appearance import Appearance
 from .noise import noise
 from .texels import SKIN_SIZE, TexelMap
@@ -31,17 +32,6 @@ class BakedSkin:
 
     albedo: np.ndarray
     detail: np.ndarray
-
-
-def srgb_to_linear(values: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1, values in [0, 1]."""
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-
-
-def linear_to_srgb(values: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1, clipped to [0, 1]."""
-    values = np.clip(values, 0, 1)
-    return np.where(values <= 0.0031308, 12.92 * values, 1.055 * values ** (1 / 2.4) - 0.055)
 
 
 def load_skin(path: Path) -> np.ndarray:

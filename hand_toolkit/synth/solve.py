@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.conventions import FINGERS, MANO_JOINTS
+from ..geometry.rotations import matrix_from_axis_angle
+from ..geometry.surfaces import vertex_normals
 from ..hand_model import load_hand_model, rest_hand
 from ..hand_model.limits import HIGHEST, LOWEST, theta_from_joint_angles
 from .collision import (
@@ -20,7 +22,6 @@ from .collision import (
     penetration,
     self_pairs,
     self_penetration,
-    vertex_normals,
 )
 from .interaction import Arrangement, Contact, rotation_to
 
@@ -219,7 +220,6 @@ class HandSolver:
     ) -> tuple[Any, Any]:
         """Vertices (H, V, 3) and ball centres (H, B, 3) in world axes."""
         from ..hand_model import pose_hand
-        from ..hand_model.posing import rotation_matrices
 
         torch = self._torch
         hands = angles.shape[0]
@@ -228,7 +228,7 @@ class HandSolver:
         posed = pose_hand(self.model, theta, shape, torch.zeros(hands, 3))
         moved = torch.einsum("bj,hjkl->hbkl", self._ball_weights, posed.transforms[:, :, :3])
         centers = (moved[..., :3] @ self._centers[..., None])[..., 0] + moved[..., 3]
-        frame = rotation_matrices(turn) @ rotations
+        frame = matrix_from_axis_angle(turn) @ rotations
         place = (translations + shift)[:, None]
         out = []
         for points in (posed.vertices, centers):
@@ -418,9 +418,8 @@ def _snapshot(
     rotations: np.ndarray,
     translations: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    from scipy.spatial.transform import Rotation
 
-    turned = Rotation.from_rotvec(turn.detach().numpy().astype(float)).as_matrix()
+    turned = matrix_from_axis_angle(turn.detach().numpy().astype(float))
     return {
         "angles": angles.detach().numpy().astype(np.float64),
         "rotations": turned @ rotations,

@@ -8,9 +8,9 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from ..core.conventions import SIDES, side_index
+from ..geometry.surfaces import vertex_normals
 from ..hand_model import default as default_hand
 from ..hand_model import load_hand_model, pose_hand_numpy
-from .collision import vertex_normals
 
 FOREARM_FILE = default_hand.DATA_FILE.with_name("default_forearm.npz")
 BEND_REACH_M = 0.035

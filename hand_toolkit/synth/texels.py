@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.conventions import SIDES
+from ..geometry.raster import rasterize_uv
+from ..geometry.surfaces import at_surface
 from .surface import Surface, split_quads
 
 HAND_SCALE = 2.6
@@ -158,31 +160,10 @@ def _rasterize(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Covered texels and their interpolated vertex attributes (n, C)."""
     height, width = shape
-    pixels = uvs * [width, -height] + [0, height]
-    owner = np.full(height * width, -1)
-    barycentric = np.zeros((height * width, 3), dtype=np.float32)
-    triangles_uv, triangles = split_quads(surface.uv_quads), surface.triangles
-    for t, corners in enumerate(pixels[triangles_uv]):
-        x0, y0 = np.maximum(np.floor(corners.min(0) - 0.5).astype(int), 0)
-        x1, y1 = np.ceil(corners.max(0) + 0.5).astype(int)
-        x1, y1 = min(x1, width), min(y1, height)
-        a, b = corners[1] - corners[0], corners[2] - corners[0]
-        area = a[0] * b[1] - a[1] * b[0]
-        if abs(area) < 1e-9 or x1 <= x0 or y1 <= y0:
-            continue
-        grid_y, grid_x = np.mgrid[y0:y1, x0:x1]
-        px, py = grid_x + 0.5 - corners[0, 0], grid_y + 0.5 - corners[0, 1]
-        u = (px * b[1] - py * b[0]) / area
-        v = (a[0] * py - a[1] * px) / area
-        inside = (u >= -1e-6) & (v >= -1e-6) & (u + v <= 1 + 1e-6)
-        flat = (grid_y * width + grid_x)[inside]
-        owner[flat] = t
-        barycentric[flat] = np.stack([1 - u[inside] - v[inside], u[inside], v[inside]], 1)
+    owner, weights = rasterize_uv(uvs, split_quads(surface.uv_quads), width, height)
     index = np.flatnonzero(owner >= 0)
-    corners = triangles[owner[index]]
-    weights = barycentric[index].astype(np.float64)
-    values = sum(weights[:, k, None] * attributes[corners[:, k]] for k in range(3))
-    return index, np.asarray(values)
+    weights = weights.reshape(-1, 3)[index].astype(np.float64)
+    return index, at_surface(attributes, surface.triangles, owner.ravel()[index], weights)
 
 
 def _nearest_fill(index: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

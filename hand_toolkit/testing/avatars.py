@@ -14,6 +14,7 @@ from ..core.errors import InputError
 from ..core.types import Camera
 from ..geometry.colour import linear_to_srgb as encode
 from ..geometry.colour import srgb_to_linear
+from ..geometry.surfaces import at_surface
 
 WRIST = {"right": np.array([-0.09, 0.09, 0.5]), "left": np.array([0.09, 0.09, 0.5])}
 """Wrist positions in the imagined photo's camera, metres."""
@@ -109,7 +110,7 @@ def _hand(
     offset = np.zeros((count, 3))
     offset[:, 2] = rng.normal(0, 0.00004, count)
 
-    points = np.einsum("nk,nkc->nc", barycentric, vertices[faces[triangle]])
+    points = at_surface(vertices, faces, triangle, barycentric)
     normals = vertex_normals(vertices, faces)[faces[triangle]].mean(1)
     albedo = _skin(rng, points * [1 if side == "right" else -1, 1, 1], normals)
     facing = np.clip(-normals[:, 1] * 0.5 + 0.5, 0, 1)

@@ -10,6 +10,7 @@ import numpy as np
 from ..avatar import Avatar, surface
 from ..core.conventions import KEYPOINT_PARENTS
 from ..export.axes import base_colors, points_y_up, splats_y_up
+from ..geometry.rotations import covariances
 
 CM = 100.0
 MIN_SCALE = 0.0005
@@ -59,13 +60,9 @@ class Drawing:
     def _draw_splats(
         self, theta: dict[str, np.ndarray], translation: dict[str, np.ndarray]
     ) -> None:
-        from scipy.spatial.transform import Rotation
-
         splats = splats_y_up(self.avatar.splats(theta, translation))
-        rotation = Rotation.from_quat(np.roll(splats.quats, -1, axis=1)).as_matrix()
-        scales = np.maximum(splats.scales, MIN_SCALE)
-        scaled = rotation * (scales * CM)[:, None, :]
-        covariance = (scaled @ scaled.transpose(0, 2, 1)).astype(np.float32)
+        scales = np.maximum(splats.scales, MIN_SCALE) * CM
+        covariance = covariances(splats.quats, scales).astype(np.float32)
         values: dict[str, Any] = {
             "centers": np.ascontiguousarray(splats.means * CM),
             "covariances": covariance,

@@ -28,6 +28,7 @@ from ..export.bake import encoded
 from ..export.lod import simplified
 from ..export.scene import ExportScene, build_scene
 from ..export.surface_mesh import split_mesh, strongest
+from ..geometry.rotations import quat_from_axis_angle
 
 FOLDER = Path(__file__).with_name("page")
 MAX_SPLATS = 160_000
@@ -162,8 +163,6 @@ def _add_hand(payload: _Payload, scene: ExportScene, side: str) -> None:
 def _manifest(
     payload: _Payload, scene: ExportScene, motions: Sequence[Motion], photo: str | Path | None
 ) -> dict[str, Any]:
-    from scipy.spatial.transform import Rotation
-
     from ..hand_model.limits import HIGHEST, LOWEST, joint_angles, joint_frames
 
     payload.add("frames", joint_frames(), "f4")
@@ -174,8 +173,7 @@ def _manifest(
         moves[motion.name] = {"fps": motion.fps, "frames": len(motion)}
     poses = {name: _rounded(joint_angles(finger_pose(name))) for name in POSES}
     display = {
-        hand.side: _rounded(np.roll(Rotation.from_rotvec(hand.bind_theta[0]).as_quat(), 1), 7)
-        for hand in scene.hands
+        hand.side: _rounded(quat_from_axis_angle(hand.bind_theta[0]), 7) for hand in scene.hands
     }
     textures = {}
     for side in scene.sides:

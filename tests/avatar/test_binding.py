@@ -100,4 +100,4 @@ def test_a_splat_on_a_missing_triangle_is_refused() -> None:
 def test_degenerate_triangles_do_not_spoil_the_rest() -> None:
     frames, area = triangle_frames(np.zeros((3, 3)), np.array([[0, 1, 2]]))
     np.testing.assert_array_equal(frames[0], np.eye(3))
-    assert area[0] == 0
+    assert area[0] < 1e-12

@@ -13,6 +13,7 @@ from hand_toolkit.avatar.lighting import sh_basis
 from hand_toolkit.export import axes
 from hand_toolkit.export.lod import simplified
 from hand_toolkit.export.scene import build_scene
+from hand_toolkit.geometry.rotations import continuous_quats, normalized_quats
 from hand_toolkit.testing.avatars import procedural_avatar
 
 
@@ -22,7 +23,7 @@ def random_splats(seed: int, bands: int | None) -> Splats:
     color = rng.random((n, 3)) if bands is None else rng.normal(size=(n, bands, 3))
     return Splats(
         rng.normal(size=(n, 3)).astype(np.float32),
-        axes.normalized(rng.normal(size=(n, 4))),
+        normalized_quats(rng.normal(size=(n, 4))),
         rng.random((n, 3)).astype(np.float32),
         rng.random(n).astype(np.float32),
         color.astype(np.float32),
@@ -54,7 +55,7 @@ def test_rotations_and_view_dependent_colours_turn_with_the_axes() -> None:
 
 def test_continuous_quaternions_do_not_jump() -> None:
     turns = Rotation.from_rotvec(np.linspace(0, 12, 60)[:, None] * [0, 0, 1.0]).as_quat()
-    smooth = axes.continuous(turns[:, None])[:, 0]
+    smooth = continuous_quats(turns[:, None])[:, 0]
     assert np.linalg.norm(np.diff(smooth, axis=0), axis=1).max() < 0.2
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from hand_toolkit.avatar import Avatar
 from hand_toolkit.core.errors import InputError
-from hand_toolkit.export.bake import dilated, rasterize_uv
+from hand_toolkit.export.bake import dilated
 from hand_toolkit.export.scene import build_scene
+from hand_toolkit.geometry.raster import rasterize_uv
 from hand_toolkit.testing.avatars import procedural_avatar
 
 
@@ -20,17 +21,6 @@ def painted(avatar: Avatar, color: np.ndarray) -> Avatar:
         dataclasses.replace(h, albedo=np.broadcast_to(color, h.albedo.shape)) for h in avatar.hands
     )
     return dataclasses.replace(avatar, hands=hands)
-
-
-def test_raster_covers_a_square_exactly_once() -> None:
-    uvs = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])
-    face, bary = rasterize_uv(uvs, np.array([[0, 1, 2], [0, 2, 3]]), 32)
-    assert (face >= 0).all()
-    np.testing.assert_allclose(bary.sum(-1), 1, atol=1e-6)
-    # row 0 is the top (v = 1), which the second triangle's corner holds
-    assert face[0, 0] == 1 and face[31, 31] == 0
-    where = np.einsum("yxk,yxkc->yxc", bary, uvs[np.array([[0, 1, 2], [0, 2, 3]])[face]])
-    np.testing.assert_allclose(where[4, 9], [9.5 / 32, 1 - 4.5 / 32], atol=1e-6)
 
 
 def test_one_colour_fills_the_picture() -> None:
@@ -50,7 +40,7 @@ def test_colour_lands_where_its_splats_are() -> None:
     avatar = painted(avatar, np.stack([x > -0.1, x <= -0.1, 0 * x], 1).astype(float))
     scene = build_scene(avatar)
     textures = scene.textures("right", 256, "albedo")
-    face, bary = rasterize_uv(model.uvs, model.uv_faces, 256)
+    face, bary = rasterize_uv(model.uvs, model.uv_faces, 256, 256)
     inside = face >= 0
     place = np.einsum("pk,pk->p", bary[inside], vertices[model.faces[face[inside]]][..., 0])
     color = textures.color[inside].astype(int)

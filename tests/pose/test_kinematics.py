@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hand_toolkit.geometry.rotations import matrix_from_axis_angle
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
 from hand_toolkit.pose.fit import hand_chain
-from hand_toolkit.pose.kinematics import HandChain, State, rotation_matrix
+from hand_toolkit.pose.kinematics import HandChain, State
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def chain() -> HandChain:
 def state(chain: HandChain) -> State:
     random = np.random.default_rng(3)
     return State(
-        rotation_matrix(random.normal(size=(2, 3))),
+        matrix_from_axis_angle(random.normal(size=(2, 3))),
         random.normal(size=(2, 3)) * 0.1 + [0, 0, 0.5],
         random.normal(size=(2, 26)) * 0.4,
         random.normal(size=(2, chain.shape_count)) * 0.3,
@@ -57,13 +58,3 @@ def test_derivatives(chain: HandChain, state: State) -> None:
             - chain.vertices(behind, posed_behind, rows)[0]
         ) / (2 * step)
         np.testing.assert_allclose(by_vertex[..., column], moved, atol=1e-7)
-
-
-def test_rotation_matrix_near_zero_and_pi() -> None:
-    np.testing.assert_allclose(rotation_matrix(np.zeros(3)), np.eye(3))
-    half = rotation_matrix(np.array([0, 0, np.pi]))
-    np.testing.assert_allclose(half, np.diag([-1, -1, 1]), atol=1e-12)
-    turn = rotation_matrix(np.array([[1e-9, 0, 0], [0.3, -2.0, 1.0]]))
-    np.testing.assert_allclose(
-        turn @ turn.swapaxes(-1, -2), np.tile(np.eye(3), (2, 1, 1)), atol=1e-12
-    )

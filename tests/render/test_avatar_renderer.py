@@ -16,10 +16,10 @@ from hand_toolkit.avatar import (
     display_theta,
     surface,
 )
-from hand_toolkit.avatar.binding import triangle_frames
 from hand_toolkit.avatar.lighting import Light, constant_light, rotate
 from hand_toolkit.core.errors import InputError
 from hand_toolkit.core.types import Camera, Splats
+from hand_toolkit.geometry.surfaces import triangle_frames
 from hand_toolkit.render import AvatarRenderer, render, set_threads
 
 CAMERA = Camera(230, 230, 101, 75, 201, 150)

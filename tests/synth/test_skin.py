@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from hand_toolkit.core.errors import InputError
+from hand_toolkit.geometry.colour import linear_to_srgb, srgb_to_linear
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
 from hand_toolkit.synth.appearance import Appearance, sample_appearance
-from hand_toolkit.synth.skin import bake, linear_to_srgb, load_skin, srgb_to_linear
+from hand_toolkit.synth.skin import bake, load_skin
 from hand_toolkit.synth.surface import load_surface, pose_surface
 from hand_toolkit.synth.texels import TexelMap, build_texel_map
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...core.conventions import MANO_PARENTS
-from ..articulation import shortest_rotation
+from ...geometry.rotations import shortest_rotation
 from .source import HAND_VERTICES, SourceHand
 
 FINGERS = 5

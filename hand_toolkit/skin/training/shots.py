@@ -9,6 +9,7 @@ import numpy as np
 from ...avatar import surface
 from ...avatar.lighting import LAMBERT_BANDS, sh_basis, shade
 from ...geometry.colour import linear_to_srgb
+from ...geometry.sh import C0
 from ..light import visibility
 from ..observe import depth_behind, smoothstep
 from ..uv_layout import LEVEL, bilinear
@@ -37,7 +38,7 @@ def soft_light(rng: np.random.Generator) -> np.ndarray:
     bands = np.pi * LAMBERT_BANDS[[0, 1, 1, 1, 2, 2, 2, 2, 2]]
     lobe = lambda: (sh_basis(unit(rng.normal(size=3)), 9) * bands)[:, None]  # noqa: E731
     light = np.zeros((9, 3))
-    light[0] = rng.uniform(0.25, 0.9) / 0.28209479177387814 * tint(rng, 0.12)
+    light[0] = rng.uniform(0.25, 0.9) / C0 * tint(rng, 0.12)
     for _ in range(3):
         light += lobe() * rng.uniform(0, 0.45) * tint(rng, 0.15)
     if rng.random() < 0.6:

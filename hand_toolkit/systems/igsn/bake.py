@@ -11,12 +11,13 @@ import torch
 
 from ...avatar import Avatar, AvatarHand
 from ...core.types import Camera
+from ...geometry.colour import srgb_to_linear
 from .gaussians import Geometry, bind, place, refine
 from .layers import scatter_mean
 from .network import PriorNetwork
 from .points import PosedPoints, pose_points
 from .rendering import render_view
-from .shading import linear_to_srgb, shade, srgb_to_linear
+from .shading import linear_to_srgb, shade
 
 BESIDE_M = 0.22
 """How far beside the photographed hand its mirror image is put."""

@@ -15,13 +15,14 @@ import torch
 from ...core.conventions import SIDES
 from ...core.errors import InputError
 from ...core.types import Camera
+from ...geometry.colour import srgb_to_linear
 from ...synth.dataset import HandDataset, HandSample, open_dataset, read_sample
 from .config import PriorConfig
 from .layers import unit
 from .model import SceneBatch
 from .points import PosedPoints, pose_points
 from .rendering import normal_picture, render_view, surface_splats
-from .shading import solve_light, srgb_to_linear
+from .shading import solve_light
 
 MAX_CACHED_VIEWS = 4000
 

@@ -13,7 +13,8 @@ import torch
 
 from ...avatar import Avatar
 from ...core.errors import InputError
-from ...core.types import Camera, Photo, PoseEstimate
+from ...core.types import Camera, Photo, PoseEstimate, Progress
+from ...geometry.colour import srgb_to_linear
 from ...hand_model import load_hand_model, pose_hand_numpy
 from ...learn.losses import gradient_loss, image_loss, mask_loss
 from ..texture.one_photo import LEVEL, KnownSkin, TextureConfig, crop_to_hands, fit_texture
@@ -24,10 +25,8 @@ from .network import Attributes, Encoded, PriorNetwork, camera_embedding
 from .photo_mask import background_pixels, compared_region, mask_rim
 from .points import PosedPoints, pose_points
 from .rendering import normal_picture, render_view
-from .shading import linear_to_srgb, shade, solve_light, srgb_to_linear, with_unseen
+from .shading import linear_to_srgb, shade, solve_light, with_unseen
 from .weights import Prior, load_prior
-
-Progress = Callable[[float, str], None]
 
 MEAN_SHADING = 0.75
 """Mean linear shading that the photo's light is given; the rest is colour calibration.

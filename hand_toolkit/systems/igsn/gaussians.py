@@ -9,11 +9,13 @@ import torch
 
 from ...avatar import SurfaceBinding
 from ...core.types import Splats
+from ...geometry.colour import srgb_to_linear
+from ...geometry.rotations import quat_from_matrix
+from ...geometry.surfaces import carried
 from .config import PriorConfig
-from .layers import unit
 from .network import Attributes, PriorNetwork
 from .points import PosedPoints
-from .shading import linear_to_srgb, shade, srgb_to_linear
+from .shading import linear_to_srgb, shade
 
 PLANE_SIGMA = 0.62
 """Standard deviation in the triangle's plane over the square root of its area.
@@ -88,77 +90,6 @@ def refine(
     )
 
 
-def quat_from_frames(frames: torch.Tensor) -> torch.Tensor:
-    """wxyz quaternions (N, 4) of rotations (N, 3, 3), without gradient.
-
-    Orientation gradients reach the pose through means and normals, which are smooth; the
-    branch-wise formula here is not.
-    """
-    m = frames.detach()
-    xx, yy, zz = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]
-    # the four candidates of Shepperd (1978); the one with the largest pivot is accurate
-    candidates = torch.stack(
-        [
-            torch.stack(
-                [
-                    1 + xx + yy + zz,
-                    m[:, 2, 1] - m[:, 1, 2],
-                    m[:, 0, 2] - m[:, 2, 0],
-                    m[:, 1, 0] - m[:, 0, 1],
-                ],
-                1,
-            ),
-            torch.stack(
-                [
-                    m[:, 2, 1] - m[:, 1, 2],
-                    1 + xx - yy - zz,
-                    m[:, 0, 1] + m[:, 1, 0],
-                    m[:, 0, 2] + m[:, 2, 0],
-                ],
-                1,
-            ),
-            torch.stack(
-                [
-                    m[:, 0, 2] - m[:, 2, 0],
-                    m[:, 0, 1] + m[:, 1, 0],
-                    1 - xx + yy - zz,
-                    m[:, 1, 2] + m[:, 2, 1],
-                ],
-                1,
-            ),
-            torch.stack(
-                [
-                    m[:, 1, 0] - m[:, 0, 1],
-                    m[:, 0, 2] + m[:, 2, 0],
-                    m[:, 1, 2] + m[:, 2, 1],
-                    1 - xx - yy + zz,
-                ],
-                1,
-            ),
-        ],
-        1,
-    )
-    pivots = torch.stack([xx + yy + zz, xx - yy - zz, -xx + yy - zz, -xx - yy + zz], 1)
-    best = pivots.argmax(1)
-    quat = candidates[torch.arange(len(m), device=m.device), best]
-    return unit(quat)
-
-
-def quat_multiply(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Hamilton product of wxyz quaternions (N, 4): b first, then a."""
-    aw, ax, ay, az = a.unbind(-1)
-    bw, bx, by, bz = b.unbind(-1)
-    return torch.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        -1,
-    )
-
-
 def mirror_binding(side: str, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Signs (3,) and (4,) that take offsets and quaternions of a right hand to ``side``.
 
@@ -208,13 +139,19 @@ def place(
         p = bound.parent
         offset_signs, quat_signs = mirror_binding(side, bound.offset)
         frames = points.frames[hand][p]
-        growth = points.growth[hand][p][:, None]
-        shift = (frames @ (bound.offset * offset_signs)[..., None])[..., 0]
+        # orientation gradients reach the pose through means and normals, which are smooth
+        placed = carried(
+            points.world[hand][p],
+            frames,
+            quat_from_matrix(frames),
+            points.growth[hand][p],
+            bound.offset * offset_signs,
+            bound.quat * quat_signs,
+            bound.scale,
+        )
         parts.append(
             (
-                points.world[hand][p] + growth * shift,
-                quat_multiply(quat_from_frames(frames), bound.quat * quat_signs),
-                bound.scale * growth,
+                *placed,
                 bound.opacity,
                 srgb_to_linear(bound.albedo),
                 points.normals[hand][p],

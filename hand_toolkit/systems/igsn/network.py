@@ -8,10 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ...geometry.sh import sh_basis
 from .config import PriorConfig
 from .layers import Block, TokenGrid, mlp, positional_encoding, sample_map, scatter_mean, unit
 from .points import PosedPoints
-from .shading import LIGHT_TERMS, sh_basis
+from .shading import LIGHT_TERMS
 from .topology import Topology
 
 POSITION_FREQUENCIES = 4

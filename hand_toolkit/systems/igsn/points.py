@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ...hand_model import pose_hand, vertex_normals
-from ...hand_model.posing import model_tensors, rotation_matrices
+from ...geometry.rotations import matrix_from_axis_angle
+from ...geometry.surfaces import triangle_frames, vertex_normals
+from ...hand_model import pose_hand
+from ...hand_model.posing import model_tensors
 from .config import PriorConfig
 from .interaction import detect_interaction
 from .layers import unit
@@ -35,7 +37,7 @@ class PosedPoints:
         scene: scene of each hand; hands of one scene see one another.
         theta: (H, 15, 3) finger rotations, mirrored for left hands.
         world: (H, N, 3) metres.
-        frames: (H, N, 3, 3) triangle frames, columns e1, e2, n (see ``avatar.binding``).
+        frames: (H, N, 3, 3) triangle frames, columns e1, e2, n (see ``geometry.surfaces``).
         growth: (H, N) square root of the area over that of the flat hand.
         rest_size: (H, N) square root of the flat hand's triangle area, metres.
         normals: (H, N, 3) smooth unit normals, world.
@@ -103,7 +105,7 @@ def pose_points(
     number = config.points if fine else config.coarse_points
     topo = topology(config.hand_model, number, config.interaction_points)
     scene = tuple(scene) if scene is not None else (0,) * len(sides)
-    wrist = rotation_matrices(theta[:, 0])
+    wrist = matrix_from_axis_angle(theta[:, 0])
     parts: list[list[torch.Tensor]] = []
     flat_points: list[np.ndarray] = []
     for hand, side in enumerate(sides):
@@ -113,8 +115,8 @@ def pose_points(
         faces = torch.from_numpy(model.faces.astype(np.int64)).to(theta.device)
         data = model_tensors(model, theta.dtype, theta.device)
         rest = data["template"] + (shape[hand] @ data["shape_dirs"]).reshape(-1, 3)
-        turned_frames, size = _frames(vertices, faces)
-        _, flat_size = _frames(rest, faces)
+        turned_frames, area = triangle_frames(vertices, faces)
+        size, flat_size = area.sqrt(), triangle_frames(rest, faces)[1].sqrt()
         if config.use_interaction:
             corners = faces[torch.from_numpy(topo.detection).to(theta.device)]
             flat_points.append(rest.detach()[corners].mean(1).cpu().numpy().astype(np.float64))
@@ -150,17 +152,6 @@ def pose_points(
         other=_other_hands(sides, scene, wrist, translation),
         contact=_contact(config, topo, scene, world, flat_points),
     )
-
-
-def _frames(vertices: torch.Tensor, faces: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Triangle frames (F, 3, 3) and square roots of the areas (F,)."""
-    a, b, c = vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
-    ab = b - a
-    normal = torch.linalg.cross(ab, c - a)
-    double = normal.square().sum(-1).clamp_min(1e-24).sqrt()
-    e1 = ab / ab.square().sum(-1, keepdim=True).clamp_min(1e-20).sqrt()
-    n = normal / double[:, None]
-    return torch.stack([e1, torch.linalg.cross(n, e1), n], 2), (0.5 * double).sqrt()
 
 
 def _other_hands(

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from ...core.types import Camera, Rendering, Splats
+from ...geometry.rotations import quat_from_matrix
 from ...render import render
-from .gaussians import NORMAL_SIGMA, PLANE_SIGMA, quat_from_frames
+from .gaussians import NORMAL_SIGMA, PLANE_SIGMA
 from .layers import unit
 from .points import PosedPoints
 
@@ -26,7 +27,7 @@ def surface_splats(points: PosedPoints, colors: torch.Tensor) -> Splats:
     size = (points.rest_size * points.growth).flatten()[:, None]
     return Splats(
         points.world.flatten(0, 1),
-        quat_from_frames(frames),
+        quat_from_matrix(frames),
         size * size.new_tensor([PLANE_SIGMA, PLANE_SIGMA, NORMAL_SIGMA]),
         torch.full_like(size[:, 0], SURFACE_OPACITY),
         colors.flatten(0, 1),

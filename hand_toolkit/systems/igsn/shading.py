@@ -6,32 +6,15 @@ import math
 
 import torch
 
+from ...geometry.colour import srgb_curve
+from ...geometry.sh import sh_basis
+
 LIGHT_TERMS = 9
 """SH coefficients of a light: bands 0 to 2 hold 99 % of a Lambertian's shading."""
 
 UNSEEN_WEIGHT, UNSEEN_SHARE = 0.1, 0.8
 """Directions that no pixel faces are supposed this bright, relative to the photo's mean, with
 this weight relative to all pixels: rooms have walls."""
-
-
-def sh_basis(n: torch.Tensor) -> torch.Tensor:
-    """(..., 9) real SH of unit directions (..., 3), in the order of ``avatar.lighting``."""
-    x, y, z = n.unbind(-1)
-    c1 = 0.4886025119029199
-    return torch.stack(
-        [
-            torch.full_like(x, 0.28209479177387814),
-            -c1 * y,
-            c1 * z,
-            -c1 * x,
-            1.0925484305920792 * x * y,
-            -1.0925484305920792 * y * z,
-            0.31539156525252005 * (2 * z * z - x * x - y * y),
-            -1.0925484305920792 * x * z,
-            0.5462742152960396 * (x * x - y * y),
-        ],
-        -1,
-    )
 
 
 def shade(light: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
@@ -43,19 +26,9 @@ def shade(light: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
     return torch.where(value > 0.02, value, 0.02 * torch.exp((value - 0.02).clamp_max(0) / 0.02))
 
 
-def srgb_to_linear(srgb: torch.Tensor) -> torch.Tensor:
-    """IEC 61966-2-1 decoding."""
-    low = srgb / 12.92
-    high = ((srgb.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4
-    return torch.where(srgb <= 0.04045, low, high)
-
-
 def linear_to_srgb(linear: torch.Tensor) -> torch.Tensor:
     """IEC 61966-2-1 encoding of values >= 0; above 1 it keeps a slope of one tenth."""
-    linear = torch.where(linear > 1, 1 + 0.1 * (linear - 1), linear).clamp_min(0)
-    low = linear * 12.92
-    high = 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
-    return torch.where(linear <= 0.0031308, low, high)
+    return srgb_curve(torch.where(linear > 1, 1 + 0.1 * (linear - 1), linear).clamp_min(0))
 
 
 def solve_light(

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from ...core.errors import InputError
+from ...geometry.surfaces import face_normals
 from ...hand_model import HandModel, load_hand_model
 
 MAX_LEVEL = 3
@@ -74,10 +75,9 @@ def topology(hand_model: str, points: int, detection_points: int) -> Topology:
 
     level = level_for(hand_model, points)
     model = load_hand_model(hand_model, "right", level)
-    corners = model.template[model.faces].astype(np.float64)
-    centre = corners.mean(1)
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-20)
+    template = model.template.astype(np.float64)
+    centre = template[model.faces].mean(1)
+    normal, _ = face_normals(template, model.faces)
     uv = model.uvs[model.uv_faces].mean(1).astype(np.float32)
     detection = spread(centre, min(detection_points, len(centre)))
     nearest = cKDTree(centre[detection]).query(centre)[1]

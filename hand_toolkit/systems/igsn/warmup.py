@@ -21,18 +21,19 @@ from pathlib import Path
 
 import numpy as np
 
-from ...avatar import triangle_frames
-from ...avatar.binding import quat_from_matrix
 from ...core.conventions import SIDES
 from ...core.errors import HandToolkitError
 from ...core.types import Camera, Splats
-from ...hand_model import load_hand_model, pose_hand_numpy, subdivide, vertex_normals
+from ...geometry.colour import linear_to_srgb
+from ...geometry.rotations import quat_from_matrix
+from ...geometry.surfaces import triangle_frames, vertex_normals
+from ...hand_model import load_hand_model, pose_hand_numpy, subdivide
 from ...hand_model.limits import theta_from_joint_angles
 from ...render import render
 from ...synth.config import SynthConfig
 from ...synth.dataset import FORMAT, VERSION, sample_json, write_json, write_picture
 from ...synth.poses import FAMILIES, sample_angles
-from ...synth.skin import bake, linear_to_srgb, load_skin
+from ...synth.skin import bake, load_skin
 from ...synth.subjects import Subject, find_skins, make_subjects
 from ...synth.surface import load_surface
 from ...synth.texels import TexelMap, build_texel_map

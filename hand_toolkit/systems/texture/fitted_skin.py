@@ -11,6 +11,8 @@ from ...avatar import SurfaceBinding, surface
 from ...avatar.lighting import shade
 from ...core.types import HandPose
 from ...geometry.colour import linear_to_srgb, srgb_to_linear
+from ...geometry.sh import C0
+from ...geometry.surfaces import at_surface
 from ...skin.complete import CompletedSkin
 from ...skin.light import LUMINANCE, estimate_light, visibility
 from ...skin.observe import Observation, smoothstep
@@ -139,13 +141,13 @@ class FittedSkin:
 
 def _gentle(shading: np.ndarray, light: np.ndarray) -> np.ndarray:
     """Shading compressed toward the light's mean, for normals the photo never showed."""
-    mean = np.maximum(light[0] * 0.28209479177387814, 1e-4)
+    mean = np.maximum(light[0] * C0, 1e-4)
     return mean * np.clip(shading / mean, 0.6, 1.3) ** 0.5
 
 
 def _albedo(linear: np.ndarray, seen: Observation, light: np.ndarray) -> np.ndarray:
     shading = shade(light, seen.normals) * visibility(seen.openness)[:, None]
-    floor = 0.25 * light[0] * 0.28209479177387814
+    floor = 0.25 * light[0] * C0
     return np.clip(linear / np.maximum(shading, np.maximum(floor, 1e-3)), 0, 1)
 
 
@@ -173,10 +175,10 @@ def _on_splats(values: np.ndarray, hand: HandPose, binding: SurfaceBinding) -> n
     at_vertices = np.stack(
         [np.bincount(corners, np.repeat(column, 3)) / count for column in values.T], axis=1
     )
-    return np.einsum("nk,nkc->nc", binding.barycentric, at_vertices[faces[binding.triangle]])
+    return at_surface(at_vertices, faces, binding.triangle, binding.barycentric)
 
 
 def _uvs(hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
     model = surface(hand.hand_model, hand.side, LEVEL)
-    corners = model.uvs[model.uv_faces[binding.triangle]]
-    return np.einsum("nk,nkc->nc", binding.barycentric.astype(np.float64), corners)
+    weights = binding.barycentric.astype(np.float64)
+    return at_surface(model.uvs, model.uv_faces, binding.triangle, weights)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...avatar import Avatar, AvatarHand, SurfaceBinding, place, surface, triangle_frames
+from ...avatar import Avatar, AvatarHand, SurfaceBinding, place, surface
 from ...avatar.layout import lay_splats
 from ...core.errors import InputError
-from ...core.types import Camera, HandPose, Photo, PoseEstimate, Splats
+from ...core.types import Camera, HandPose, Photo, PoseEstimate, Progress, Splats
 from ...geometry.colour import linear_to_srgb
+from ...geometry.surfaces import at_surface, triangle_frames
 from ...hand_model import rest_hand
 from ...render import render
 from ...skin.light import soften_unseen
@@ -34,8 +34,6 @@ from .fitted_skin import FittedSkin, KnownSkin
 from .optimize import OptimizeConfig, Refined, optimize
 
 COMPLETIONS = ("network", "membrane")
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -287,7 +285,7 @@ def _from_cut(hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
     if not len(rim):
         return np.ones(len(binding))
     distance = cKDTree(model.template[rim]).query(model.template)[0]
-    at_splats = np.einsum("nk,nk->n", binding.barycentric, distance[model.faces[binding.triangle]])
+    at_splats = at_surface(distance, model.faces, binding.triangle, binding.barycentric)
     return smoothstep(at_splats, *CUT_M)
 
 

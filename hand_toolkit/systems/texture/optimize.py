@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...avatar import SurfaceBinding, place, triangle_frames
-from ...core.types import Camera, Splats
+from ...avatar import SurfaceBinding, place
+from ...core.types import Camera, Progress, Splats
+from ...geometry.rotations import matrix_from_quat
+from ...geometry.surfaces import triangle_frames
 from ...skin.observe import PosedSurface, smoothstep
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def optimize(
     camera: Camera,
     config: OptimizeConfig,
     device: str,
-    progress: Callable[[float, str], None],
+    progress: Progress,
 ) -> list[Refined]:
     """Fit colour, opacity, scale and offset of what the photo shows.
 
@@ -90,7 +91,7 @@ def optimize(
     start_color = tensor(np.concatenate(colors))
     # what is barely seen keeps its place: grazing splats would be stretched into feathers
     gate = tensor(smoothstep(np.concatenate(evidence), 0.15, 0.7))
-    frame = _rotation(quats)
+    frame = matrix_from_quat(quats)
     size = scales[:, :2].mean(1, keepdim=True)
     color = torch.zeros_like(start_color, requires_grad=True)
     opacity = torch.zeros_like(gate, requires_grad=True)
@@ -155,7 +156,7 @@ def optimize(
     for binding in bindings:
         part = slice(start, start + len(binding))
         start += len(binding)
-        moved = _rotate_by_quat(binding.quat, local[part])
+        moved = (matrix_from_quat(binding.quat) @ local[part][..., None])[..., 0]
         result.append(
             Refined(
                 SurfaceBinding(
@@ -180,30 +181,3 @@ def edge_difference(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Mean absolute difference of the horizontal and vertical steps of (H, W, 3) images."""
     d = a - b
     return d.diff(dim=0).abs().mean() + d.diff(dim=1).abs().mean()
-
-
-def _rotation(quats: torch.Tensor) -> torch.Tensor:
-    """(N, 3, 3) of unit wxyz quaternions."""
-    import torch
-
-    w, x, y, z = quats.unbind(-1)
-    return torch.stack(
-        [
-            1 - 2 * (y * y + z * z),
-            2 * (x * y - w * z),
-            2 * (x * z + w * y),
-            2 * (x * y + w * z),
-            1 - 2 * (x * x + z * z),
-            2 * (y * z - w * x),
-            2 * (x * z - w * y),
-            2 * (y * z + w * x),
-            1 - 2 * (x * x + y * y),
-        ],
-        -1,
-    ).reshape(-1, 3, 3)
-
-
-def _rotate_by_quat(quat: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """Rotate (N, 3) vectors by wxyz quaternions."""
-    w, u = quat[:, :1], quat[:, 1:]
-    return vector + 2 * np.cross(u, np.cross(u, vector) + w * vector)

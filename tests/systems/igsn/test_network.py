@@ -12,7 +12,7 @@ from hand_toolkit.core.errors import InputError
 from hand_toolkit.hand_model import load_hand_model
 from hand_toolkit.learn import from_mapping
 from hand_toolkit.systems.igsn.config import PAPER, SMALL, TINY, PriorConfig, preset
-from hand_toolkit.systems.igsn.gaussians import place, quat_from_frames, refine
+from hand_toolkit.systems.igsn.gaussians import place, refine
 from hand_toolkit.systems.igsn.interaction import detect_interaction
 from hand_toolkit.systems.igsn.network import PriorNetwork
 from hand_toolkit.systems.igsn.points import pose_points
@@ -143,15 +143,6 @@ def test_gradient_reaches_pose_and_identity() -> None:
     place(TINY, network(points, maps), points).means.square().sum().backward()
     assert theta.grad is not None and float(theta.grad.abs().sum()) > 0
     assert maps.grad is not None and bool(torch.isfinite(maps.grad).all())
-
-
-def test_quaternions_of_frames_match_scipy() -> None:
-    from scipy.spatial.transform import Rotation
-
-    rotation = Rotation.random(200, random_state=0)
-    got = quat_from_frames(torch.tensor(rotation.as_matrix()))
-    want = torch.tensor(rotation.as_quat()[:, [3, 0, 1, 2]])
-    assert float((got * want).sum(1).abs().min()) > 1 - 1e-9
 
 
 def test_spread_and_topology_are_even_and_complete() -> None:

@@ -160,16 +160,6 @@ def test_light_is_recovered_from_shaded_points() -> None:
     assert float(shade(light, normals).min()) > 0
 
 
-def test_sh_basis_is_that_of_the_avatar() -> None:
-    import numpy as np
-
-    from hand_toolkit.avatar.lighting import sh_basis as reference
-
-    n = np.random.default_rng(0).normal(size=(50, 3))
-    n /= np.linalg.norm(n, axis=1, keepdims=True)
-    assert np.allclose(sh_basis(torch.tensor(n)).numpy(), reference(n, 9))
-
-
 def test_gradient_loss_sees_blur_that_means_do_not() -> None:
     generator = torch.Generator().manual_seed(0)
     sharp = torch.rand(1, 32, 32, 3, generator=generator)

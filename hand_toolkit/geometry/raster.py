@@ -1,0 +1,154 @@
+"""Triangles to pixels: one z-buffer with pixel-centre sampling, for cameras and texture layouts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..core.types import Camera
+
+
+@dataclass(frozen=True)
+class MeshRaster:
+    """What a mesh covers in a picture.
+
+    Attributes:
+        triangle: (H, W) int32 index of the nearest triangle, -1 where there is none.
+        depth: (H, W) float32 metres along z, infinite where there is none.
+    """
+
+    triangle: np.ndarray
+    depth: np.ndarray
+
+    @property
+    def silhouette(self) -> np.ndarray:
+        """(H, W) bool."""
+        return self.triangle >= 0
+
+
+def rasterize_mesh(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> MeshRaster:
+    """Nearest triangle and its depth in every pixel, sampled at the pixel's centre.
+
+    Args:
+        vertices: (V, 3) world space, metres.
+        faces: (F, 3) vertex indices.
+        camera: where it is seen from; triangles that pass its near plane are left out.
+
+    Returns:
+        The raster in the camera's size.
+    """
+    triangle = np.full((camera.height, camera.width), -1, dtype=np.int32)
+    depth = np.full((camera.height, camera.width), np.inf, dtype=np.float32)
+    _fill()(_projected(vertices, camera), _indices(faces), triangle, depth)
+    return MeshRaster(triangle, depth)
+
+
+def lower_depth(vertices: np.ndarray, faces: np.ndarray, camera: Camera, depth: np.ndarray) -> None:
+    """Lower ``depth`` (H, W) float32 in place to the triangles that cover a pixel's centre.
+
+    Args:
+        vertices: (V, 3) world space, metres.
+        faces: (F, 3) vertex indices.
+        camera: of the size of ``depth``; triangles that pass its near plane are left out.
+        depth: metres along z.
+    """
+    nowhere = np.empty((0, 0), np.int32)
+    _fill()(_projected(vertices, camera), _indices(faces), nowhere, depth)
+
+
+def rasterize_uv(
+    uvs: np.ndarray, uv_faces: np.ndarray, width: int, height: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Face (H, W) int32, -1 for none, and barycentric weights (H, W, 3) of each texel's centre.
+
+    Args:
+        uvs: (T, 2), origin at the lower left; row 0 is the top, v = 1.
+        uv_faces: (F, 3).
+        width, height: texels.
+    """
+    texels = np.ones((len(uvs), 3))
+    texels[:, :2] = np.asarray(uvs, np.float64) * [width, -height] + [0, height]
+    face = np.full((height, width), -1, np.int32)
+    depth = np.full((height, width), np.inf, np.float32)
+    _fill()(texels, _indices(uv_faces), face, depth)
+    rows, columns = np.nonzero(face >= 0)
+    centres = np.stack([columns + 0.5, rows + 0.5], 1)
+    weights = np.zeros((height, width, 3), np.float32)
+    weights[rows, columns] = barycentric_2d(centres, texels[uv_faces[face[rows, columns]], :2])
+    return face, weights
+
+
+def barycentric_2d(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Weights (N, 3) of ``points`` (N, 2) in triangles ``corners`` (N, 3, 2)."""
+    a, b, p = (v - corners[:, 0] for v in (corners[:, 1], corners[:, 2], points))
+    doubled = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    u = (p[:, 0] * b[:, 1] - p[:, 1] * b[:, 0]) / doubled
+    v = (a[:, 0] * p[:, 1] - a[:, 1] * p[:, 0]) / doubled
+    return np.stack([1 - u - v, u, v], 1)
+
+
+def _projected(vertices: np.ndarray, camera: Camera) -> np.ndarray:
+    """(V, 3) pixels and depth; a depth of -1 where a vertex is not beyond the near plane."""
+    matrix = camera.world_to_camera
+    points = np.asarray(vertices, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+    z = points[:, 2]
+    seen = z > camera.near
+    safe = np.where(seen, z, 1.0)
+    points[:, 0] = points[:, 0] / safe * camera.fx + camera.cx
+    points[:, 1] = points[:, 1] / safe * camera.fy + camera.cy
+    points[:, 2] = np.where(seen, z, -1.0)
+    return points
+
+
+def _indices(faces: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(faces, dtype=np.int64)
+
+
+@cache
+def _fill() -> Any:
+    """The compiled z-buffer; numba is imported on first use only."""
+    import numba
+
+    return numba.njit(cache=True, nogil=True)(_fill_triangles)
+
+
+def _fill_triangles(
+    points: np.ndarray, faces: np.ndarray, triangle: np.ndarray, depth: np.ndarray
+) -> None:
+    """Fill ``triangle`` (H, W), or nothing where it is empty, and ``depth`` (H, W)."""
+    height, width = depth.shape
+    named = triangle.size > 0
+    for f in range(faces.shape[0]):
+        a, b, c = points[faces[f, 0]], points[faces[f, 1]], points[faces[f, 2]]
+        if a[2] <= 0 or b[2] <= 0 or c[2] <= 0:
+            continue
+        area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+        if abs(area) < 1e-12:
+            continue
+        x0 = max(0, int(np.ceil(min(a[0], b[0], c[0]) - 0.5)))
+        x1 = min(width - 1, int(np.floor(max(a[0], b[0], c[0]) - 0.5)))
+        y0 = max(0, int(np.ceil(min(a[1], b[1], c[1]) - 0.5)))
+        y1 = min(height - 1, int(np.floor(max(a[1], b[1], c[1]) - 0.5)))
+        # weights are linear in the picture, and so is 1/z (perspective)
+        per = 1.0 / area
+        step_u, step_v = (b[1] - c[1]) * per, (c[1] - a[1]) * per
+        za, zb, zc = 1.0 / a[2], 1.0 / b[2], 1.0 / c[2]
+        for row in range(y0, y1 + 1):
+            y = row + 0.5
+            start_u = ((b[0] - x0) * (c[1] - y) - (b[1] - y) * (c[0] - x0)) * per
+            start_v = ((c[0] - x0) * (a[1] - y) - (c[1] - y) * (a[0] - x0)) * per
+            for column in range(x0, x1 + 1):
+                x = column - x0 + 0.5
+                u = start_u + x * step_u
+                v = start_v + x * step_v
+                w = 1.0 - u - v
+                # A hair of tolerance, or a centre on a shared edge could miss both triangles.
+                if u >= -1e-9 and v >= -1e-9 and w >= -1e-9:
+                    z = 1.0 / (u * za + v * zb + w * zc)
+                    if z < depth[row, column]:
+                        depth[row, column] = z
+                        if named:
+                            triangle[row, column] = f
