@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import parse_background, parse_size, progress_option, reporting
+from .common import drawable_of, parse_background, parse_size, progress_option, reporting
 
 if TYPE_CHECKING:
     from ..avatar import Avatar
@@ -82,10 +82,7 @@ def render(
     from ..pictures.demo_sheet import render_to_file
 
     loaded = Avatar.load(avatar)
-    if neural:
-        from ..systems.igsn.neural import NeuralAvatar
-
-        options["drawable"] = NeuralAvatar(loaded)
+    options["drawable"] = drawable_of(loaded, neural)
     options["background"] = parse_background(background)
     with reporting(progress) as tell:
         summary = render_to_file(loaded, output, progress=tell, **options)

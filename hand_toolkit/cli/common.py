@@ -7,12 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..core.errors import InputError
 from ..core.types import Progress
+
+if TYPE_CHECKING:
+    from ..avatar import Avatar, Drawable
 
 progress_option = click.option(
     "--progress",
@@ -103,3 +106,16 @@ def check_output(path: Path, suffixes: tuple[str, ...] = ()) -> Path:
     if not path.parent.is_dir():
         raise InputError(f"the folder {path.parent} does not exist; create it first")
     return path
+
+
+def drawable_of(avatar: Avatar, neural: bool) -> Drawable:
+    """The avatar, or its network.
+
+    Raises:
+        InputError: the avatar has none.
+    """
+    if not neural:
+        return avatar
+    from ..systems.igsn.neural import NeuralAvatar
+
+    return NeuralAvatar(avatar)

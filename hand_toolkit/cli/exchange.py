@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..core.errors import InputError
-from .common import check_output, progress_option, reporting
+from .common import check_output, drawable_of, progress_option, reporting
 
 _input = click.Path(path_type=Path)
 
@@ -139,9 +139,19 @@ def import_(source: Path, output: Path) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), help="Default: a free one.")
 @click.option("--html", type=_input, help="Write one self-contained page instead of serving.")
 @click.option("--photo", type=_input, help="The photo, to show beside the avatar.")
+@click.option(
+    "--light", default="baked", show_default=True, help="As of 'hand-toolkit render', when served."
+)
+@click.option("--neural", is_flag=True, help="Evaluate the network for every pose, when served.")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser window.")
 def view(
-    avatar: Path, port: int | None, html: Path | None, photo: Path | None, no_browser: bool
+    avatar: Path,
+    port: int | None,
+    html: Path | None,
+    photo: Path | None,
+    light: str,
+    neural: bool,
+    no_browser: bool,
 ) -> None:
     """Look at an avatar in the browser: orbit, bend fingers, play motions.
 
@@ -156,7 +166,15 @@ def view(
         viewer_html(loaded, html, photo=photo)
         click.echo(f"{html}: {html.stat().st_size} bytes")
         return
-    serve_viewer(loaded, port=port, photo=photo, open_browser=not no_browser, announce=click.echo)
+    serve_viewer(
+        loaded,
+        drawable=drawable_of(loaded, neural),
+        light=light,
+        port=port,
+        photo=photo,
+        open_browser=not no_browser,
+        announce=click.echo,
+    )
 
 
 def _settings(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..avatar import Avatar, surface
+from ..avatar import Avatar, Drawable, surface
+from ..avatar.lighting import Light
 from ..core.conventions import KEYPOINT_PARENTS
 from ..export.axes import base_colors, points_y_up, splats_y_up
 from ..geometry.rotations import covariances
@@ -26,9 +27,18 @@ class Drawing:
         splats: viser's handle of the splats, None before the first drawing.
     """
 
-    def __init__(self, server: Any, avatar: Avatar) -> None:
+    def __init__(
+        self,
+        server: Any,
+        avatar: Avatar,
+        drawable: Drawable | None = None,
+        light: Light = "baked",
+    ) -> None:
+        """drawable: where the splats come from, None for the avatar; light: fixed in the scene."""
         self.server = server
         self.avatar = avatar
+        self.drawable = drawable or avatar
+        self.light = light
         self.splats: Any = None
         self._meshes: dict[str, Any] = {}
         self._bones: Any = None
@@ -60,7 +70,7 @@ class Drawing:
     def _draw_splats(
         self, theta: dict[str, np.ndarray], translation: dict[str, np.ndarray]
     ) -> None:
-        splats = splats_y_up(self.avatar.splats(theta, translation))
+        splats = splats_y_up(self.drawable.splats(theta, translation, self.light))
         scales = np.maximum(splats.scales, MIN_SCALE) * CM
         covariance = covariances(splats.quats, scales).astype(np.float32)
         values: dict[str, Any] = {

@@ -16,11 +16,13 @@ import time
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..animate import Motion, finger_pose
-from ..avatar import Avatar, display_theta
+from ..avatar import Avatar, Drawable, display_theta
+from ..avatar.lighting import Light, load_light
 from ..core.conventions import SIDES
 from ..core.errors import InputError, missing_dependency
 from ..export.scene import build_scene
@@ -59,24 +61,33 @@ class AvatarViewer:
     """
 
     def __init__(
-        self, avatar: Avatar, *, port: int | None = None, photo: str | Path | None = None
+        self,
+        avatar: Avatar,
+        *,
+        drawable: Drawable | None = None,
+        light: Light = "baked",
+        port: int | None = None,
+        photo: str | Path | None = None,
     ) -> None:
         """Start serving.
 
         Args:
             avatar: the avatar.
+            drawable: what is shown; None is the avatar itself.
+            light: see :func:`hand_toolkit.avatar.lighting.shading_of`; fixed in the scene.
             port: TCP port; None takes a free one.
             photo: a picture to show in the panel.
 
         Raises:
             MissingDependencyError: viser is not installed.
-            InputError: the port is taken.
+            InputError: the port is taken, or an unknown light.
         """
         try:
             import viser
         except ImportError as error:
             raise missing_dependency("the viewer", "viser", "view") from error
         port = _checked_port(port)
+        light = load_light(light) if isinstance(light, str) else light
         picture = None if photo is None else _photo(photo)
         self.avatar = avatar
         self.scene = build_scene(avatar)
@@ -92,7 +103,7 @@ class AvatarViewer:
             )
         self.url = f"http://{HOST}:{self.server.get_port()}"
         self._set_camera()
-        self.drawing = Drawing(self.server, avatar)
+        self.drawing = Drawing(self.server, avatar, drawable, light)
         self.panel = Panel(self, picture)
         self._changed.set()
         self._thread = threading.Thread(target=self._loop, name="avatar-viewer", daemon=True)
@@ -199,25 +210,23 @@ class AvatarViewer:
 def serve_viewer(
     avatar: Avatar,
     *,
-    port: int | None = None,
-    photo: str | Path | None = None,
     open_browser: bool = True,
     announce: Callable[[str], None] | None = None,
+    **options: Any,
 ) -> None:
     """Serve an avatar on loopback until interrupted.
 
     Args:
         avatar: the avatar.
-        port: TCP port; None takes a free one.
-        photo: a picture to show beside it.
         open_browser: open the page in the user's browser.
         announce: told the address, e.g. ``click.echo``.
+        options: those of :class:`AvatarViewer`.
 
     Raises:
         MissingDependencyError: viser is not installed.
         InputError: the port is taken.
     """
-    viewer = AvatarViewer(avatar, port=port, photo=photo)
+    viewer = AvatarViewer(avatar, **options)
     try:
         if announce is not None:
             announce(f"{viewer.url} (only on this computer; Ctrl-C stops)")

@@ -91,6 +91,22 @@ def test_poses_reach_the_splats(viewer: AvatarViewer) -> None:
     )
 
 
+def test_another_drawable_and_light_are_shown() -> None:
+    avatar = procedural_avatar(0, limit=500)
+    shown = procedural_avatar(1, limit=300)
+    viewer = AvatarViewer(avatar, drawable=shown, light="studio")
+    try:
+        wait_for(lambda: viewer.drawing.splats is not None)
+        want = splats_y_up(shown.splats(*viewer.pose(), light="studio")).colors
+        assert viewer.drawing.splats is not None
+        rgbs = np.asarray(viewer.drawing.splats.rgbs, float) / 255
+        np.testing.assert_allclose(rgbs, want, atol=0.01)
+    finally:
+        viewer.stop()
+    with pytest.raises(InputError, match="unknown light 'moon'"):
+        AvatarViewer(avatar, light="moon")
+
+
 def test_motions_play(viewer: AvatarViewer) -> None:
     motion = builtin_motion("open-close")
     viewer.set_motion(motion)
