@@ -18,6 +18,7 @@ from ..core.conventions import SH_C0
 from ..core.errors import InputError
 from ..core.types import Camera, Rendering
 from ..geometry.colour import linear_to_srgb, srgb_to_linear
+from ..geometry.raster import lower_depth
 
 FAR_DEPTH = 1.0e10
 """Depth of pixels that show no hand, as hosts' depth passes have it."""
@@ -237,13 +238,9 @@ def skin_depth(
     A splat's own depth is that of its centre, millimetres off where the skin turns away; the mesh
     that carries the splats knows better.
     """
-    from .kernels import draw_depth
-
     depth[:] = FAR_DEPTH
-    rotation, shift = view.world_to_camera[:3, :3], view.world_to_camera[:3, 3]
     for vertices, faces in meshes:
-        points = np.asarray(vertices, np.float64) @ rotation.T + shift
-        draw_depth(points, faces, view.fx, view.fy, view.cx, view.cy, view.near, depth)
+        lower_depth(vertices, faces, view, depth)
 
 
 def encode_frame(
