@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "hand_toolkit"
 
 LAYERS = (
     ("_moved", "core", "geometry"),
-    ("learn",),
+    ("learn", "jobs"),
     ("hand_model",),
     ("avatar", "media"),
     ("animate", "see"),

@@ -1,13 +1,9 @@
-"""Starts the rendering processes, follows them, and leaves nothing half-written."""
+"""Renders a data set with the processes of :mod:`hand_toolkit.jobs`; leaves no half of a file."""
 
 from __future__ import annotations
 
+import functools
 import json
-import logging
-import queue
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +11,16 @@ from typing import Any
 
 from ..core.conventions import SIDES
 from ..core.errors import CancelledError, HandToolkitError, InputError
+from ..jobs import Outcome, Processes, Task, run
 from .config import SynthConfig
 from .dataset import FORMAT, PICTURES, VERSION, model_fingerprint, write_json
 from .plan import make_plan
 from .scene import PARTS
 from .subjects import make_subjects
+from .worker import missing_views, rendering
 
-log = logging.getLogger(__name__)
+MOST_FAILURES = 8
+"""Poses that may fail before the rest is not begun: then the machine is what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -61,52 +60,47 @@ def synthesize(
         InputError: the folder holds another data set, or pictures and ``resume`` is off.
         MissingDependencyError: bpy or OpenEXR is not installed.
         CancelledError: the user interrupted; finished samples stay.
-        HandToolkitError: a worker failed.
+        HandToolkitError: poses failed; the message names them.
     """
-    if not 1 <= workers <= 512:
-        raise InputError(f"workers is {workers}; accepted is 1 to 512")
+    engine = Processes(workers)
     out = Path(out)
     subjects = make_subjects(config, seed)
     plan = make_plan(config, subjects)
     total = len(plan) * config.views
     _prepare(out, config, seed, resume, subjects)
-    messages: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
-    processes = [_start(out, config, seed, index, workers) for index in range(workers)]
-    for index, process in enumerate(processes):
-        threading.Thread(target=_listen, args=(index, process, messages), daemon=True).start()
-    finished, made, alive = 0, 0, workers
-    failure: HandToolkitError | None = None
+    tasks, begun = [], 0
+    for unit in plan:
+        subject = subjects[unit.subject]
+        missing = len(missing_views(out, config, subject, unit.pose))
+        if missing:
+            key = f"{subject.split}/{subject.name}, pose {unit.pose:03d}"
+            tasks.append(Task(key, unit, group=subject.name))
+            begun += missing
+    finished = made = total - begun
+
+    def tell(done: int, failed: int, units: int, outcome: Outcome | None) -> None:
+        nonlocal made
+        if outcome is not None and outcome.failure is None:
+            made += outcome.result
+        if progress is not None:
+            progress(made, total)
+
+    work = functools.partial(rendering, out.resolve(), config, seed)
     try:
-        while alive:
-            _, message = messages.get()
-            if message is None:
-                alive -= 1
-            elif message["kind"] == "unit":
-                finished += config.views
-                made += message["made"]
-                if progress is not None:
-                    progress(finished, total)
-            elif message["kind"] == "error" and failure is None:
-                failure = HandToolkitError(f"a rendering process failed: {message['message']}")
-                failure.exit_code = int(message["exit_code"])
-                _stop(processes)
-    except KeyboardInterrupt:
+        report = run(work, tasks, engine=engine, progress=tell, most_failures=MOST_FAILURES)
+    except CancelledError:
         raise CancelledError(
-            f"stopped after {made} new pictures; the same command continues"
+            f"stopped after {made - finished} new pictures; the same command continues"
         ) from None
     finally:
-        _stop(processes)
         for part in out.glob("**/*.part"):
             part.unlink(missing_ok=True)
-    if failure is not None:
-        raise failure
-    if finished != total:
-        codes = [process.returncode for process in processes]
+    if report.failures:
         raise HandToolkitError(
-            f"rendering ended after {finished} of {total} pictures (exit codes {codes}); "
-            "run the same command again to continue"
+            f"rendering failed for {len(report.failures)} of {len(tasks)} poses; the finished "
+            f"pictures stay, the same command tries these again:\n{report.summary()}"
         )
-    return SynthResult(out, finished, made)
+    return SynthResult(out, made, made - finished)
 
 
 def _prepare(out: Path, config: SynthConfig, seed: int, resume: bool, subjects: list[Any]) -> None:
@@ -139,47 +133,3 @@ def _prepare(out: Path, config: SynthConfig, seed: int, resume: bool, subjects: 
         return
     out.mkdir(parents=True, exist_ok=True)
     write_json(path, description)
-
-
-def _start(
-    out: Path, config: SynthConfig, seed: int, index: int, workers: int
-) -> subprocess.Popen[str]:
-    job = {
-        "out": str(out.resolve()),
-        "config": config.to_json(),
-        "seed": seed,
-        "index": index,
-        "workers": workers,
-    }
-    return subprocess.Popen(
-        [sys.executable, "-m", "hand_toolkit.synth.worker", json.dumps(job)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL if not log.isEnabledFor(logging.DEBUG) else None,
-        text=True,
-    )
-
-
-def _listen(
-    index: int,
-    process: subprocess.Popen[str],
-    messages: queue.Queue[tuple[int, dict[str, Any] | None]],
-) -> None:
-    stream = process.stdout
-    if stream is not None:
-        for line in stream:
-            messages.put((index, json.loads(line)))
-    process.wait()
-    messages.put((index, None))
-
-
-def _stop(processes: list[subprocess.Popen[str]]) -> None:
-    for process in processes:
-        if process.poll() is None:
-            process.terminate()
-    for process in processes:
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

@@ -1,27 +1,23 @@
-"""One rendering process: takes its share of the plan and writes finished samples."""
+"""What a rendering process does: a unit of the plan at a time, to finished samples."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import sys
 import tempfile
 import time
 from collections import OrderedDict
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.conventions import SIDES
-from ..core.errors import HandToolkitError
 from .config import SynthConfig
 from .dataset import PICTURES, read_sample, sample_json, write_json, write_picture
 from .develop import Development, compose_photo, develop, develop_albedo, meter
 from .lighting import Lighting, sample_lighting
-from .plan import Unit, make_plan, solve_pose
+from .plan import Unit, solve_pose
 from .scene import HandScene, Passes
 from .skin import BakedSkin, bake, load_skin
 from .solve import HandSolver, SolvedPose
@@ -50,7 +46,6 @@ class RenderWorker:
     def __init__(self, out: Path, config: SynthConfig, seed: int, scratch: Path) -> None:
         self.out, self.config, self.seed = out, config, seed
         self.subjects = make_subjects(config, seed)
-        self.plan = make_plan(config, self.subjects)
         self._skins = find_skins(config.skins)
         self._surfaces = {side: load_surface(side) for side in SIDES}
         self._texels = {
@@ -66,23 +61,14 @@ class RenderWorker:
 
     def folder(self, subject: Subject) -> Path:
         """Where a subject's samples go."""
-        return self.out / subject.split / subject.name
-
-    def missing(self, unit: Unit) -> list[int]:
-        """Views of a unit that are not finished."""
-        folder = self.folder(self.subjects[unit.subject])
-        return [
-            view
-            for view in range(self.config.views)
-            if not (folder / f"{_stem(unit, view)}.json").exists()
-        ]
+        return subject_folder(self.out, subject)
 
     def render_unit(self, unit: Unit) -> int:
         """Render the unfinished views of a unit; returns how many pictures were made."""
-        views = self.missing(unit)
+        subject = self.subjects[unit.subject]
+        views = missing_views(self.out, self.config, subject, unit.pose)
         if not views:
             return 0
-        subject = self.subjects[unit.subject]
         folder = self.folder(subject)
         self._show_subject(subject)
         started = time.perf_counter()
@@ -129,7 +115,7 @@ class RenderWorker:
             if view not in views:
                 continue
             noise = np.random.default_rng([self.seed, 7, unit.subject, unit.pose, view])
-            stem = folder / _stem(unit, view)
+            stem = folder / _stem(unit.pose, view)
             photo = compose_photo(passes, development, lighting.environment, cameras[view], noise)
             self._write_pictures(stem, passes, development, photo)
             value = sample_json(
@@ -216,7 +202,7 @@ class RenderWorker:
         """Solve a pose, or take it from a view that is already there."""
         subject = self.subjects[unit.subject]
         for view in range(self.config.views):
-            path = self.folder(subject) / f"{_stem(unit, view)}.json"
+            path = self.folder(subject) / f"{_stem(unit.pose, view)}.json"
             if path.exists():
                 return _pose_of(read_sample(path))
         if unit.subject not in self._solvers:
@@ -240,8 +226,8 @@ def _half(skin: BakedSkin) -> BakedSkin:
     return BakedSkin(skin.albedo.astype(np.float16), skin.detail.astype(np.float16))
 
 
-def _stem(unit: Unit, view: int) -> str:
-    return f"{unit.pose:03d}_{view:02d}"
+def _stem(pose: int, view: int) -> str:
+    return f"{pose:03d}_{view:02d}"
 
 
 def _forearm_direction(arm: np.ndarray, hand: np.ndarray) -> np.ndarray:
@@ -271,55 +257,22 @@ def _pose_of(sample: Any) -> tuple[str, SolvedPose]:
     )
 
 
-def main() -> None:
-    """Entry of a worker process: job as JSON in argv, progress as JSON lines on stdout.
+@contextmanager
+def rendering(out: Path, config: SynthConfig, seed: int) -> Iterator[Callable[[Unit], int]]:
+    """Work of :mod:`hand_toolkit.jobs`: gives the function that renders a unit's pictures."""
+    import torch
 
-    Leaves with ``os._exit``: bpy can hang or crash while the interpreter shuts down.
-    """
-    job = json.loads(sys.argv[1])
-    # Blender writes to stdout; keep that away from the protocol.
-    protocol = os.fdopen(os.dup(1), "w", buffering=1)
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-
-    def say(**message: Any) -> None:
-        try:
-            protocol.write(json.dumps(message) + "\n")
-            protocol.flush()
-        except OSError:
-            os._exit(1)  # the parent is gone
-
-    def stop(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
-    code = 0
-    try:
-        import torch
-
-        torch.set_num_threads(1)
-        with tempfile.TemporaryDirectory(prefix="hand-toolkit-synth-") as scratch:
-            config = SynthConfig(**job["config"])
-            worker = RenderWorker(Path(job["out"]), config, job["seed"], Path(scratch))
-            say(kind="ready")
-            for unit in worker.plan[job["index"] :: job["workers"]]:
-                made = worker.render_unit(unit)
-                say(kind="unit", made=made, **asdict(unit))
-        say(kind="done")
-    except KeyboardInterrupt:
-        code = 130
-    except HandToolkitError as error:
-        say(kind="error", message=str(error), exit_code=error.exit_code)
-        code = error.exit_code
-    except Exception as error:
-        import traceback
-
-        traceback.print_exc()
-        say(kind="error", message=f"{type(error).__name__}: {error}", exit_code=1)
-        code = 1
-    sys.stderr.flush()
-    os._exit(code)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="hand-toolkit-synth-") as scratch:
+        yield RenderWorker(out, config, seed, Path(scratch)).render_unit
 
 
-if __name__ == "__main__":
-    main()
+def missing_views(out: Path, config: SynthConfig, subject: Subject, pose: int) -> list[int]:
+    """Views of a subject's pose that are not finished."""
+    folder = subject_folder(out, subject)
+    return [v for v in range(config.views) if not (folder / f"{_stem(pose, v)}.json").exists()]
+
+
+def subject_folder(out: Path, subject: Subject) -> Path:
+    """Where a subject's samples go."""
+    return out / subject.split / subject.name

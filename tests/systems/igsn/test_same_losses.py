@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from hand_toolkit.systems.igsn.config import TINY, TrainConfig
 from hand_toolkit.systems.igsn.train import train
 
-from fixed_scenes import FixedScenes  # isort: skip
+from fixed_scenes import HAND, FixedScenes  # isort: skip
 
 TORCH = "2.13"
 LOSSES = (
@@ -57,7 +58,7 @@ def test_losses_are_the_recorded_ones(tmp_path: Path) -> None:
     seen: list[float] = []
     try:
         train(
-            TINY,
+            dataclasses.replace(TINY, hand_model=HAND),
             FixedScenes(),
             tmp_path,
             settings=SETTINGS,

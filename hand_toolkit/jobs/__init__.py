@@ -1,0 +1,25 @@
+"""Many things done by many processes: resumable, cancellable, each failure by its name.
+
+What is done to an item is :data:`Work`; where it is done is an :class:`Engine`.
+"""
+
+from __future__ import annotations
+
+from .contract import Engine, Failure, Outcome, Task, Work
+from .ledger import Ledger
+from .processes import Processes
+from .run import Report, run
+from .work import each
+
+__all__ = [
+    "Engine",
+    "Failure",
+    "Ledger",
+    "Outcome",
+    "Processes",
+    "Report",
+    "Task",
+    "Work",
+    "each",
+    "run",
+]
