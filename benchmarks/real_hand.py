@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,16 +95,28 @@ def silhouette_of(estimate: PoseEstimate) -> np.ndarray:
     return np.any([r.silhouette for r in rasters], axis=0)
 
 
-def pose_section(photos: Path) -> dict[str, Any]:
-    """Every frame with and without its mask and camera; means over the frames."""
+def pose_section(
+    photos: Path, source: str = "mediapipe", frames: str = "all", wanted: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Every frame with and without its mask and camera; means over the frames.
+
+    Args:
+        photos: folder with ``annotations.json``.
+        source: the pose source that the fits start from.
+        frames: "all", "odd" (for choices) or "even" (for reporting), counted from 0.
+        wanted: variants to run, every one by default.
+    """
     variants: dict[str, dict[str, Any]] = {
         "keypoints only": {"refine": False},
         "default": {},
         "default, given focal length": {"focal": True},
         "given mask": {"mask": True},
     }
+    variants = {name: options for name, options in variants.items() if name in wanted or not wanted}
     rows: dict[str, list[dict[str, float]]] = {"raw mediapipe": [], **{v: [] for v in variants}}
-    for frame in one_subject(photos):
+    for number, frame in enumerate(one_subject(photos)):
+        if frames != "all" and number % 2 != (frames == "odd"):
+            continue
         try:
             world, keypoints = raw_mediapipe(frame.photo)
             rows["raw mediapipe"].append(
@@ -118,7 +130,7 @@ def pose_section(photos: Path) -> dict[str, Any]:
         for variant, options in variants.items():
             if options.get("mask") and frame.mask is None:
                 continue
-            rows[variant].append(_pose_row(frame, options))
+            rows[variant].append(_pose_row(frame, {**options, "source": source}))
     return {
         "variants": {name: _summary(values) for name, values in rows.items() if values},
         "frames": {
@@ -134,6 +146,7 @@ def _pose_row(frame: Frame, options: dict[str, Any]) -> dict[str, Any]:
     try:
         estimate = estimate_pose(
             frame.photo,
+            source=options["source"],
             refine=options.get("refine", True),
             focal_px=frame.focal_px if options.get("focal") else None,
             mask=frame.mask if options.get("mask") else None,
@@ -196,6 +209,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("section", nargs="?", default="all", choices=("all", "pose", "drive"))
     parser.add_argument("--photos", type=Path, default=DEFAULT_PHOTOS)
+    parser.add_argument("--pose-source", default="mediapipe", help="for the section pose")
+    parser.add_argument("--frames", default="all", choices=("all", "odd", "even"))
+    parser.add_argument("--variant", action="append", help="of the section pose; default: all")
     parser.add_argument(
         "--method", action="append", choices=driving.METHODS, help="default: every one"
     )
@@ -206,7 +222,9 @@ def main() -> None:
         parser.error(f"{arguments.photos} has no annotations.json; give --photos FOLDER")
     results: dict[str, Any] = {}
     if arguments.section in ("all", "pose"):
-        results["pose"] = pose_section(arguments.photos)
+        results["pose"] = pose_section(
+            arguments.photos, arguments.pose_source, arguments.frames, arguments.variant or ()
+        )
         print_pose(results["pose"])
     if arguments.section in ("all", "drive"):
         frames = driving.load_frames(arguments.photos / "one_subject")

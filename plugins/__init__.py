@@ -10,10 +10,12 @@ from hand_toolkit.core.hookspecs import hookimpl
 
 @hookimpl
 def register_pose_sources(register: Callable[[Any], None]) -> None:
-    """MediaPipe and pose files."""
+    """The networks, MediaPipe and pose files."""
     from .file_source import FileSource
     from .mediapipe_source import MediapipeSource
+    from .network_source import NetworkSource
 
+    register(NetworkSource())
     register(MediapipeSource())
     register(FileSource())
 

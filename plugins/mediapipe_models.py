@@ -19,8 +19,7 @@ import numpy as np
 
 from hand_toolkit.core.errors import FileFormatError, InputError, MissingDependencyError
 from hand_toolkit.core.files import atomic_write
-
-from .mediapipe_views import Detection
+from hand_toolkit.see.views import Detection
 
 TASK_ENV = "HAND_TOOLKIT_MEDIAPIPE_TASK"
 """Environment variable with the path of a hand_landmarker.task file."""

@@ -45,14 +45,18 @@ FEATURE_CHANNELS = {stride: BLOCKS[block][1] for stride, block in FEATURE_BLOCKS
 
 POOLED_CHANNELS = 1152
 
+DEPTH_UNIT = 2.5
+"""Pixels of the crop in the unit of the points' z: MediaPipe divides it by ``normalize_z`` = 0.4
+(``hand_landmark_cpu.pbtxt``)."""
+
 
 @dataclass(frozen=True)
 class Landmarks:
     """What the network says about B crops.
 
     Attributes:
-        points: (B, 21, 3) x and y in pixels of the crop (pixel edges at 0 and 224), z in the
-            same unit, relative to the wrist, smaller is nearer.
+        points: (B, 21, 3) x and y in pixels of the crop (pixel edges at 0 and 224), z relative
+            to the wrist, smaller is nearer, in units of :data:`DEPTH_UNIT`.
         world: (B, 21, 3) metres in the crop's axes, origin at the hand's middle.
         presence: (B,) logit that a hand is there and well in the crop.
         right: (B,) logit that it is the person's right hand.

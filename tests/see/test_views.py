@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from hand_toolkit_plugins.mediapipe_views import (
+
+from hand_toolkit.see.views import (
     Detection,
     View,
     build_pyramid,

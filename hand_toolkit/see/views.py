@@ -73,6 +73,7 @@ class Detection:
         world: (21, 3) metres, axes of the photo's weak-perspective camera.
         left: it is the person's left hand.
         score: confidence of the side, 0.5 to 1.
+        presence: probability that a hand is there, 1 where the detector does not tell.
     """
 
     keypoints: np.ndarray
@@ -80,6 +81,7 @@ class Detection:
     world: np.ndarray
     left: bool
     score: float
+    presence: float = 1.0
 
     @property
     def size(self) -> float:
@@ -99,6 +101,7 @@ class Detection:
             world=world,
             left=self.left != view.mirror,
             score=self.score,
+            presence=self.presence,
         )
 
 
@@ -157,6 +160,7 @@ def consensus(group: list[Detection]) -> Detection:
         world=np.mean([d.world for d in kept], axis=0),
         left=kept[0].left,
         score=float(np.mean([d.score for d in kept]) * len(agreeing) / len(group)),
+        presence=float(np.mean([d.presence for d in group])),
     )
 
 
