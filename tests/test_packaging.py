@@ -21,7 +21,7 @@ FOLDERS = {"hand_toolkit": "hand_toolkit", "hand_toolkit_plugins": "plugins",
            "hand_toolkit_exporters": "exporters"}  # fmt: skip
 DATA = {".npz", ".safetensors", ".png", ".jpg", ".jpeg", ".json", ".html", ".js", ".css", ".typed"}
 BUILTIN = {
-    "pose_sources": ["file", "mediapipe"],
+    "pose_sources": ["file", "mediapipe", "network"],
     "segmenters": ["grabcut"],
     "hand_models": ["default", "default_1", "mano"],
     "exporters": ["bvh", "fbx", "glb", "npz", "obj", "ply", "sog", "splat", "spz", "usd"],

@@ -62,13 +62,15 @@ def test_nothing_in_noise() -> None:
 
 def test_sides_and_keypoints_of_real_hands(photos: Path) -> None:
     notes = json.loads((photos / "annotations.json").read_text())
+    errors = []
     for key in ("one_subject/00006.jpg", "one_subject/00510.jpg", "freihand_00017620.jpg"):
         photo = load_photo(photos / key)
         (hand,) = NetworkSearch(photo, 2).run()
         note = notes[key]["hands"][0]
         assert hand.left == (note["side"] == "left")
         given = np.array(note["keypoints_2d"])[:, :2]
-        assert keypoint_error_px(hand.keypoints, given) < 0.1 * hand.size
+        errors.append(keypoint_error_px(hand.keypoints, given) / hand.size)
+    assert np.mean(errors) < 0.07 and max(errors) < 0.12
 
 
 def test_a_hand_that_shows_no_palm(photos: Path) -> None:
