@@ -7,14 +7,11 @@ import traceback
 
 import bpy
 
-from . import link
+from . import link, scene_data
 from .client import Cancelled, WorkerError
+from .errors import HandError
 
 PREFIX = "hand_toolkit"
-
-
-class HandError(Exception):
-    """One line for the artist; the operator reports it and changes nothing."""
 
 
 class HandOperator:
@@ -97,8 +94,6 @@ class WorkerOperator(HandOperator):
 
 def active_hand(context):
     """The hand that the selection means: an armature made by this extension, or None."""
-    from . import scene_data
-
     return scene_data.armature_of(context.object) if context.object else None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import HandError
+from .errors import HandError
 
 FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
 """A Blender camera looks along -z with y up; OpenCV's along +z with y down."""

@@ -14,7 +14,7 @@ import math
 import bpy
 
 from . import axes
-from .base import HandError
+from .errors import HandError
 
 CURL = "Hand curl"
 LIMIT = "Hand limit"

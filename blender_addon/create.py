@@ -8,8 +8,9 @@ import os
 import bpy
 import numpy as np
 
-from . import build, link, look, preferences, scene_data
-from .base import HandError, HandOperator, NeedsHand, WorkerOperator, active_hand
+from . import build, chosen, link, look, scene_data
+from .base import HandOperator, NeedsHand, WorkerOperator, active_hand
+from .errors import HandError
 
 PICTURES = "*.jpg;*.jpeg;*.png;*.webp;*.bmp;*.tif;*.tiff"
 
@@ -111,7 +112,7 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
             "hands": self.hands,
             "pose_source": "" if self.pose_source == "default" else self.pose_source,
             "quality": self.quality,
-            "device": preferences.device(),
+            "device": chosen.device(),
         }
         return "fit", params, None
 

@@ -10,7 +10,8 @@ import bpy
 import numpy as np
 
 from . import axes, link, rig, scene_data
-from .base import HandError, NeedsHand, WorkerOperator, active_hand
+from .base import NeedsHand, WorkerOperator, active_hand
+from .errors import HandError
 
 _formats = []  # Blender keeps no reference to the strings of dynamic enums
 

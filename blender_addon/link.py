@@ -8,6 +8,7 @@ import os
 import bpy
 import numpy as np
 
+from . import chosen, scene_data
 from .client import Worker, WorkerError
 
 _worker = None
@@ -51,9 +52,7 @@ def worker():
 
 def worker_command():
     """Command line of the worker, from the preferences or ``HAND_TOOLKIT_PYTHON``."""
-    from .preferences import toolkit_python
-
-    python = toolkit_python()
+    python = chosen.toolkit_python()
     if not python:
         raise WorkerError(
             "the toolkit is not set up yet; press 'Set up for me' in the preferences of the Hand "
@@ -128,8 +127,6 @@ def open_avatar(root, describe=False):
     Raises:
         WorkerError: the file is gone and was not packed.
     """
-    from . import scene_data
-
     held = worker()
     key = root.hand_toolkit.key
     if key in held.opened and not describe:

@@ -7,7 +7,8 @@ import bpy
 import numpy as np
 
 from . import build, create, link, scene_data
-from .base import HandError, HandOperator, NeedsHand, WorkerOperator, active_hand
+from .base import HandOperator, NeedsHand, WorkerOperator, active_hand
+from .errors import HandError
 
 _quiet = False
 

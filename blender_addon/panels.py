@@ -28,7 +28,7 @@ class HAND_TOOLKIT_PT_create(HandPanel, bpy.types.Panel):
             layout.progress(factor=request.fraction, text=text)
             layout.operator("hand_toolkit.cancel_job", icon="CANCEL")
             return
-        from .preferences import toolkit_python
+        from .chosen import toolkit_python
 
         if not toolkit_python():
             box = layout.box()

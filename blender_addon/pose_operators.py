@@ -9,7 +9,8 @@ import bpy
 import numpy as np
 
 from . import axes, controls, rig, scene_data
-from .base import HandError, HandOperator, NeedsHand, WorkerOperator, active_hand
+from .base import HandOperator, NeedsHand, WorkerOperator, active_hand
+from .errors import HandError
 
 PRESETS = ("flat", "relaxed", "fist", "pinch", "point", "victory", "thumbs_up")
 MOTIONS = ("open-close", "finger-count", "wave", "pinch", "clasp")

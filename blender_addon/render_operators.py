@@ -10,8 +10,9 @@ import numpy as np
 from mathutils import Vector
 
 from . import compositing, scene_data
-from .base import HandError, HandOperator
+from .base import HandOperator
 from .engine import ENGINE
+from .errors import HandError
 
 
 class NeedsAvatar:

@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 
 from . import axes, scene_data
-from .base import HandError
+from .errors import HandError
 
 
 def pose_bones(rig):

@@ -14,7 +14,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from .base import HandError
+from .errors import HandError
 
 PACKED = "hand_toolkit_file"
 """Custom property of the root with the bytes of a packed avatar."""

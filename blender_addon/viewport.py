@@ -11,7 +11,7 @@ import time
 
 import bpy
 
-from . import camera, link
+from . import camera, link, shown
 from .client import FrameBlock, WorkerError
 
 PATIENCE_SECONDS = 0.05
@@ -54,17 +54,15 @@ class Viewport:
             bpy.app.timers.register(_redraw_rendered, first_interval=0.02)
 
     def _ask(self, depsgraph, place, key):
-        from . import engine as engines
-
         try:
-            hands = engines.shown_hands(depsgraph)
+            hands = shown.shown_hands(depsgraph)
             region, data, clip, scale = place
-            view = camera.of_viewport(region, data, clip, scale, engines.centre_of(hands))
+            view = camera.of_viewport(region, data, clip, scale, shown.centre_of(hands))
             for root in {h.root for h in hands}:
                 link.open_avatar(root)
-            light = engines.scene_light(depsgraph, hands)
-            background = engines.film_background(depsgraph.scene)
-            params, arrays = engines.request_of(hands, view, background, light)
+            light = shown.scene_light(depsgraph, hands)
+            background = shown.film_background(depsgraph.scene)
+            params, arrays = shown.request_of(hands, view, background, light)
             self.size = (view.camera["width"], view.camera["height"])
             params["block"] = self._block.reserve(*self.size)
             self._asked_at = time.perf_counter()

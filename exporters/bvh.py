@@ -14,7 +14,7 @@ import numpy as np
 from hand_toolkit.core.conventions import FINGERS, KEYPOINTS, MANO_JOINTS, MANO_PARENTS
 from hand_toolkit.core.files import atomic_write
 from hand_toolkit.export.base import ExportRequest, Option
-from hand_toolkit.export.scene import SceneHand
+from hand_toolkit.export.scene_hand import SceneHand
 
 UNITS = {"cm": 100.0, "m": 1.0}
 ROTATIONS = "Zrotation Xrotation Yrotation"

@@ -22,7 +22,8 @@ from hand_toolkit.export import axes
 from hand_toolkit.export.bake import encoded
 from hand_toolkit.export.base import ExportRequest, Option
 from hand_toolkit.export.gltf_buffer import GltfDocument
-from hand_toolkit.export.scene import MISSING_SCALE, ExportScene, SceneHand
+from hand_toolkit.export.scene import MISSING_SCALE, ExportScene
+from hand_toolkit.export.scene_hand import SceneHand
 from hand_toolkit.export.surface_mesh import split_mesh, strongest, tangents
 from hand_toolkit.geometry.colour import srgb_to_linear
 from hand_toolkit.geometry.rotations import normalized_quats

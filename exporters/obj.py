@@ -9,7 +9,7 @@ import numpy as np
 from hand_toolkit.core.files import atomic_write
 from hand_toolkit.export.bake import encoded
 from hand_toolkit.export.base import ExportRequest, Option
-from hand_toolkit.export.scene import SceneHand
+from hand_toolkit.export.scene_hand import SceneHand
 from hand_toolkit.hand_model import vertex_normals
 
 

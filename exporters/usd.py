@@ -21,7 +21,8 @@ from hand_toolkit.core.types import Splats
 from hand_toolkit.export import axes
 from hand_toolkit.export.bake import encoded
 from hand_toolkit.export.base import ExportRequest, Option
-from hand_toolkit.export.scene import MISSING_SCALE, ExportScene, SceneHand
+from hand_toolkit.export.scene import MISSING_SCALE, ExportScene
+from hand_toolkit.export.scene_hand import SceneHand
 from hand_toolkit.geometry.rotations import normalized_quats
 
 ROOT = "/Hands"

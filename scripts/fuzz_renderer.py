@@ -21,7 +21,7 @@ import numpy as np
 
 from hand_toolkit.core.types import Camera, Splats
 from hand_toolkit.render import CpuRasterizer, set_threads
-from hand_toolkit.render.api import RenderOptions
+from hand_toolkit.render.options import RenderOptions
 
 HOSTILE = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, -1.0, 1e10, -1e10, 3e38, -3e38, 1e-20)
 FIELDS = ("means", "quats", "scales", "opacities", "colors")

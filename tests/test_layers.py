@@ -5,11 +5,19 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "hand_toolkit"
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "hand_toolkit"
+PACKAGES = (
+    ("hand_toolkit", PACKAGE),
+    ("hand_toolkit_plugins", ROOT / "plugins"),
+    ("hand_toolkit_exporters", ROOT / "exporters"),
+    ("blender_addon", ROOT / "blender_addon"),
+)
 
 LAYERS = (
     ("_moved", "core", "geometry"),
@@ -84,6 +92,53 @@ def test_imports_point_one_way(path: Path) -> None:
             continue
         assert name in RANK, f"{name} has no layer; add it to LAYERS"
         assert RANK[name] <= RANK[own], f"{own} (layer {RANK[own]}) imports {name} above it"
+
+
+def _package_imports(name: str, folder: Path) -> dict[str, set[str]]:
+    """Module -> modules of the same package that it imports anywhere, also inside functions."""
+    files = {}
+    for path in folder.rglob("*.py"):
+        parts = path.relative_to(folder).with_suffix("").parts
+        files[".".join((name, *(p for p in parts if p != "__init__")))] = path
+    graph = {}
+    for module, path in files.items():
+        package = module.split(".")[: None if path.name == "__init__.py" else -1]
+        found: set[str] = set()
+        for node in _for_the_program(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+                continue
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                found.add(inner if inner in files else base)
+        graph[module] = {f for f in found if f in files and f != module}
+    return graph
+
+
+def _for_the_program(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    """All import statements but those for type checkers."""
+    queue: list[ast.AST] = [tree]
+    while queue:
+        node = queue.pop()
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+        typing_only = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        queue += node.orelse if typing_only else ast.iter_child_nodes(node)
+
+
+@pytest.mark.parametrize(("name", "folder"), PACKAGES, ids=[name for name, _ in PACKAGES])
+def test_no_imports_run_in_a_circle(name: str, folder: Path) -> None:
+    """Two modules that need each other are one concept, or share a third; lazy imports, too."""
+    graph = _package_imports(name, folder)
+    # what is imported by nothing that is left, or imports nothing, is in no circle
+    while loose := [m for m, used in graph.items() if not used & graph.keys()]:
+        for module in loose:
+            del graph[module]
+    used_by_all = set().union(*graph.values()) if graph else set()
+    circle = sorted(m for m in graph if m in used_by_all)
+    assert not circle, f"imports run in a circle through some of: {', '.join(circle)}"
 
 
 @pytest.mark.parametrize("module", ["hand_toolkit", "hand_toolkit.cli", "hand_toolkit.render"])

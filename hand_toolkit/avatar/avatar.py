@@ -18,6 +18,7 @@ from ..geometry.colour import linear_to_srgb, srgb_to_linear
 from ..geometry.surfaces import at_surface, triangle_frames, vertex_normals
 from . import lighting
 from .binding import SurfaceBinding, place
+from .io import naming_damage, read_avatar, save_avatar
 
 if TYPE_CHECKING:
     from ..hand_model import HandModel
@@ -215,8 +216,6 @@ class Avatar(_Repr):
 
     def save(self, path: str | Path) -> Path:
         """Write the avatar to ``path`` (a ``.hand`` file); see :mod:`hand_toolkit.avatar.io`."""
-        from .io import save_avatar
-
         return save_avatar(self, Path(path))
 
     @staticmethod
@@ -226,9 +225,10 @@ class Avatar(_Repr):
         Raises:
             FileFormatError: the file is damaged, hostile, or of a newer version.
         """
-        from .io import load_avatar
-
-        return load_avatar(Path(path))
+        path = Path(path)
+        fields, hands = read_avatar(path)
+        with naming_damage(path):
+            return Avatar(hands=tuple(AvatarHand(**hand) for hand in hands), **fields)
 
 
 def splats_on_surface(

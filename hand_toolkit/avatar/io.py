@@ -19,16 +19,20 @@ is "default_1" now.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.cameras import camera_from_dict, camera_to_dict
 from ..core.errors import FileFormatError, InputError
 from ..core.files import atomic_path
-from ..core.types import Camera
-from .avatar import Avatar, AvatarHand
 from .binding import SurfaceBinding
+
+if TYPE_CHECKING:
+    from .avatar import Avatar
 
 FORMAT_VERSION = 2
 FIRST_VERSION = 1
@@ -64,16 +68,12 @@ def save_avatar(avatar: Avatar, path: Path) -> Path:
             arrays[f"{hand.side}.{name}"] = getattr(hand, name)
     for name, value in avatar.extras.items():
         arrays[f"extras.{name}"] = np.asarray(value)
-    camera = avatar.camera
     header = {
         "version": FORMAT_VERSION,
         "hand_model": avatar.hand_model,
         "level": int(avatar.level),
         "hands": [{"side": h.side, "observed": bool(h.observed)} for h in avatar.hands],
-        "camera": {
-            **{k: getattr(camera, k) for k in ("fx", "fy", "cx", "cy", "width", "height")},
-            "world_to_camera": camera.world_to_camera.tolist(),
-        },
+        "camera": camera_to_dict(avatar.camera),
         "provenance": dict(avatar.provenance),
     }
     blob = save(
@@ -85,8 +85,8 @@ def save_avatar(avatar: Avatar, path: Path) -> Path:
     return path
 
 
-def load_avatar(path: Path) -> Avatar:
-    """Read a ``.hand`` file.
+def read_avatar(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What a ``.hand`` file holds, as the arguments of ``Avatar`` and of each ``AvatarHand``.
 
     Raises:
         InputError: the file does not exist.
@@ -99,8 +99,15 @@ def load_avatar(path: Path) -> Avatar:
         raise FileFormatError(f"{path.name} has {size} bytes; an avatar has at most 2 GiB")
     arrays, metadata = _read_container(path)
     header = _read_header(path, metadata)
+    with naming_damage(path):
+        return _fields(arrays, header), [_hand(arrays, entry) for entry in header["hands"]]
+
+
+@contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """What is wrong with values from a file becomes a FileFormatError that names the file."""
     try:
-        return _assemble(arrays, header)
+        yield
     except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
         detail = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise FileFormatError(f"{path.name} is a damaged avatar: {detail}") from error
@@ -144,37 +151,33 @@ def hand_model_of(name: str, version: int) -> str:
     return "default_1" if version < 2 and name == "default" else name
 
 
-def _assemble(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Avatar:
-    hands = []
-    for entry in header["hands"]:
-        prefix = f"{entry['side']}."
-        binding = SurfaceBinding(*(arrays[prefix + name] for name in _BINDING))
-        if len(binding) > MAX_SPLATS:
-            raise InputError(f"a hand has {len(binding)} splats; accepted is up to {MAX_SPLATS}")
-        fields = {name: arrays[prefix + name] for name in _SURFACE}
-        hands.append(
-            AvatarHand(
-                side=str(entry["side"]), binding=binding, observed=bool(entry["observed"]), **fields
-            )
-        )
-    camera = dict(header["camera"])
-    return Avatar(
-        hand_model=hand_model_of(str(header["hand_model"]), int(header["version"])),
-        level=int(header["level"]),
-        hands=tuple(hands),
-        light=arrays["light"],
-        camera=Camera(
-            **{k: camera[k] for k in ("fx", "fy", "cx", "cy", "width", "height")},
-            world_to_camera=np.asarray(camera["world_to_camera"], dtype=np.float64),
-        ),
-        provenance={str(k): str(v) for k, v in dict(header["provenance"]).items()},
-        preview=arrays["preview"].astype(np.uint8).tobytes() if "preview" in arrays else b"",
-        extras={
+def _hand(arrays: dict[str, np.ndarray], entry: dict[str, Any]) -> dict[str, Any]:
+    prefix = f"{entry['side']}."
+    binding = SurfaceBinding(*(arrays[prefix + name] for name in _BINDING))
+    if len(binding) > MAX_SPLATS:
+        raise InputError(f"a hand has {len(binding)} splats; accepted is up to {MAX_SPLATS}")
+    return {
+        "side": str(entry["side"]),
+        "binding": binding,
+        "observed": bool(entry["observed"]),
+        **{name: arrays[prefix + name] for name in _SURFACE},
+    }
+
+
+def _fields(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "hand_model": hand_model_of(str(header["hand_model"]), int(header["version"])),
+        "level": int(header["level"]),
+        "light": arrays["light"],
+        "camera": camera_from_dict(dict(header["camera"])),
+        "provenance": {str(k): str(v) for k, v in dict(header["provenance"]).items()},
+        "preview": arrays["preview"].astype(np.uint8).tobytes() if "preview" in arrays else b"",
+        "extras": {
             name.removeprefix("extras."): value
             for name, value in arrays.items()
             if name.startswith("extras.")
         },
-    )
+    }
 
 
 def _first_line(error: Exception) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,9 +27,7 @@ from ..geometry.surfaces import (
 )
 from ..hand_model import rest_hand
 from .axes import base_colors
-
-if TYPE_CHECKING:
-    from .scene import SceneHand
+from .scene_hand import SceneHand
 
 SOURCES = ("albedo", "photo")
 MIN_COVER = 0.05

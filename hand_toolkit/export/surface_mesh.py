@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.surfaces import uv_gradients
-from .scene import SceneHand
+from .scene_hand import SceneHand
 
 
 @dataclass(frozen=True)

@@ -5,50 +5,17 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import InputError
 from ..core.types import Camera, Rendering, Splats
+from .options import SPLAT_FIELDS, CameraView, RenderOptions
 
 log = logging.getLogger("hand_toolkit.render")
 
 BACKENDS = ("auto", "reference", "cpu", "cuda")
-
-SPLAT_FIELDS = ("means", "quats", "scales", "opacities", "colors")
-
-
-@dataclass(frozen=True)
-class RenderOptions:
-    """What the backends share.
-
-    Attributes:
-        antialiased: scale each opacity by the ratio of the footprint's area before and after
-            the 0.3 px blur (Mip-Splatting; gsplat's ``rasterize_mode="antialiased"``).
-        with_ids: also the splat with the largest weight in each pixel.
-        with_median_depth: also the depth where the transmittance passes one half.
-    """
-
-    antialiased: bool = False
-    with_ids: bool = False
-    with_median_depth: bool = False
-
-
-@dataclass(frozen=True)
-class View:
-    """One camera as the backends take it.
-
-    Attributes:
-        camera: the pinhole; its ``world_to_camera`` is replaced by the field below.
-        world_to_camera: (4, 4), numpy float64, or a torch tensor that may want gradients.
-        background: (3,) colour behind the splats.
-    """
-
-    camera: Camera
-    world_to_camera: Any
-    background: Any
 
 
 def render(
@@ -163,7 +130,7 @@ def _check_arrays(splats: Splats) -> bool:
 
 def _views(
     cameras: list[Camera], background: Any, world_to_camera: Any, is_torch: bool
-) -> list[View]:
+) -> list[CameraView]:
     """Pair each camera with its pose and background.
 
     Raises:
@@ -202,7 +169,7 @@ def _views(
             )
         poses = [world_to_camera] * count if len(shape) == 2 else world_to_camera
     return [
-        View(c, poses[i], background if len(background.shape) == 1 else background[i])
+        CameraView(c, poses[i], background if len(background.shape) == 1 else background[i])
         for i, c in enumerate(cameras)
     ]
 
@@ -224,7 +191,7 @@ def _choose(backend: str, splats: Splats, is_torch: bool) -> str:
 
 
 def _render_cpu(
-    splats: Splats, views: list[View], options: RenderOptions, is_torch: bool
+    splats: Splats, views: list[CameraView], options: RenderOptions, is_torch: bool
 ) -> Rendering:
     if not is_torch:
         from .cpu import render_views as render_numpy
@@ -242,7 +209,7 @@ def _render_cpu(
 
 def _in_torch(
     splats: Splats,
-    views: list[View],
+    views: list[CameraView],
     options: RenderOptions,
     is_torch: bool,
     function: Any,

@@ -16,8 +16,8 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.types import Camera, Rendering
-from .api import RenderOptions
 from .cpu import CpuRasterizer
+from .options import RenderOptions
 from .vector import VECTOR
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..core.types import Camera, Rendering, Splats
-from .api import RenderOptions, View
 from .binning import BUCKETS, SLOTS
 from .cpu_kernels import backward_frame, draw_frame
 from .frame import Drawn, Gradients, Inputs, Window, aligned_zeros
+from .options import CameraView, RenderOptions
 from .parallel import Frame, get_threads
 from .project import CENTER, RECORD, SPLATS_PER_CHUNK, TILE_HEIGHT, camera_array
 from .project_backward import POSE_SUMS
@@ -435,7 +435,7 @@ def give_back(rasterizer: CpuRasterizer) -> None:
         _idle.append(rasterizer)
 
 
-def render_views(splats: Splats, views: list[View], options: RenderOptions) -> Rendering:
+def render_views(splats: Splats, views: list[CameraView], options: RenderOptions) -> Rendering:
     """Render numpy splats; arrays (C, H, W, ...)."""
     rasterizer = borrow()
     try:

@@ -9,8 +9,8 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from ..core.types import Rendering, Splats
-from .api import RenderOptions, View
 from .cpu import borrow, give_back
+from .options import CameraView, RenderOptions
 
 
 class _Loan:
@@ -25,7 +25,7 @@ class _Loan:
 
 class _RenderView(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, view: View, options: RenderOptions, *tensors: Any) -> Any:
+    def forward(ctx: Any, view: CameraView, options: RenderOptions, *tensors: Any) -> Any:
         *attributes, pose, background = tensors
         arrays = [a.detach().contiguous().numpy() for a in attributes]
         loan = _Loan()
@@ -78,7 +78,7 @@ class _RenderView(torch.autograd.Function):
         return (None, None, *splat_grads, pose_grad, background_grad)
 
 
-def render_views(splats: Splats, views: list[View], options: RenderOptions) -> Rendering:
+def render_views(splats: Splats, views: list[CameraView], options: RenderOptions) -> Rendering:
     """Render torch splats on the CPU; tensors (C, H, W, ...)."""
     attributes = (splats.means, splats.quats, splats.scales, splats.opacities, splats.colors)
     each = []

@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 from ..core.types import Rendering, Splats
-from .api import SPLAT_FIELDS, RenderOptions, View
 from .constants import ALPHA_MAX, BLUR
+from .options import SPLAT_FIELDS, CameraView, RenderOptions
 
 _INSTALL = "pip install 'hand-toolkit[cuda]'"
 
@@ -45,7 +45,7 @@ def why_unavailable() -> str | None:
     return None
 
 
-def render_views(splats: Splats, views: list[View], options: RenderOptions) -> Rendering:
+def render_views(splats: Splats, views: list[CameraView], options: RenderOptions) -> Rendering:
     """Render CUDA tensors with ``gsplat.rasterization``; tensors (C, H, W, ...)."""
     import torch
     from gsplat import rasterization

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.types import Camera
-from .api import RenderOptions
+from .options import RenderOptions
 from .project import TILE_HEIGHT, TILE_WIDTH
 
 

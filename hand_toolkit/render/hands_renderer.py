@@ -14,11 +14,11 @@ from ..avatar.avatar import join_splats
 from ..avatar.lighting import rotate
 from ..core.errors import InputError
 from ..core.types import Camera, Rendering
-from .api import RenderOptions
 from .cpu import NO_SPLATS, CpuRasterizer
 from .cpu_kernels import place_frame, skin_frame
 from .frame import Inputs, Window, aligned_zeros
 from .hand_layout import BoundHand, MeshLayout, SplatLayout
+from .options import RenderOptions
 from .project import RECORD, camera_array
 from .shading import LIGHT_TERMS
 from .skinning import POSE, POSE_FEATURES, SURFACE

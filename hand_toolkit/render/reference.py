@@ -14,14 +14,14 @@ from typing import Any
 from ..core.types import Camera, Rendering, Splats
 from ..geometry.rotations import matrix_from_quat
 from ..geometry.sh import sh_colors_torch
-from .api import RenderOptions, View
 from .constants import ALPHA_MAX, ALPHA_MIN, BLUR, FRUSTUM_MARGIN
+from .options import CameraView, RenderOptions
 
 _PAIRS_PER_BLOCK = 4_000_000
 """Splat-pixel pairs held at once: about 300 MB in float64 with gradients."""
 
 
-def render_views(splats: Splats, views: list[View], options: RenderOptions) -> Rendering:
+def render_views(splats: Splats, views: list[CameraView], options: RenderOptions) -> Rendering:
     """Render every view; tensors (C, H, W, ...) of the splats' dtype and device."""
     import torch
 
@@ -114,7 +114,7 @@ def _finite_splats(splats: Splats) -> tuple[Splats, Any]:
     return Splats(**{n: getattr(splats, n)[index] for n in names}), index
 
 
-def _render_view(splats: Splats, view: View, options: RenderOptions) -> dict[str, Any]:
+def _render_view(splats: Splats, view: CameraView, options: RenderOptions) -> dict[str, Any]:
     import torch
     from torch.utils.checkpoint import checkpoint
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..avatar import surface
+from ..geometry.raster import rasterize_uv
 
 LEVEL = 1
 """Subdivision level of the mesh that the texels lie on."""
@@ -74,8 +75,6 @@ class UVLayout:
 def uv_layout(hand_model: str, size: int) -> UVLayout:
     """The layout of a hand model at a size; kept, since it takes a second to make."""
     from scipy.ndimage import distance_transform_edt
-
-    from ..export.bake import rasterize_uv
 
     model = surface(hand_model, "right", LEVEL)
     face, barycentric = rasterize_uv(model.uvs, model.uv_faces, size, size)

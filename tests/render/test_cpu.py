@@ -15,7 +15,7 @@ from scenes import FIELDS, in_torch, psnr, random_camera, random_splats
 
 from hand_toolkit.core.types import Camera, Rendering, Splats
 from hand_toolkit.render import CpuRasterizer, cpu, render, set_threads
-from hand_toolkit.render.api import RenderOptions
+from hand_toolkit.render.options import RenderOptions
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from scenes import FIELDS, in_torch, psnr, random_camera, random_splats
 
 from hand_toolkit.core.types import Splats
 from hand_toolkit.render import cuda, render
-from hand_toolkit.render.api import RenderOptions, View
+from hand_toolkit.render.options import CameraView, RenderOptions
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_what_gsplat_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     raw.means[3, 1] = np.nan
     raw.quats[5] = 0
     cameras = [random_camera(40, 30, k) for k in (1, 2)]
-    views = [View(c, c.world_to_camera, np.full(3, 0.1 * k)) for k, c in enumerate(cameras)]
+    views = [CameraView(c, c.world_to_camera, np.full(3, 0.1 * k)) for k, c in enumerate(cameras)]
     out = cuda.render_views(in_torch(raw, "float32"), views, RenderOptions(antialiased=True))
     (args, kwargs), *rest = calls
     assert not rest

@@ -10,7 +10,7 @@ from mathutils import Vector
 
 from blender_addon import axes, exporting, render_operators, rig, scene_data
 from blender_addon import camera as cameras
-from blender_addon.engine import draw_frame, shown_hands
+from blender_addon.shown import draw_frame, shown_hands
 
 
 def project(view, point):

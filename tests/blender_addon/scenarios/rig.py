@@ -5,7 +5,7 @@ import numpy as np
 from common import ARGS, import_hand, refused, scenario
 
 from blender_addon import axes, controls, rig, scene_data
-from blender_addon.engine import shown_hands
+from blender_addon.shown import shown_hands
 
 
 def run():

@@ -6,14 +6,14 @@ import time
 import bpy
 from common import ARGS, FOLDER, refused, scenario
 
-from blender_addon import preferences, setup_environment
+from blender_addon import chosen, setup_environment
 
 
 def run():
     os.environ.pop("HAND_TOOLKIT_PYTHON")
     os.environ["HAND_TOOLKIT_ENVIRONMENT"] = str(FOLDER / "environment")
     report = {}
-    assert preferences.toolkit_python() == ""
+    assert chosen.toolkit_python() == ""
     report["unset"] = refused(bpy.ops.hand_toolkit.import_avatar, filepath=ARGS[1])
     set_up = bpy.ops.hand_toolkit.set_up
     report["bad_source"] = refused(set_up, source="/no/such.whl", wait=True)
@@ -30,7 +30,7 @@ def run():
     # repeated, it works
     assert set_up(source=ARGS[0], wait=True) == {"FINISHED"}
     report["lines"] = list(setup_environment.state.lines)
-    report["python"] = preferences.toolkit_python()
+    report["python"] = chosen.toolkit_python()
     assert set_up(source=ARGS[0], wait=True) == {"FINISHED"}, "and again, to update"
     report["second_log"] = list(setup_environment.state.lines)
 
