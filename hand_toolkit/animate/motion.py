@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.conventions import SIDES, side_index
+from ..core.conventions import SIDES, UPRIGHT_WRISTS_M, side_index
 from ..core.errors import FileFormatError, InputError
 from ..core.files import atomic_path
 from ..core.types import _check, _finite, _Repr
@@ -240,7 +240,7 @@ def _motion_from(arrays: dict[str, np.ndarray], name: str) -> Motion:
         theta[:, 0, 1:] = poses[:, 111:156].reshape(-1, 15, 3)
         theta[:, 1, 1:] = poses[:, 66:111].reshape(-1, 15, 3)
         theta[:, :, 0] = _display_wrists()
-        translation = np.zeros((len(poses), 2, 3)) + _rest_translation()
+        translation = np.zeros((len(poses), 2, 3)) + UPRIGHT_WRISTS_M
         return Motion(theta, translation, np.ones((len(poses), 2), bool), fps, name)
     if poses.ndim == 2 and poses.shape[1] == 48:
         poses = poses.reshape(-1, 16, 3)
@@ -275,11 +275,6 @@ def _display_wrists() -> np.ndarray:
     from ..avatar import display_theta
 
     return np.stack([display_theta(s)[0] for s in SIDES])
-
-
-def _rest_translation() -> np.ndarray:
-    """Wrists of two upright hands side by side, sides right, left; metres."""
-    return np.array([[-0.115, 0.09, 0.0], [0.115, 0.09, 0.0]])
 
 
 def _runs(present: np.ndarray) -> list[tuple[int, int]]:

@@ -83,7 +83,7 @@ PARTS = (
     ("torch", "fitting", "torch"),
     ("numba", "the CPU renderer", "numba"),
     ("mediapipe", "the pose source 'mediapipe'", "mediapipe"),
-    ("smplx", "MANO", "smplx"),
+    ("smplx", "hand-toolkit import-mano", "smplx"),
     ("gsplat", "the CUDA renderer", "hand-toolkit[cuda]"),
     ("bpy", "rendering training hands, fbx", "hand-toolkit[blender]"),
     ("pxr", "the formats usd and usdz", "hand-toolkit[usd]"),

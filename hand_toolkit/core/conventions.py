@@ -55,6 +55,12 @@ KEYPOINT_PARENTS = np.array(
     [-1, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19]
 )
 
+HAND_SPACING_M = 0.23
+"""Distance between the wrists of two hands side by side, where no photo or motion places them."""
+
+UPRIGHT_WRISTS_M = np.array([[-0.5, 0.0, 0.0], [0.5, 0.0, 0.0]]) * HAND_SPACING_M + [0, 0.09, 0]
+"""(2, 3) wrists, right and left, of two upright hands side by side about the origin."""
+
 SH_C0 = 0.28209479177387814
 """Band-0 real spherical harmonic; a splat's colour is ``0.5 + SH_C0 * sh[0] + ...``."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..animate import Motion
 from ..avatar import Avatar, display_theta, surface
-from ..core.conventions import SIDES, side_index
+from ..core.conventions import SIDES, UPRIGHT_WRISTS_M, side_index
 from ..core.errors import InputError
 from ..core.types import Splats
 from ..geometry.surfaces import at_surface
@@ -220,7 +220,7 @@ def _scene_hand(
 ) -> SceneHand:
     model = surface(avatar.hand_model, side, level)
     vertices, joints, keypoints = rest_hand(model, avatar.hand(side).shape)
-    where = np.array([(-0.09 if side == "right" else 0.09) if pair else 0.0, 0.09, 0.0])
+    where = UPRIGHT_WRISTS_M[SIDES.index(side)] * [float(pair), 1.0, 1.0]
     if motion is None:
         theta = (display_theta(side) if pose is None else pose)[None]
         translation, present = where[None], np.ones(1, bool)

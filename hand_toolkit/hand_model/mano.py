@@ -18,6 +18,7 @@ import numpy as np
 from ..core.conventions import KEYPOINT_TO_MANO, MANO_PARENTS, SIDES, side_index
 from ..core.errors import FileFormatError, InputError, MissingDependencyError
 from .base import HandModel
+from .mano_check import check_against_smplx
 from .restricted_pickle import read_restricted_pickle
 from .user_data import user_data_folder
 
@@ -61,15 +62,20 @@ class ManoProvider:
             )
         try:
             with np.load(path, allow_pickle=False) as data:
-                names = tuple(str(name) for name in data["shape_names"])
-                arrays = {k: data[k] for k in data.files if k not in ("shape_names", "licence")}
-            return HandModel(
-                name=self.name, side=side, level=0, shape_names=names, licence=LICENCE, **arrays
-            )
+                arrays = {k: data[k] for k in data.files}
+            return _model(arrays, side)
         except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
             raise FileFormatError(
                 f"the imported MANO file '{path}' is damaged ({error}); {NEXT_STEP}"
             ) from error
+
+
+def _model(arrays: dict[str, np.ndarray], side: str) -> HandModel:
+    names = tuple(str(name) for name in arrays["shape_names"])
+    fields = {k: v for k, v in arrays.items() if k not in ("shape_names", "licence")}
+    return HandModel(
+        name=ManoProvider.name, side=side, level=0, shape_names=names, licence=LICENCE, **fields
+    )
 
 
 def imported_file(side: str) -> Path:
@@ -82,7 +88,8 @@ def import_mano(paths: Iterable[str | os.PathLike[str]]) -> Path:
 
     Nothing that the files name is run. Sides are told apart by the direction of the
     fingers. The left hand's ``shapedirs``, which the published file carries with the right
-    hand's x, are repaired (smplx issue 48).
+    hand's x, are repaired (smplx issue 48). What was converted is posed and compared with smplx
+    before anything is written.
 
     Args:
         paths: MANO_RIGHT.pkl, MANO_LEFT.pkl or both.
@@ -92,12 +99,13 @@ def import_mano(paths: Iterable[str | os.PathLike[str]]) -> Path:
 
     Raises:
         InputError: no file, a missing file, or two of one side.
-        FileFormatError: a file that is not MANO's.
+        FileFormatError: a file that is not MANO's, or that poses otherwise than smplx's layer.
     """
     files = [Path(path) for path in paths]
     if not files:
         raise InputError(f"no file was given; {NEXT_STEP}")
     sources: dict[str, dict[str, np.ndarray]] = {}
+    names: dict[str, str] = {}
     for file in files:
         if not file.is_file():
             raise InputError(f"no file at '{file}'; give the path of MANO_RIGHT.pkl or _LEFT.pkl")
@@ -105,12 +113,14 @@ def import_mano(paths: Iterable[str | os.PathLike[str]]) -> Path:
         side = _side_of(arrays, file.name)
         if side in sources:
             raise InputError(f"'{file.name}' is a second {side} hand; give one file per side")
-        sources[side] = arrays
+        sources[side], names[side] = arrays, file.name
     if "left" in sources:
         _repair_left(sources["left"], sources.get("right"))
-    for side in SIDES:
-        if side in sources:
-            _write(imported_file(side), _convert(sources[side], side))
+    converted = {side: _convert(sources[side], side) for side in SIDES if side in sources}
+    for side, arrays in converted.items():
+        check_against_smplx(sources[side], _model(arrays, side), names[side])
+    for side, arrays in converted.items():
+        _write(imported_file(side), arrays)
     return imported_file("right").parent
 
 

@@ -53,7 +53,7 @@ def test_keeps_the_contract(home: Path) -> None:
 
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_matches_smplx(home: Path, arrays: dict[str, dict[str, Any]], side: str) -> None:
-    smplx = pytest.importorskip("smplx")
+    import smplx
     from smplx.utils import Struct
 
     layer = smplx.MANO(
@@ -189,3 +189,21 @@ def test_paths_are_checked(arrays: dict[str, dict[str, Any]], tmp_path: Path) ->
 def _assert_same(a: HandModel, b: HandModel) -> None:
     for name in ("template", "faces", "weights", "shape_dirs", "pose_dirs", "keypoint_template"):
         assert np.allclose(getattr(a, name), getattr(b, name), atol=1e-12), name
+
+
+def test_what_poses_otherwise_than_smplx_is_not_imported(
+    arrays: dict[str, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hand_toolkit.hand_model import mano
+
+    monkeypatch.setenv("HAND_TOOLKIT_HOME", str(tmp_path))
+    convert = mano._convert
+
+    def twisted(source: dict[str, np.ndarray], side: str) -> dict[str, np.ndarray]:
+        made = convert(source, side)
+        return {**made, "pose_dirs": made["pose_dirs"][::-1]}
+
+    monkeypatch.setattr(mano, "_convert", twisted)
+    with pytest.raises(FileFormatError, match=r"x\.pkl.* mm apart from smplx"):
+        import_mano([write_plain(tmp_path / "x.pkl", arrays["right"])])
+    assert not mano.imported_file("right").exists()
