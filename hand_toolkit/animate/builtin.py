@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..core.conventions import mirror_theta
+from ..core.conventions import UPRIGHT_WRISTS_M, mirror_theta
 from ..core.errors import InputError
-from .motion import Motion, _display_wrists, _rest_translation, interpolate
+from .motion import Motion, _display_wrists, interpolate
 
 FPS = 30.0
 Pose = dict[str, tuple[float, float, float]]
@@ -86,7 +86,7 @@ def _both(theta: np.ndarray, name: str, translation: np.ndarray | None = None) -
     count = len(theta)
     pair = np.stack([theta, mirror_theta(theta)], axis=1)
     pair[:, :, 0] = _compose_wrist(pair[:, :, 0])
-    where = np.zeros((count, 2, 3)) + _rest_translation()
+    where = np.zeros((count, 2, 3)) + UPRIGHT_WRISTS_M
     if translation is not None:
         where = where + translation
     return Motion(pair, where, np.ones((count, 2), bool), FPS, name)

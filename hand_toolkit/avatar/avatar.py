@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core.conventions import SH_C0, SIDES, mirror_theta
+from ..core.conventions import HAND_SPACING_M, SH_C0, SIDES, mirror_theta
 from ..core.errors import InputError
 from ..core.types import Camera, Splats, _check, _check_side, _finite, _Repr
 from ..geometry.colour import linear_to_srgb, srgb_to_linear
@@ -104,6 +104,12 @@ class AvatarHand(_Repr):
             source_theta=mirror_theta(self.source_theta),
             source_translation=self.source_translation * [-1.0, 1.0, 1.0],
         )
+
+    def beside(self, other: AvatarHand) -> AvatarHand:
+        """This hand next to ``other``, where the photo does not say where it is."""
+        place = other.source_translation.copy()
+        place[0] += HAND_SPACING_M if other.side == "right" else -HAND_SPACING_M
+        return dataclasses.replace(self, source_translation=place)
 
 
 @dataclass(frozen=True, repr=False)

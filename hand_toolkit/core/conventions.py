@@ -59,6 +59,7 @@ HAND_SPACING_M = 0.23
 """Distance between the wrists of two hands side by side, where no photo or motion places them."""
 
 UPRIGHT_WRISTS_M = np.array([[-0.5, 0.0, 0.0], [0.5, 0.0, 0.0]]) * HAND_SPACING_M + [0, 0.09, 0]
+UPRIGHT_WRISTS_M.flags.writeable = False
 """(2, 3) wrists, right and left, of two upright hands side by side about the origin."""
 
 SH_C0 = 0.28209479177387814

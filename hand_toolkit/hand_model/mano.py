@@ -70,9 +70,11 @@ class ManoProvider:
             ) from error
 
 
-def _model(arrays: dict[str, np.ndarray], side: str) -> HandModel:
+def _model(arrays: dict[str, Any], side: str) -> HandModel:
     names = tuple(str(name) for name in arrays["shape_names"])
-    fields = {k: v for k, v in arrays.items() if k not in ("shape_names", "licence")}
+    fields: dict[str, Any] = {
+        k: v for k, v in arrays.items() if k not in ("shape_names", "licence")
+    }
     return HandModel(
         name=ManoProvider.name, side=side, level=0, shape_names=names, licence=LICENCE, **fields
     )

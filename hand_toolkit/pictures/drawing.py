@@ -7,11 +7,10 @@ import io
 import numpy as np
 
 from ..animate import finger_pose
-from ..animate.motion import _rest_translation
 from ..avatar import Avatar, Drawable, display_theta
 from ..avatar.lighting import Light
 from ..core.cameras import orbit_camera
-from ..core.conventions import SIDES, mirror_theta
+from ..core.conventions import SIDES, UPRIGHT_WRISTS_M, mirror_theta
 from ..core.types import Camera, HandPose
 
 
@@ -39,7 +38,7 @@ def shown_upright(
     if sides is None:
         sides = tuple(h.side for h in avatar.hands if h.observed) or avatar.sides
     poses = {s: display_theta(s, base if s == "right" else mirror_theta(base)) for s in sides}
-    rest = _rest_translation()
+    rest = UPRIGHT_WRISTS_M
     where = {s: rest[SIDES.index(s)] * (len(sides) > 1) for s in sides}
     return poses, where
 

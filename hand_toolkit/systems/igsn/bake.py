@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,10 +17,6 @@ from .network import PriorNetwork
 from .points import PosedPoints, pose_points
 from .rendering import render_view
 from .shading import linear_to_srgb, shade
-
-BESIDE_M = 0.22
-"""How far beside the photographed hand its mirror image is put."""
-
 
 FRONTAL = 1.4
 """Evidence per visible share: skin turned up to 45 degrees away counts as fully seen."""
@@ -107,7 +102,7 @@ def bake_avatar(
             )
         )
     if len(hands) == 1:
-        hands.append(_beside(hands[0]))
+        hands.append(hands[0].mirrored().beside(hands[0]))
     return Avatar(
         hand_model=config.hand_model,
         level=source.points.topology.level,
@@ -133,13 +128,6 @@ def _shading(
     even = mean * (full / mean.clamp_min(1e-4)).clamp(0.3, 1.6) ** UNSEEN_CONTRAST
     blend = (trust / 0.4).clamp(0, 1)
     return blend * full + (1 - blend) * even
-
-
-def _beside(original: AvatarHand) -> AvatarHand:
-    """The mirror image, put next to the original instead of across the axis."""
-    spot = original.source_translation.copy()
-    spot[0] += BESIDE_M if original.side == "right" else -BESIDE_M
-    return dataclasses.replace(original.mirrored(), source_translation=spot)
 
 
 def visible_weight(

@@ -156,7 +156,7 @@ def fit_texture(
         for hand, r, o, albedo, baked in zip(hands, refined, seen, complete.albedo, complete.baked)
     ]
     if len(parts) == 1:
-        parts.append(_beside(parts[0].mirrored(), parts[0]))
+        parts.append(parts[0].mirrored().beside(parts[0]))
     return Avatar(
         hand_model=hands[0].hand_model,
         level=LEVEL,
@@ -245,13 +245,6 @@ def _assemble(
         source_theta=hand.theta,
         source_translation=hand.translation,
     )
-
-
-def _beside(mirror: AvatarHand, original: AvatarHand) -> AvatarHand:
-    """Put a mirrored hand next to the original instead of on the other side of the axis."""
-    place = original.source_translation.copy()
-    place[0] += 0.22 if original.side == "right" else -0.22
-    return dataclasses.replace(mirror, source_translation=place)
 
 
 def _lay(hand: HandPose, per_face: int) -> SurfaceBinding:
