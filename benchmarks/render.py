@@ -9,6 +9,11 @@ W1  25,000 splats,  512 x 334      avatar      25,000 splats,  512 x 334, pose t
 W2  100,000 splats, 512 x 334      avatar1080  100,000 splats, 1920 x 1080, pose to 8-bit
 W3  100,000 splats, 1920 x 1080
 
+users, users1080: an avatar of the size that ``fit`` makes, 102,272 splats on two hands, 512 x 512
+and 1920 x 1080, in a motion and in the photo's light, as users get it: the frames of
+``hand-toolkit render``, with and without writing the video, and those of the worker that Blender
+asks; beside them ``AvatarRenderer`` alone with the same poses.
+
 Floors: the bare row loop on the row vectors that the frame's lists hold, and on as few as
 perfect packing of the pairs with alpha >= 1/255 would need (see ``render_floor``).
 
@@ -28,6 +33,7 @@ import os
 import platform
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -210,6 +216,85 @@ def avatar_workload(name: str, options: argparse.Namespace) -> list[Row]:
     return table(name, times)
 
 
+USER_WORKLOADS = {"users": (512, 512), "users1080": (1920, 1080)}
+USER_FRAMES = 16
+
+
+def user_workload(name: str, options: argparse.Namespace) -> list[Row]:
+    from hand_toolkit.animate import builtin_motion
+    from hand_toolkit.pictures.demo_sheet import Shot, draw_shot, plan
+    from hand_toolkit.testing.avatars import procedural_avatar
+
+    width, height = size = USER_WORKLOADS[name]
+    avatar = procedural_avatar(0, splats_per_face=4)
+    rate = USER_FRAMES / builtin_motion("open-close").duration
+    whole = plan(avatar, None, None, "open-close", "auto", size, rate, avatar.sides)
+    shot = Shot(whole.poses[:USER_FRAMES], whole.cameras, whole.fps)
+    frames = [shot.frame(k) for k in range(len(shot))]
+    alone = AvatarRenderer(avatar, shot.cameras[0], light="photo")
+    asked = AvatarRenderer(avatar, shot.cameras[0], (0.16, 0.165, 0.173), light="photo")
+
+    def count(pictures: Any) -> None:
+        for _ in pictures:
+            pass
+
+    def video() -> None:
+        from hand_toolkit.media.video import write_video
+
+        pictures = draw_shot(asked, shot, lambda fraction, message: None)
+        with tempfile.TemporaryDirectory() as folder:
+            write_video(Path(folder) / "motion.mp4", pictures, shot.fps)
+
+    pictures: dict[str, Callable[[], None]] = {
+        "AvatarRenderer alone": lambda: count(alone.stream(frames)),
+        "hand-toolkit render, frames": lambda: count(
+            draw_shot(asked, shot, lambda fraction, message: None)
+        ),
+        "hand-toolkit render, frames and .mp4": video,
+    }
+    pictures["the worker's frames"] = worker_frames(avatar, frames)
+    contestants: dict[str, Callable[[], float]] = {
+        n: partial(_per_frame, timed(run), len(shot)) for n, run in pictures.items()
+    }
+    times = interleaved(contestants, options.repeats)
+    kind = f"{len(avatar)} splats on two hands, {width} x {height}"
+    print(f"\n{name}: {kind}, photo's light, per frame")
+    rows = table(name, times)
+    base = statistics.median(times["AvatarRenderer alone"])
+    for other in list(times)[1:]:
+        print(f"    {other}: {statistics.median(times[other]) / base:.2f} x AvatarRenderer's time")
+    return rows
+
+
+def _per_frame(run: Callable[[], float], count: int) -> float:
+    return run() / count
+
+
+def worker_frames(avatar: Any, frames: list[Any]) -> Callable[[], None]:
+    """A function that has the worker draw all frames into one film, as for a host."""
+    from hand_toolkit.worker.frames import FrameRenderer
+
+    renderer = FrameRenderer()
+    view = frames[0][2]
+    pixels = np.empty((view.height, view.width, 4), np.float32)
+    depth = np.empty((view.height, view.width), np.float32)
+    names = ("fx", "fy", "cx", "cy", "width", "height", "near", "far", "world_to_camera")
+    camera = {n: getattr(view, n) for n in names}
+    requests = [
+        [
+            (avatar, {"key": "a", "side": s}, avatar.mesh(s, theta[s], where[s]).astype(np.float32))
+            for s in theta
+        ]
+        for theta, where, _ in frames
+    ]
+
+    def ask() -> None:
+        for hands in requests:
+            renderer.draw(hands, camera, {"light": "photo"}, None, pixels, depth)
+
+    return ask
+
+
 def table(workload_name: str, times: dict[str, list[float]]) -> list[Row]:
     """Print and return medians, best times and ratios."""
     medians = {name: statistics.median(t) for name, t in times.items()}
@@ -240,7 +325,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = [*WORKLOADS, *AVATAR_WORKLOADS]
+    names = [*WORKLOADS, *AVATAR_WORKLOADS, *USER_WORKLOADS]
     parser.add_argument("--workloads", nargs="+", default=names, choices=names)
     parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, get_threads()}))
     parser.add_argument("--repeats", type=int, default=15)
@@ -252,8 +337,10 @@ def main() -> None:
     print(f"{platform.machine()}, {get_threads()} CPUs, load average {load:.1f} at the start")
     rows = []
     for name in options.workloads:
-        run = splat_workload if name in WORKLOADS else avatar_workload
-        rows += run(name, options)
+        if name in USER_WORKLOADS:
+            rows += user_workload(name, options)
+        else:
+            rows += (splat_workload if name in WORKLOADS else avatar_workload)(name, options)
     if options.json:
         options.json.write_text(json.dumps({"load": load, "rows": rows}, indent=1))
 

@@ -1,4 +1,4 @@
-"""Render hand_toolkit/demo.jpg, the picture that comes with the project, with Cycles.
+"""Render hand_toolkit/media/demo.jpg, the picture that comes with the project, with Cycles.
 
 python scripts/render_demo.py --skins SKIN_FOLDER [--subject 3] [-o FILE] [--size 640]
 """

@@ -112,7 +112,7 @@ def _fill() -> Any:
     """The compiled z-buffer; numba is imported on first use only."""
     import numba
 
-    return numba.njit(cache=True, nogil=True)(_fill_triangles)
+    return numba.njit(cache=True, nogil=True, error_model="numpy")(_fill_triangles)
 
 
 def _fill_triangles(
@@ -135,20 +135,36 @@ def _fill_triangles(
         # weights are linear in the picture, and so is 1/z (perspective)
         per = 1.0 / area
         step_u, step_v = (b[1] - c[1]) * per, (c[1] - a[1]) * per
+        step_w = -step_u - step_v
         za, zb, zc = 1.0 / a[2], 1.0 / b[2], 1.0 / c[2]
+        step_z = step_u * za + step_v * zb + step_w * zc
+        x = x0 + 0.5
         for row in range(y0, y1 + 1):
             y = row + 0.5
-            start_u = ((b[0] - x0) * (c[1] - y) - (b[1] - y) * (c[0] - x0)) * per
-            start_v = ((c[0] - x0) * (a[1] - y) - (c[1] - y) * (a[0] - x0)) * per
-            for column in range(x0, x1 + 1):
-                x = column - x0 + 0.5
-                u = start_u + x * step_u
-                v = start_v + x * step_v
-                w = 1.0 - u - v
-                # A hair of tolerance, or a centre on a shared edge could miss both triangles.
-                if u >= -1e-9 and v >= -1e-9 and w >= -1e-9:
-                    z = 1.0 / (u * za + v * zb + w * zc)
-                    if z < depth[row, column]:
-                        depth[row, column] = z
-                        if named:
-                            triangle[row, column] = f
+            u = ((b[0] - x) * (c[1] - y) - (b[1] - y) * (c[0] - x)) * per
+            v = ((c[0] - x) * (a[1] - y) - (c[1] - y) * (a[0] - x)) * per
+            w = 1.0 - u - v
+            # The columns where all three are positive, with a hair of tolerance, or a centre on a
+            # shared edge could miss both triangles.
+            low, high = 0.0, float(x1 - x0)
+            for start, step in ((u, step_u), (v, step_v), (w, step_w)):
+                if step > 0:
+                    low = max(low, (-1e-9 - start) / step)
+                elif step < 0:
+                    high = min(high, (-1e-9 - start) / step)
+                elif start < -1e-9:
+                    high = -1.0
+            if low > high:
+                continue
+            first, last = int(np.ceil(low)), int(np.floor(high))
+            inverse = u * za + v * zb + w * zc
+            if not named:
+                for k in range(first, last + 1):
+                    z = np.float32(1.0 / (inverse + k * step_z))
+                    depth[row, x0 + k] = min(depth[row, x0 + k], z)
+                continue
+            for k in range(first, last + 1):
+                z = np.float32(1.0 / (inverse + k * step_z))
+                if z < depth[row, x0 + k]:
+                    depth[row, x0 + k] = z
+                    triangle[row, x0 + k] = f

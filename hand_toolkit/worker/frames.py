@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from multiprocessing import resource_tracker, shared_memory
 from typing import Any
@@ -26,6 +28,8 @@ FAR_DEPTH = 1.0e10
 MAX_BLOCKS = 8
 """Blocks that stay attached: one for final renders, one per open viewport."""
 
+MAX_BANDS = 8
+"""Threads that finish one frame."""
 MAX_SCENES = 4
 """Sets of hands that stay prepared."""
 
@@ -98,6 +102,7 @@ class FrameRenderer:
 
     def __init__(self) -> None:
         self._scenes: dict[tuple[tuple[str, str], ...], SurfaceScene] = {}
+        self._pool = ThreadPoolExecutor(MAX_BANDS)
 
     def draw(
         self,
@@ -152,10 +157,40 @@ class FrameRenderer:
         surfaces = [points for _, _, points in hands]
         picture = scene.draw(surfaces, tints, shining, view, ground)
         drawn = time.perf_counter()
-        skin_depth(list(zip(surfaces, scene.faces)), view, depth[::-1])
-        encode_frame(picture, background is None, pixels, depth)
+        self._finish(picture, list(zip(surfaces, scene.faces)), view, background, pixels, depth)
         done = time.perf_counter()
         return {"render": (drawn - begin) * 1e3, "encode": (done - drawn) * 1e3}
+
+    def _finish(
+        self,
+        picture: Rendering,
+        meshes: Sequence[tuple[np.ndarray, np.ndarray]],
+        view: Camera,
+        background: Any,
+        pixels: np.ndarray,
+        depth: np.ndarray,
+    ) -> None:
+        """Depth and encoding, a band of rows for each thread."""
+        from ..render import get_threads
+
+        height = view.height
+        edges = np.linspace(0, height, min(get_threads(), MAX_BANDS) + 1).astype(int).tolist()
+
+        def finish(top: int, bottom: int) -> None:
+            band = dataclasses.replace(view, cy=view.cy - top, height=bottom - top)
+            rows = slice(height - bottom, height - top)
+            skin_depth(meshes, band, depth[rows][::-1])
+            encode_rows(
+                picture.color[top:bottom],
+                picture.alpha[top:bottom],
+                picture.depth[top:bottom],
+                background,
+                pixels[rows],
+                depth[rows],
+            )
+
+        for _ in self._pool.map(finish, edges[:-1], edges[1:]):
+            pass
 
 
 class SurfaceScene:
@@ -223,11 +258,15 @@ def _tinted(color: np.ndarray, tint: tuple[float, ...]) -> np.ndarray:
 
 
 def _clear(pixels: np.ndarray, depth: np.ndarray, background: Any) -> None:
-    pixels[:] = 0.0
+    pixels[:] = _ground(background)
     depth[:] = FAR_DEPTH
-    if background is not None:
-        pixels[..., :3] = srgb_to_linear(np.asarray(background, np.float64))
-        pixels[..., 3] = 1.0
+
+
+def _ground(background: Any) -> np.ndarray:
+    """(4,) linear pixel where no hand is."""
+    if background is None:
+        return np.zeros(4, np.float32)
+    return np.append(srgb_to_linear(np.asarray(background, np.float64)), 1).astype(np.float32)
 
 
 def skin_depth(
@@ -243,8 +282,13 @@ def skin_depth(
         lower_depth(vertices, faces, view, depth)
 
 
-def encode_frame(
-    picture: Rendering, transparent: bool, pixels: np.ndarray, depth: np.ndarray
+def encode_rows(
+    color: np.ndarray,
+    alpha: np.ndarray,
+    mean_depth: np.ndarray,
+    background: Any,
+    pixels: np.ndarray,
+    depth: np.ndarray,
 ) -> None:
     """Turn a renderer's sRGB picture into what a host's film holds; see ``FrameRenderer.draw``.
 
@@ -254,11 +298,12 @@ def encode_frame(
     from .kernels import encode
 
     encode(
-        picture.color,
-        picture.alpha,
-        picture.depth,
+        color,
+        alpha,
+        mean_depth,
         np.float32(FRINGE),
-        transparent,
+        background is None,
+        _ground(background),
         _decode_table(),
         np.float32(FAR_DEPTH),
         np.float32(SHOWN),

@@ -8,7 +8,7 @@ import numpy as np
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def encode(  # type: ignore[no-untyped-def]
-    color, alpha, mean_depth, fringe, transparent, table, far, shown, pixels, depth
+    color, alpha, mean_depth, fringe, transparent, ground, table, far, shown, pixels, depth
 ):
     """Fill ``pixels`` (H, W, 4) and ``depth`` (H, W), bottom row first, from top-row-first input.
 
@@ -18,6 +18,7 @@ def encode(  # type: ignore[no-untyped-def]
         fringe: splats this much before the skin, metres, belong to another finger that they
             overhang by a pixel or two, and the skin there is hidden.
         transparent: divide by alpha before decoding and multiply after.
+        ground: (4,) pixel where no hand is.
         table: (N + 1,) sRGB decoding of 0 to 1.
         far: depth of pixels below ``shown`` alpha.
         shown: see ``far``.
@@ -26,6 +27,7 @@ def encode(  # type: ignore[no-untyped-def]
     """
     height, width = alpha.shape
     steps = np.float32(len(table) - 1)
+    least = np.float32(1e-4) if transparent else np.float32(0.0)
     for y in range(height):
         row = height - 1 - y
         for x in range(width):
@@ -34,11 +36,11 @@ def encode(  # type: ignore[no-untyped-def]
                 depth[row, x] = far
             elif depth[row, x] >= mean_depth[y, x] + fringe:
                 depth[row, x] = mean_depth[y, x]
-            if transparent and a < np.float32(1e-4):
-                pixels[row, x, 0] = 0.0
-                pixels[row, x, 1] = 0.0
-                pixels[row, x, 2] = 0.0
-                pixels[row, x, 3] = 0.0
+            if a <= least:
+                pixels[row, x, 0] = ground[0]
+                pixels[row, x, 1] = ground[1]
+                pixels[row, x, 2] = ground[2]
+                pixels[row, x, 3] = ground[3]
                 continue
             keep = a if transparent else np.float32(1.0)
             inverse = np.float32(1.0) / keep
