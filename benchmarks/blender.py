@@ -56,7 +56,9 @@ NAMES = {
 def main() -> None:
     """Run the measurement in its own process and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
-    parser.add_argument("--picture", type=Path, default=ROOT / "hand_toolkit" / "media" / "demo.jpg")
+    parser.add_argument(
+        "--picture", type=Path, default=ROOT / "hand_toolkit" / "media" / "demo.jpg"
+    )
     parser.add_argument("--quality", default="standard", choices=["draft", "standard", "high"])
     parser.add_argument("--json", type=Path)
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
