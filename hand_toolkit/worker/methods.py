@@ -238,7 +238,7 @@ def _formats() -> list[dict[str, Any]]:
 
 def fit(job: Job) -> Answer:
     """Fit ``photo`` and save the avatar as ``output``."""
-    from ..pipeline import fit as fit_photo
+    from .. import pipeline
 
     begin = time.perf_counter()
     job.progress(0.0, "starting")
@@ -247,7 +247,7 @@ def fit(job: Job) -> Answer:
         for name in ("hands", "pose_source", "hand_model", "method", "quality", "seed", "device")
         if job.params.get(name) not in (None, "")
     }
-    avatar = fit_photo(str(job.params["photo"]), progress=job.progress, **options)
+    avatar = pipeline.fit(str(job.params["photo"]), progress=job.progress, **options)
     job.progress(0.99, "saving the avatar")
     path = avatar.save(Path(str(job.params["output"])))
     return {

@@ -10,11 +10,11 @@ import numpy as np
 
 from ...core.errors import missing_dependency
 from ...core.types import Camera
+from ...geometry.surfaces import vertex_normals
 from ..skin import load_skin, srgb_to_linear
 from ..subjects import HELD_OUT, find_skins
 from .drawing import SUPERSAMPLING, Solid, draw_solid, sample_cloth
 from .light import sample_crop_light
-from .mesh import vertex_normals
 
 SIZE = 256
 REACH_M = 1.2
@@ -99,7 +99,6 @@ def _load_body() -> _Body:
 
 
 def _draw(rng: np.random.Generator, body: _Body, maps: np.ndarray, tones: np.ndarray) -> np.ndarray:
-    import scipy.sparse as sparse
     import torch
     from scipy.spatial.transform import Rotation
 
@@ -155,11 +154,7 @@ def _draw(rng: np.random.Generator, body: _Body, maps: np.ndarray, tones: np.nda
     # a face is of the part of its first corner
     part = part_of[body.faces[:, 0]]
     faces = body.faces
-    corners = sparse.csr_matrix(
-        (np.ones(faces.size), (faces.ravel(), np.repeat(np.arange(len(faces)), 3))),
-        (len(vertices), len(faces)),
-    )
-    normals = vertex_normals(corners, vertices, faces)
+    normals = vertex_normals(vertices, faces)
     tone = tones[rng.integers(len(tones))] * np.exp(rng.normal() * 0.3 + rng.normal(size=3) * 0.06)
     lips = tone * np.array([1.0, rng.uniform(0.45, 0.8), rng.uniform(0.5, 0.9)])
     hair_tone = rng.uniform(0.003, 0.35) * np.array([1, rng.uniform(0.5, 1), rng.uniform(0.3, 1)])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from ...core.conventions import SIDES, mirror_theta
+from ...geometry.surfaces import vertex_normals
 from ...hand_model import HandModel, pose_hand_numpy
 from ...hand_model.default import load_default_forearm
 from ...hand_model.subdivision import subdivide
@@ -37,7 +37,6 @@ class CropMesh:
         bend: (V,) share of the wrist's bend that a vertex follows.
         pivot: (3,) metres, where the bend turns.
         normals: (V, 3) unit rest normals.
-        corners: sparse (V, F) incidence, sums face normals at vertices.
         texels: of the baked skins.
     """
 
@@ -50,7 +49,6 @@ class CropMesh:
     bend: np.ndarray
     pivot: np.ndarray
     normals: np.ndarray
-    corners: Any
     texels: TexelMap
 
 
@@ -102,8 +100,6 @@ class PosedMesh:
 @lru_cache(maxsize=1)
 def load_crop_mesh() -> CropMesh:
     """Build the mesh; takes some seconds once."""
-    import scipy.sparse as sparse
-
     surface = load_surface("right")
     texels = build_texel_map(surface, TEXEL_SCALE)
     coarse = load_default_forearm("right")
@@ -118,10 +114,6 @@ def load_crop_mesh() -> CropMesh:
     weights = fine.weights.copy()
     weights[rest[:, 0] > end] = np.eye(16)[0]
     faces = fine.faces
-    corners = sparse.csr_matrix(
-        (np.ones(faces.size, np.float32), (faces.ravel(), np.repeat(np.arange(len(faces)), 3))),
-        (len(rest), len(faces)),
-    )
     return CropMesh(
         model=dataclasses.replace(fine, weights=weights),
         coarse_vertices=len(coarse.template),
@@ -131,23 +123,9 @@ def load_crop_mesh() -> CropMesh:
         reach=rest[faces, 0].mean(1),
         bend=ramp * ramp * (3 - 2 * ramp),
         pivot=surface.pivot,
-        normals=vertex_normals(corners, rest, faces),
-        corners=corners,
+        normals=vertex_normals(rest, faces),
         texels=texels,
     )
-
-
-def vertex_normals(corners: Any, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V, 3) area-weighted unit normals.
-
-    Args:
-        corners: sparse (V, F) incidence of the faces.
-        vertices: (V, 3).
-        faces: (F, 3).
-    """
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    summed = corners @ np.cross(b - a, c - a)
-    return np.asarray(summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-12))
 
 
 def pose_crop_mesh(

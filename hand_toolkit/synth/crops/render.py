@@ -9,10 +9,11 @@ import numpy as np
 
 from ...core.conventions import SIDES
 from ...core.types import Camera
+from ...geometry.surfaces import vertex_normals
 from .contacts import Contact, read_contacts
 from .drawing import SUPERSAMPLING, Solid, draw_solid, project, sample_cloth
 from .light import CropLight, read_environments, sample_crop_light
-from .mesh import FLIP, PosedMesh, load_crop_mesh, pose_crop_mesh, vertex_normals
+from .mesh import FLIP, PosedMesh, load_crop_mesh, pose_crop_mesh
 from .motion import motion_angles
 from .scenes import CropScene, pushed_apart, sample_scene, with_moved
 
@@ -142,7 +143,7 @@ def _assemble(
         faces.append(turned + h * count)
         shadow_vertices.append(hand.vertices[: mesh.coarse_vertices])
         coarse.append(mesh.coarse_faces + h * mesh.coarse_vertices)
-        normals.append(vertex_normals(mesh.corners, hand.vertices, turned))
+        normals.append(vertex_normals(hand.vertices, turned))
         uvs.append(mesh.corner_uvs[:, [0, 2, 1]] if hand.mirrored else mesh.corner_uvs)
         kind = np.where(mesh.is_arm, 2, 1)
         if scene.sleeve is not None:

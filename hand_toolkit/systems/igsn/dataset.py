@@ -42,7 +42,7 @@ HAND_LABELS = (1, 2)
 
 
 @dataclass(frozen=True)
-class View:
+class RenderedView:
     """One picture of a scene: its sample, camera, and the light that it was taken in."""
 
     sample: HandSample
@@ -74,7 +74,7 @@ class Scene:
     theta: np.ndarray
     shape: np.ndarray
     translation: np.ndarray
-    views: tuple[View, ...]
+    views: tuple[RenderedView, ...]
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class RenderedSet:
         scenes = [_scene(key, samples) for key, samples in sorted(groups.items())]
         return [s for s in scenes if split is None or split_of(s) == split]
 
-    def picture(self, view: View) -> Picture:
+    def picture(self, view: RenderedView) -> Picture:
         """Pixels of one view (kept in memory, the oldest given up first)."""
         key = view.sample.path
         if key in self._pictures:
@@ -296,7 +296,7 @@ def _scene(key: str, samples: Sequence[HandSample]) -> Scene:
         theta=first.theta[present],
         shape=np.tile(first.shape, (len(present), 1)),
         translation=first.translation[present],
-        views=tuple(View(s, s.camera, s.lighting) for s in samples),
+        views=tuple(RenderedView(s, s.camera, s.lighting) for s in samples),
     )
 
 
