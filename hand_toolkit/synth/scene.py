@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from .surface import Surface
 from .texels import TexelMap
 
 KEPT_SUBJECTS = 24
+KEPT_ENVIRONMENTS = 256
+"""Images that Blender holds at a time; an environment takes 130 kB."""
+
 PARTS = ("right hand", "left hand", "right forearm", "left forearm")
 """Value 1 to 4 of the label picture; 0 is the background."""
 
@@ -85,6 +89,7 @@ class HandScene:
         self._link(self._camera)
         self.scene.camera = self._camera
         self._lamps: list[Any] = []
+        self._environments: dict[str, Any] = {}
         self._make_world()
 
     def set_subject(self, number: int, look: Appearance, skins: dict[str, BakedSkin]) -> None:
@@ -96,10 +101,16 @@ class HandScene:
             self._materials[side].set_subject(number, look, skins[side])
 
     def _forget_subjects(self) -> None:
-        """Drop all textures, Cycles' copies first.
+        """Drop all textures, Cycles' copies first."""
+        self._let_go()
+        for material in self._materials.values():
+            material.forget()
 
-        Cycles would take a new texture at a freed one's address for the old one. It lets go
-        of everything after a render without persistent data, so make a tiny one.
+    def _let_go(self) -> None:
+        """Make Cycles drop its copies of images that are to be removed.
+
+        It would take a new image at a freed one's address for the old one. It lets go of
+        everything after a render without persistent data, so make a tiny one.
         """
         render, cycles = self.scene.render, self.scene.cycles
         before = (render.resolution_x, render.resolution_y, cycles.samples)
@@ -108,8 +119,6 @@ class HandScene:
         self._bpy.ops.render.render()
         render.use_persistent_data = True
         render.resolution_x, render.resolution_y, cycles.samples = before
-        for material in self._materials.values():
-            material.forget()
 
     def set_hands(self, vertices: dict[str, np.ndarray]) -> None:
         """Show the hands of ``vertices`` (by side, (V, 3) metres, forearm included)."""
@@ -143,10 +152,7 @@ class HandScene:
         from mathutils import Matrix
 
         bpy = self._bpy
-        pixels = np.ones((*ENVIRONMENT_SHAPE, 4), dtype=np.float32)
-        pixels[..., :3] = lighting.environment
-        self._environment.pixels.foreach_set(pixels.ravel())
-        self._environment.update()
+        self._room.image = self._environment(lighting)
         while len(self._lamps) < len(lighting.lamps):
             lamp = bpy.data.objects.new("lamp", bpy.data.lights.new("lamp", "AREA"))
             self._link(lamp)
@@ -226,14 +232,30 @@ class HandScene:
         world = bpy.data.worlds.new("room")
         self.scene.world = world
         world.use_nodes = True
-        rows, columns = ENVIRONMENT_SHAPE
-        self._environment = bpy.data.images.new("room", columns, rows, float_buffer=True)
-        self._environment.colorspace_settings.name = "Non-Color"
         nodes = world.node_tree.nodes
-        texture = nodes.new("ShaderNodeTexEnvironment")
-        texture.image = self._environment
+        self._room = nodes.new("ShaderNodeTexEnvironment")
         background = next(n for n in nodes if n.type == "BACKGROUND")
-        world.node_tree.links.new(texture.outputs[0], background.inputs[0])
+        world.node_tree.links.new(self._room.outputs[0], background.inputs[0])
+
+    def _environment(self, lighting: Lighting) -> Any:
+        """The image of an environment, of its own for each, as :class:`SkinMaterial` explains."""
+        pixels = np.ones((*ENVIRONMENT_SHAPE, 4), dtype=np.float32)
+        pixels[..., :3] = lighting.environment
+        key = hashlib.blake2b(pixels.tobytes(), digest_size=8).hexdigest()
+        if key not in self._environments:
+            images = self._bpy.data.images
+            if len(self._environments) >= KEPT_ENVIRONMENTS:
+                self._let_go()
+                for image in self._environments.values():
+                    images.remove(image)
+                self._environments.clear()
+            rows, columns = ENVIRONMENT_SHAPE
+            image = images.new(f"room {key}", columns, rows, float_buffer=True)
+            image.colorspace_settings.name = "Non-Color"
+            image.pixels.foreach_set(pixels.ravel())
+            image.update()
+            self._environments[key] = image
+        return self._environments[key]
 
 
 class SkinMaterial:

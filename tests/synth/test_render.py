@@ -94,7 +94,8 @@ def test_subjects_look_different(rendered: Path) -> None:
 
 
 def test_resuming_renders_only_what_is_missing_and_the_same_bytes(rendered: Path) -> None:
-    victim = sorted(rendered.glob("train/s000/*_01.json"))[0]
+    # of the subject that came second: now its light is the first that Blender is given
+    victim = sorted(rendered.glob("test/s001/*_01.json"))[0]
     files = sorted(victim.parent.glob(f"{victim.stem}*"))
     before = {path: path.read_bytes() for path in files if path.suffix != ".json"}
     for path in files:
