@@ -17,7 +17,7 @@ CHECKPOINT = "checkpoint.safetensors"
 HEADER = "hand_toolkit"
 MAX_BYTES = 4 << 30
 
-MODEL, OPTIMIZER = "model.", "adam."
+MODEL, OPTIMIZER, AVERAGE = "model.", "adam.", "mean."
 """What names of tensors begin with."""
 
 
@@ -27,6 +27,7 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     state: Mapping[str, Any],
     keeps: Callable[[str], bool] = lambda name: True,
+    average: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Write module, optimizer and ``state`` so that training can go on from here exactly.
 
@@ -37,6 +38,7 @@ def save_checkpoint(
         state: JSON values.
         keeps: which tensors of the module are written; the others still hold what the seed
             gave them.
+        average: of the module's state over the steps, where there is one.
 
     Raises:
         InputError: the file cannot be written.
@@ -44,6 +46,11 @@ def save_checkpoint(
     from safetensors.torch import save_file
 
     tensors = {
+        AVERAGE + name: value.detach().cpu().contiguous()
+        for name, value in (average or {}).items()
+        if keeps(name)
+    }
+    tensors |= {
         MODEL + name: value.detach().cpu().contiguous()
         for name, value in module.state_dict().items()
         if keeps(name)
@@ -95,6 +102,16 @@ def load_checkpoint(
                 value if key == "step" else value.to(parameters[owner].device)
             )
     return state
+
+
+def read_average(path: Path) -> dict[str, torch.Tensor]:
+    """The moving average of the module's state; empty where none was kept.
+
+    Raises:
+        FileFormatError: the file is damaged.
+    """
+    tensors, _ = read_tensors(path)
+    return {n[len(AVERAGE) :]: v for n, v in tensors.items() if n.startswith(AVERAGE)}
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -23,6 +23,8 @@ class LoopSettings:
         checkpoint_every: steps between two checkpoints.
         log_every: steps whose mean losses become one line of the log.
         score_every: steps between two scorings of held-out data; 0 never scores.
+        average: most that a step leaves of the weights' moving average, which is then what is
+            scored and shipped, e.g. 0.99; 0 keeps none.
         seed: of weights, order and every random choice.
     """
 
@@ -30,6 +32,7 @@ class LoopSettings:
     checkpoint_every: int = 200
     log_every: int = 20
     score_every: int = 0
+    average: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -42,6 +45,8 @@ class LoopSettings:
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise InputError(f"{name} is {value!r}; give a whole number of at least {least}")
+        if not 0 <= self.average < 1:
+            raise InputError(f"average is {self.average!r}; accepted is 0 to below 1")
 
 
 def from_mapping(kind: type, values: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import math
@@ -13,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.errors import InputError, missing_dependency
-from .checkpoint import CHECKPOINT, load_checkpoint, read_header, save_checkpoint
+from .average import MovingAverage
+from .checkpoint import (
+    CHECKPOINT,
+    load_checkpoint,
+    read_average,
+    read_header,
+    save_checkpoint,
+)
 from .config import LoopSettings, from_mapping
 from .contract import Place, Trainable
 from .log import RunLog
@@ -71,12 +79,15 @@ def train(
     optimizer = _optimizer(trainable)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / CHECKPOINT
-    done = 0
-    if resume and checkpoint.is_file():
+    done, settings = 0, trainable.settings
+    resumed = resume and checkpoint.is_file()
+    if resumed:
         done = restore(trainable, checkpoint, system, optimizer)
         log.info("resumed at step %d", done)
+    average = MovingAverage(trainable.module, settings.average) if settings.average else None
+    if average and resumed:
+        average.restore(read_average(checkpoint))
     run = _Run(accelerator, trainable, optimizer, seed)
-    settings = trainable.settings
     logger = (
         RunLog(out, done, settings.log_every, settings.steps)
         if accelerator.is_main_process
@@ -86,16 +97,25 @@ def train(
     try:
         for step in range(done, settings.steps):
             losses = run.step(step)
+            if average:
+                average.follow(trainable.module, step + 1)
             if logger is None:
                 continue
             if on_step:
                 on_step(step, losses)
             logger.losses(step, losses, time.monotonic() - started)
             if _due(step + 1, settings.score_every, settings):
-                logger.scores(step + 1, scored(trainable))
+                logger.scores(step + 1, scored(trainable, average))
             if _due(step + 1, settings.checkpoint_every, settings):
                 state = _header(trainable, system, step + 1)
-                save_checkpoint(checkpoint, trainable.module, run.optimizer, state, trainable.keeps)
+                save_checkpoint(
+                    checkpoint,
+                    trainable.module,
+                    run.optimizer,
+                    state,
+                    trainable.keeps,
+                    average.state if average else None,
+                )
         accelerator.wait_for_everyone()
     finally:
         if logger:
@@ -128,14 +148,18 @@ def restore(
     return int(state["progress"]["step"])
 
 
-def scored(trainable: Trainable) -> dict[str, float]:
-    """The trainable's scores, taken so that training goes on as if they had not been."""
+def scored(trainable: Trainable, average: MovingAverage | None = None) -> dict[str, float]:
+    """The trainable's scores, by its average where there is one.
+
+    They are taken so that training goes on as if they had not been.
+    """
     import torch
 
     was = trainable.module.training
     trainable.module.eval()
     try:
-        with torch.no_grad(), torch.random.fork_rng():
+        show = average.shown(trainable.module) if average else contextlib.nullcontext()
+        with torch.no_grad(), torch.random.fork_rng(), show:
             return trainable.scores()
     finally:
         trainable.module.train(was)

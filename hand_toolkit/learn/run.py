@@ -9,7 +9,8 @@ from typing import Any
 
 from ..core.errors import FileFormatError, InputError
 from ..core.registry import registry
-from .checkpoint import read_header
+from .average import MovingAverage
+from .checkpoint import read_average, read_header
 from .config import LoopSettings, from_mapping, with_changes
 from .contract import Training
 from .loop import OnStep, restore, scored, train
@@ -109,7 +110,10 @@ def score_checkpoint(
         ) from error
     trainable = training.build(config, settings, data, torch.device("cpu"))
     restore(trainable, checkpoint, system)
-    scores = scored(trainable)
+    average = MovingAverage(trainable.module, settings.average) if settings.average else None
+    if average:
+        average.restore(read_average(checkpoint))
+    scores = scored(trainable, average)
     if not scores:
         raise InputError(
             f"the training '{system}' found nothing in {', '.join(map(str, data))} to score; "

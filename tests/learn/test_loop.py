@@ -15,7 +15,7 @@ import torch
 from toy import ToyConfig, ToySettings, run
 
 from hand_toolkit.core.errors import InputError
-from hand_toolkit.learn.checkpoint import read_tensors
+from hand_toolkit.learn.checkpoint import read_average, read_tensors
 
 torch.set_num_threads(1)
 
@@ -57,6 +57,27 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     assert cut.read_bytes() == whole.read_bytes()
     # what came after the last checkpoint was done twice, and is logged once
     assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
+
+
+def test_an_average_is_kept_scored_and_resumed(tmp_path: Path) -> None:
+    settings = ToySettings(average=0.9, score_every=40)
+    whole = run(tmp_path / "whole", settings)
+    run(tmp_path / "plain", ToySettings(score_every=40))
+    assert losses(tmp_path / "plain") == losses(tmp_path / "whole")
+    plain, averaged = (rows(tmp_path / name)[-1]["scores"] for name in ("plain", "whole"))
+    assert plain != averaged
+    mean = read_average(whole)
+    tensors = read_tensors(whole)[0]
+    name = "layers.0.weight"
+    assert 0 < float((mean[name] - tensors[f"model.{name}"]).abs().max()) < 0.2
+
+    def stop(step: int, parts: dict[str, float]) -> None:
+        if step == 26:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", settings, on_step=stop)
+    assert run(tmp_path / "cut", settings).read_bytes() == whole.read_bytes()
 
 
 def test_scoring_changes_nothing(tmp_path: Path) -> None:
