@@ -1,5 +1,6 @@
 # make demo: the main job on the picture that comes with the project, into demo/
 # make test: lint, type check, all tests
+# make test-fast: the tests that are not slow (tests/slow.txt), under two minutes on two cores
 # make extension: the Blender extension, into dist/
 # make interop: exported files against other people's software, table into docs/
 
@@ -11,13 +12,16 @@ EXTRAS := blender,cuda,dev,extract,spz,synth,train,usd,view
 NODE := tests/interop
 STAMP := $(VENV)/.made
 
-.PHONY: demo test lint extension interop clean system-packages
+.PHONY: demo test test-fast lint extension interop clean system-packages
 
 demo: $(STAMP)-core | system-packages
 	$(BIN)/hand-toolkit demo --output demo --progress auto
 
 test: lint $(NODE)/node_modules/.made
 	HAND_TOOLKIT_STRICT=1 $(BIN)/python -m pytest
+
+test-fast: $(STAMP)-all
+	$(BIN)/python -m pytest -q -m "not slow"
 
 lint: $(STAMP)-all | system-packages
 	$(BIN)/ruff check .

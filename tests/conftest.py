@@ -1,4 +1,4 @@
-"""Shared fixtures, and the rule that a set-up machine skips nothing.
+"""Shared fixtures, which tests are slow, and the rule that a set-up machine skips nothing.
 
 Under ``HAND_TOOLKIT_STRICT=1`` (what ``make test`` sets) a test may be skipped only for one of
 ``ALLOWED`` reasons; any other skip fails the run, since the set-up should have installed what
@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tiers import is_slow
 
 ALLOWED = ("no CUDA device", "the real photos are not here", "BPY_ALL is not set")
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "photos"
@@ -27,6 +28,9 @@ def photos() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_slow(item.nodeid):
+            item.add_marker(pytest.mark.slow)
     if any(item.get_closest_marker("gpu") for item in items):
         import torch
 
