@@ -96,7 +96,7 @@ def silhouette_of(estimate: PoseEstimate) -> np.ndarray:
 
 
 def pose_section(
-    photos: Path, source: str = "mediapipe", frames: str = "all", wanted: Sequence[str] = ()
+    photos: Path, source: str = "network", frames: str = "all", wanted: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Every frame with and without its mask and camera; means over the frames.
 
@@ -209,7 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("section", nargs="?", default="all", choices=("all", "pose", "drive"))
     parser.add_argument("--photos", type=Path, default=DEFAULT_PHOTOS)
-    parser.add_argument("--pose-source", default="mediapipe", help="for the section pose")
+    parser.add_argument("--pose-source", default="network", help="for the section pose")
     parser.add_argument("--frames", default="all", choices=("all", "odd", "even"))
     parser.add_argument("--variant", action="append", help="of the section pose; default: all")
     parser.add_argument(

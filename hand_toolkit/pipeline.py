@@ -12,6 +12,7 @@ import numpy as np
 
 from .core.errors import InputError
 from .core.types import Photo, PoseEstimate, Progress
+from .see.source import DEFAULT_SOURCE
 
 if TYPE_CHECKING:
     from .avatar import Avatar
@@ -57,7 +58,7 @@ def fit_photo(
     photo: str | Path | Photo,
     *,
     pose: PoseEstimate | None = None,
-    pose_source: str = "mediapipe",
+    pose_source: str = DEFAULT_SOURCE,
     hand_model: str = "default",
     hands: str = "auto",
     method: str = METHODS[0],

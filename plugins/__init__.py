@@ -10,13 +10,18 @@ from hand_toolkit.core.hookspecs import hookimpl
 
 @hookimpl
 def register_pose_sources(register: Callable[[Any], None]) -> None:
-    """The networks, MediaPipe and pose files."""
+    """The networks, pose files and, where it is installed, MediaPipe."""
+    from importlib.util import find_spec
+
     from .file_source import FileSource
-    from .mediapipe_source import MediapipeSource
     from .network_source import NetworkSource
 
     register(NetworkSource())
-    register(MediapipeSource())
+    # MediaPipe is an extra; without it the name is not offered.
+    if find_spec("mediapipe") is not None:
+        from .mediapipe_source import MediapipeSource
+
+        register(MediapipeSource())
     register(FileSource())
 
 

@@ -10,11 +10,10 @@ import numpy as np
 from hand_toolkit.core.metrics import silhouette_iou
 from hand_toolkit.core.types import HandPose, Photo, PoseEstimate
 
+from .edges import sharpen
+
 WORK_PIXELS = 320
 """The hand's box is segmented at about this size; its edge is then sharpened in the photo."""
-
-EDGE_PIXELS = 1400
-"""Largest size of the hand's box at which the edge is sharpened."""
 
 MIN_AGREEMENT = 0.55
 """Below this overlap with the mesh, colour does not tell the hand from its background."""
@@ -68,7 +67,8 @@ def _segment_hand(
     mask = _grabcut(small, own, any_hand & ~own, allowed, keypoints, unit)
     if silhouette_iou(mask, own & allowed) < MIN_AGREEMENT:
         mask = own & allowed
-    soft = _sharpen(crop, mask)
+    full = mask.shape == crop.shape[:2]
+    soft = mask.astype(np.float32) if full else sharpen(crop, mask)
     return rows, columns, soft
 
 
@@ -153,25 +153,6 @@ def _touching(mask: np.ndarray, core: np.ndarray) -> np.ndarray:
     small = stats[:, cv2.CC_STAT_AREA] < 0.01 * max(1, int(core.sum()))
     small[0] = False
     return kept | small[parts]
-
-
-def _sharpen(crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The small mask at the crop's size, its edge following the picture's edges."""
-    import cv2
-
-    full = (crop.shape[1], crop.shape[0])
-    if mask.shape == crop.shape[:2]:
-        return mask.astype(np.float32)
-    # The filter needs fifteen float pictures of its size; past this the edge is soft anyway.
-    ratio = min(1.0, EDGE_PIXELS / max(full))
-    size = (max(8, round(full[0] * ratio)), max(8, round(full[1] * ratio)))
-    guide = cv2.resize(crop, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
-    large = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    radius = max(2, round(2.5 * size[0] / mask.shape[1]))
-    # Guided filter (He et al. 2013): locally linear in the photo, so edges line up.
-    filtered = cv2.ximgproc.guidedFilter(guide, large, radius, 1e-4)
-    edge = np.clip((filtered - 0.5) * 4.0 + 0.5, 0.0, 1.0).astype(np.float32)
-    return np.clip(cv2.resize(edge, full, interpolation=cv2.INTER_LINEAR), 0.0, 1.0)
 
 
 def _resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hand_toolkit.core.errors import FileFormatError, InputError, MissingDependencyError
+from hand_toolkit.core.errors import FileFormatError, InputError, missing_dependency
 from hand_toolkit.core.files import atomic_write
 from hand_toolkit.see.views import Detection
 
@@ -58,10 +58,7 @@ def make_detector(task_file: str | os.PathLike[str] | None = None) -> HandDetect
     """
     given = task_file or os.environ.get(TASK_ENV)
     if importlib.util.find_spec("mediapipe") is None:
-        raise MissingDependencyError(
-            "the pose source 'mediapipe' needs the package 'mediapipe', which is not installed; "
-            "run: pip install mediapipe, or give keypoints with the pose source 'file'"
-        )
+        raise missing_dependency("the pose source 'mediapipe'", "mediapipe", "mediapipe")
     if given:
         return TasksDetector(read_task_file(given))
     with quiet_stderr():

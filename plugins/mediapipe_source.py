@@ -33,7 +33,7 @@ class MediapipeSource:
     """
 
     name = "mediapipe"
-    description = "MediaPipe hand landmarks, averaged over views (default)"
+    description = "MediaPipe hand landmarks, averaged over views"
 
     def __init__(self, task_file: str | os.PathLike[str] | None = None) -> None:
         self.task_file = task_file

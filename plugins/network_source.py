@@ -12,7 +12,7 @@ class NetworkSource:
     """Palm and landmark networks in torch; see :mod:`hand_toolkit.see.finder`."""
 
     name = "network"
-    description = "the toolkit's own networks: palms, then landmarks averaged over crops"
+    description = "the toolkit's own networks: palms, then landmarks averaged over crops (default)"
 
     def detect(
         self, photo: Photo, max_hands: int, progress: Progress | None = None

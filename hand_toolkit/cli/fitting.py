@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..see.source import DEFAULT_SOURCE
 from ..systems.igsn.config import FIT_MODES
 from .common import check_output, progress_option, reporting, seed_option
 
@@ -26,7 +27,7 @@ def _pose_options(command: Any) -> Any:
     for option in (
         click.option(
             "--pose-source",
-            default="mediapipe",
+            default=DEFAULT_SOURCE,
             show_default=True,
             help="Who finds the hands; see 'hand-toolkit plugins'.",
         ),

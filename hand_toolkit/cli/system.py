@@ -82,7 +82,7 @@ def plugins() -> None:
 PARTS = (
     ("torch", "fitting", "torch"),
     ("numba", "the CPU renderer", "numba"),
-    ("mediapipe", "the pose source 'mediapipe'", "mediapipe"),
+    ("mediapipe", "the pose source 'mediapipe'", "hand-toolkit[mediapipe]"),
     ("smplx", "hand-toolkit import-mano", "smplx"),
     ("gsplat", "the CUDA renderer", "hand-toolkit[cuda]"),
     ("bpy", "rendering training hands, fbx", "hand-toolkit[blender]"),

@@ -89,7 +89,7 @@ class Registry:
             raise InputError(
                 f"no {_singular(kind)} '{name}' is installed; "
                 f"installed are: {', '.join(sorted(table)) or 'none'}"
-                f"{self._failed_hint()}"
+                f"{_extra_hint(name)}{self._failed_hint()}"
             )
         return table[name]
 
@@ -102,6 +102,14 @@ class Registry:
         return (
             f" (failed to load: {', '.join(failed)}; see 'hand-toolkit plugins')" if failed else ""
         )
+
+
+EXTRA_PLUGINS = ("mediapipe",)
+"""Built-in plugins that register only with the extra of their name."""
+
+
+def _extra_hint(name: str) -> str:
+    return f"; run: pip install 'hand-toolkit[{name}]'" if name in EXTRA_PLUGINS else ""
 
 
 def _name_of(item: Any) -> str:

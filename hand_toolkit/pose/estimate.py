@@ -14,7 +14,7 @@ from ..core.types import Camera, HandObservation, HandPose, Photo, PoseEstimate
 from ..geometry.silhouette import hand_silhouettes
 from ..hand_model import load_hand_model, pose_hand_numpy
 from ..see.segment import DEFAULT_SEGMENTER, segment_photo
-from ..see.source import PoseSource, Progress
+from ..see.source import DEFAULT_SOURCE, PoseSource, Progress
 from .camera import photo_camera
 from .fit import HandFit, fit_either_side, hand_chain, share_shape, to_hand_pose
 from .outline import mask_view, refine_outline
@@ -53,7 +53,7 @@ class SeenHands:
 def estimate_pose(
     photo: Photo,
     *,
-    source: str | PoseSource = "mediapipe",
+    source: str | PoseSource = DEFAULT_SOURCE,
     hand_model: str = "default",
     hands: str = "auto",
     focal_px: float | None = None,
@@ -107,7 +107,7 @@ def estimate_pose(
 def see_hands(
     photo: Photo,
     *,
-    source: str | PoseSource = "mediapipe",
+    source: str | PoseSource = DEFAULT_SOURCE,
     hand_model: str = "default",
     hands: str = "auto",
     focal_px: float | None = None,

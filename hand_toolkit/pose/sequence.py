@@ -11,7 +11,7 @@ import numpy as np
 from ..core.conventions import SIDES
 from ..core.errors import NoHandError
 from ..core.types import Camera, HandObservation, Photo, PoseEstimate
-from ..see.source import PoseSource
+from ..see.source import DEFAULT_SOURCE, PoseSource
 from .camera import photo_camera
 from .estimate import (
     check_hands,
@@ -60,7 +60,7 @@ class Track:
 def track_hands(
     frames: Iterable[Photo],
     *,
-    source: str | PoseSource = "mediapipe",
+    source: str | PoseSource = DEFAULT_SOURCE,
     hand_model: str = "default",
     hands: str = "auto",
     focal_px: float | None = None,
@@ -116,7 +116,7 @@ def track_hands(
 def estimate_sequence(
     frames: Iterable[Photo],
     *,
-    source: str | PoseSource = "mediapipe",
+    source: str | PoseSource = DEFAULT_SOURCE,
     hand_model: str = "default",
     hands: str = "auto",
     focal_px: float | None = None,

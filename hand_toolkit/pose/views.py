@@ -20,7 +20,7 @@ from ..media import load_mask
 from ..media.pictures import Pictures, Source, open_pictures
 from ..media.viewset import View, ViewSet
 from ..see.segment import DEFAULT_SEGMENTER, label_hands, segment_photo
-from ..see.source import PoseSource
+from ..see.source import DEFAULT_SOURCE, PoseSource
 from .estimate import SeenHands, posed_mesh, refine_fits, see_hands, to_estimate, with_focal
 from .fit import HandFit, hand_chain
 from .sequence import Track, track_hands
@@ -44,7 +44,7 @@ class SeeConfig:
         segmenter: name of an installed segmenter; a mask that is given wins.
     """
 
-    pose_source: str | PoseSource = "mediapipe"
+    pose_source: str | PoseSource = DEFAULT_SOURCE
     hand_model: str = "default"
     hands: str = "auto"
     focal_px: float | None = None

@@ -12,9 +12,18 @@ from .crops import PALM_SCALE, Palm, crop_of_palm, crop_of_points
 from .inference import find_landmarks, find_palms
 from .landmarks import CROP_SIZE
 from .palm import PICTURE_SIZE
-from .search import SAME_HAND, HandSearch
+from .search import NEW_HAND, SAME_HAND, HandSearch, merge
 from .source import Progress
-from .views import Detection, View, cluster, consensus, distance, tile_views, turned_views
+from .views import (
+    Detection,
+    View,
+    cluster,
+    consensus,
+    distance,
+    hand_views,
+    tile_views,
+    turned_views,
+)
 
 MIN_PALM = 0.2
 """Score of a palm that is followed up; low, since the landmark network has the last word."""
@@ -82,11 +91,19 @@ class NetworkSearch(HandSearch):
     def run(self) -> list[Detection]:
         """The hands; where no palm leads to one, crops are tried without palms."""
         hands = super().run()
+        if 0 < len(hands) < self.max_hands:
+            hands = merge(hands + self.beside(hands))
         for views in (self.views_around_palms, self.views_of_grid):
             if not hands:
                 seen = find_landmarks(self.pyramid, views())
                 hands = self.confirm([d for d in seen if d.presence > MIN_PRESENCE], sure=True)
         return hands
+
+    def beside(self, hands: list[Detection]) -> list[Detection]:
+        """Hands that touch known ones: closer views tell two palms apart."""
+        views = [view for hand in hands for view in hand_views(hand)[:2]]
+        new = [d for d in self.look(views) if all(distance(d, h) > NEW_HAND for h in hands)]
+        return self.confirm(new, sure=True)
 
     def see(self, views: list[View]) -> list[Detection]:
         """See :class:`HandSearch`."""

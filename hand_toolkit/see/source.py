@@ -6,6 +6,8 @@ from typing import Protocol, runtime_checkable
 
 from ..core.types import HandObservation, Photo, Progress
 
+DEFAULT_SOURCE = "network"
+
 
 @runtime_checkable
 class PoseSource(Protocol):

@@ -11,7 +11,7 @@ from ..core.types import HandObservation, Photo
 from ..geometry.silhouette import hand_silhouettes
 from ..pose.estimate import estimate_pose, posed_mesh
 from ..see.segment import Segmenter
-from ..see.source import PoseSource
+from ..see.source import DEFAULT_SOURCE, PoseSource
 from .checks import check_names, require
 
 
@@ -64,7 +64,7 @@ def check_pose_source(source: Any, photo: Photo, empty: Photo | None = None) -> 
         require(source.detect(empty, 4, None) == [], "detect found a hand in an empty photo")
 
 
-def check_segmenter(segmenter: Any, photo: Photo, source: Any = "mediapipe") -> None:
+def check_segmenter(segmenter: Any, photo: Photo, source: Any = DEFAULT_SOURCE) -> None:
     """Check that ``segmenter`` keeps the contract of :class:`hand_toolkit.Segmenter`.
 
     Args:

@@ -199,7 +199,7 @@ def test_a_fault_is_one_line(
 def test_plugins_and_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plugins"]) == 0
     text = capsys.readouterr().out
-    for word in ("mediapipe", "grabcut", "default", "glb", "open-close", "fist"):
+    for word in ("network", "grabcut", "default", "glb", "open-close", "fist"):
         assert word in text
     assert run(["doctor"]) == 0
     assert "device" in capsys.readouterr().out

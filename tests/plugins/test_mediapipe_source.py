@@ -183,5 +183,5 @@ def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_mediapipe_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mediapipe_models.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match="pip install mediapipe"):
+    with pytest.raises(MissingDependencyError, match=r"hand-toolkit\[mediapipe\]"):
         make_detector()

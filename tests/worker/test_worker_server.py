@@ -130,7 +130,7 @@ def test_frame_equals_the_toolkits_own(host: Host, hand_file: Path) -> None:
 def test_capabilities(host: Host) -> None:
     answer, _ = host.call("capabilities")
     value = answer["value"]
-    assert "mediapipe" in value["pose_sources"] and "default" in value["hand_models"]
+    assert "network" in value["pose_sources"] and "default" in value["hand_models"]
     assert {"glb", "ply"} <= {f["name"] for f in value["formats"]}
     assert "open-close" in value["motions"] and "fist" in value["poses"]
 
