@@ -203,7 +203,7 @@ def pushed_apart(first: np.ndarray, second: np.ndarray, step_m: float = 0.004) -
     direction /= np.linalg.norm(direction) + 1e-9
     a, b = _beads(first), _beads(second)
     moved = np.zeros(3)
-    for _ in range(30):
+    for _ in range(60):  # a hand is 0.19 m long
         if np.linalg.norm(a[:, None] - (b + moved)[None], axis=-1).min() > FINGERS_APART_M:
             break
         moved = moved + step_m * direction
