@@ -53,8 +53,8 @@ _input = click.Path(path_type=Path)
 @click.option(
     "--neural",
     is_flag=True,
-    help="Evaluate the network that fitted the avatar for every pose (wrinkles, shadows; about a "
-    "second a frame) instead of its fixed splats.",
+    help="Evaluate the network that fitted the avatar for every pose (wrinkles, shadows; some ten "
+    "times slower) instead of drawing its fixed splats.",
 )
 @click.option("--fps", type=click.FloatRange(0.1, 1000), help="Frame rate of the video.")
 @click.option(
