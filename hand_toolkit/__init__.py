@@ -20,6 +20,7 @@ _PUBLIC = {
     "AvatarHand": ".avatar",
     "AvatarRenderer": ".render",
     "Camera": ".core.types",
+    "Drawable": ".avatar",
     "Exporter": ".export",
     "HandModel": ".hand_model",
     "HandModelProvider": ".hand_model",
