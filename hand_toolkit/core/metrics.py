@@ -100,6 +100,30 @@ def silhouette_iou(
     return 1.0 if union == 0 else float((first & second).sum() / union)
 
 
+def boundary_f(mask: np.ndarray, reference: np.ndarray, tolerance_px: float = 2.0) -> float:
+    """F-score of an outline (Csurka et al. 2013, section 3; Perazzi et al. 2016, section 5.1).
+
+    Args:
+        mask, reference: (H, W), inside where above 0.5.
+        tolerance_px: how far outline pixels may lie from the other outline to count.
+
+    Returns:
+        Harmonic mean of precision and recall in [0, 1]; 1 where neither has an outline.
+    """
+    from scipy.ndimage import binary_erosion, distance_transform_edt
+
+    _same_shape("mask", mask, "reference", reference)
+    edges = []
+    for picture in (_binary(mask), _binary(reference)):
+        edges.append(picture & ~binary_erosion(picture, border_value=1))
+    found, wanted = edges
+    if not found.any() or not wanted.any():
+        return float(found.any() == wanted.any())
+    precision = float((distance_transform_edt(~wanted)[found] <= tolerance_px).mean())
+    recall = float((distance_transform_edt(~found)[wanted] <= tolerance_px).mean())
+    return 2 * precision * recall / max(precision + recall, 1e-12)
+
+
 def psnr(image: np.ndarray, target: np.ndarray) -> float:
     """Peak signal-to-noise ratio, dB, for pictures in [0, 1] of any one shape."""
     image, target = _pair("image", image, "target", target)

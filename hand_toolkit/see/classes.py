@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from .landmarks import (
     POOLED_CHANNELS,
     HandLandmarkNetwork,
 )
+from .networks import WEIGHTS, load_weights
 
 CLASSES = ("background", "own", "other", "forearm")
 """Things, cloth and faces are background; "other" is any hand but the crop's."""
@@ -137,6 +140,28 @@ def _layer(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
+
+
+def class_network(weights: Path | None = None) -> ClassNetwork:
+    """The class network with its weights, float32 on the CPU, without gradients.
+
+    Args:
+        weights: a safetensors file; None is the one that is installed, loaded once.
+
+    Raises:
+        InputError: the weights are not there.
+        FileFormatError: they are damaged.
+    """
+    if weights is None:
+        return _installed()
+    network = ClassNetwork()
+    load_weights(network, weights)
+    return network.eval().requires_grad_(False)
+
+
+@lru_cache(maxsize=1)
+def _installed() -> ClassNetwork:
+    return class_network(WEIGHTS / "classes.safetensors")
 
 
 BOX_SCALES = (1.0, 1.3)

@@ -6,8 +6,25 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.conventions import SIDES
 from .backdrops import Backdrops
-from .samples import LabelledPhoto
+from .classes import FOREARM, OTHER, OWN, ClassNetwork, predict_classes
+from .samples import IGNORED, LabelledPhoto
+
+SURE, LIKELY = 0.9, 0.6
+"""Probabilities from which the network's word seeds GrabCut, and counts beside GrabCut's."""
+
+LEAST_AGREEMENT = 0.85
+"""Of the pixels about a hand, on how many both must agree."""
+
+LEAST_INSIDE = 0.8
+"""Of the keypoints, how many must lie on the agreed hand."""
+
+PHOTO_SIZE = 320
+"""Longest edge of a labelled photo, pixels."""
+
+BOX_MARGIN = 0.8
+"""A labelled photo is the keypoints' box widened by this share of its size on each side."""
 
 
 def load_backdrops(
@@ -71,3 +88,78 @@ def read_labelled(folder: Path, known: list[LabelledPhoto] | None = None) -> lis
         with np.load(path, allow_pickle=False) as data:
             photos.append(LabelledPhoto(data["picture"], data["labels"], data["points"]))
     return photos
+
+
+def label_photo(
+    network: ClassNetwork, picture: np.ndarray, points: np.ndarray, side: str
+) -> LabelledPhoto | None:
+    """Classes of a photo of one hand where the network and GrabCut agree.
+
+    The photo holds one hand only, so what the network takes for another is this one, too.
+
+    Args:
+        network: trained so far.
+        picture: (H, W, 3) uint8 sRGB.
+        points: (21, 2+) keypoints, pixels.
+        side: of the hand.
+
+    Returns:
+        None where they agree too little.
+    """
+    import cv2
+
+    picture, points = _about_hand(picture, np.asarray(points, float)[:, :2], side)
+    region = predict_classes(network, picture, points, SIDES[0])
+    chance = np.zeros((*picture.shape[:2], 4), np.float32)
+    chance[..., 0] = 1
+    chance[region.rows, region.columns] = region.chance
+    skin = 1 - chance[..., 0]
+    if (skin > SURE).sum() < 200:
+        return None
+    seeds = np.where(skin > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    seeds[skin > SURE] = cv2.GC_FGD
+    near = cv2.dilate((skin > 0.3).astype(np.uint8), np.ones((3, 3), np.uint8), iterations=12)
+    seeds[(near == 0) & (skin < 1 - SURE)] = cv2.GC_BGD
+    # the surest pixels may be wrong, too: a face; colour decides inside an eroded core only
+    core = cv2.erode((skin > SURE).astype(np.uint8), np.ones((3, 3), np.uint8), iterations=3)
+    seeds[(seeds == cv2.GC_FGD) & (core == 0)] = cv2.GC_PR_FGD
+    if not (seeds == cv2.GC_FGD).any() or not (seeds == cv2.GC_BGD).any():
+        return None
+    cv2.setRNGSeed(0)
+    bgr = np.ascontiguousarray(picture[..., ::-1])
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(bgr, seeds, (0, 0, 1, 1), *models, 3, cv2.GC_INIT_WITH_MASK)
+    colored = (seeds == cv2.GC_FGD) | (seeds == cv2.GC_PR_FGD)
+    labels = np.full(picture.shape[:2], IGNORED, np.uint8)
+    labels[~colored & (chance[..., 0] > LIKELY)] = 0
+    labels[colored & (chance[..., OWN] + chance[..., OTHER] > LIKELY)] = OWN
+    labels[colored & (chance[..., FOREARM] > LIKELY)] = FOREARM
+    about = near > 0
+    own = chance[..., OWN].sum() / max(float((chance[..., OWN] + chance[..., OTHER]).sum()), 1e-6)
+    x, y = np.clip(points, 0, np.array(picture.shape[1::-1]) - 1).astype(int).T
+    inside = (labels[y, x] == OWN).mean()
+    agreed = (labels[about] != IGNORED).mean()
+    if own < LIKELY or inside < LEAST_INSIDE or agreed < LEAST_AGREEMENT:
+        return None
+    return LabelledPhoto(picture, labels, points.astype(np.float32))
+
+
+def _about_hand(
+    picture: np.ndarray, points: np.ndarray, side: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The part about a hand, a left one mirrored, and the keypoints in it."""
+    import cv2
+
+    low, high = points.min(0), points.max(0)
+    margin = BOX_MARGIN * float((high - low).max())
+    x0, y0 = np.maximum(np.floor(low - margin), 0).astype(int)
+    x1, y1 = np.minimum(np.ceil(high + margin), picture.shape[1::-1]).astype(int)
+    part, points = picture[y0:y1, x0:x1], points - [x0, y0]
+    scale = min(1.0, PHOTO_SIZE / max(part.shape[:2]))
+    size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
+    part = cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_AREA)
+    points = points * (np.array(size) / [x1 - x0, y1 - y0])
+    if side == SIDES[1]:
+        part = np.ascontiguousarray(part[:, ::-1])
+        points = points * [-1.0, 1.0] + [size[0], 0.0]
+    return part, points
