@@ -109,7 +109,8 @@ def outline_rows(outlined: Iterator[Outlined], network: ClassNetwork) -> list[di
         if seen is not None and number is not None:
             hand = seen.hands[number]
             region = predict_classes(network, photo.pixels, hand.keypoints_2d, hand.side)
-            own = region.whole(photo.pixels.shape[:2], OWN) > 0.5
+            high, wide = reference.shape
+            own = region.whole((high, wide), OWN) > 0.5
             for key, mask in (("grabcut", kept[2][number]), ("network", own)):
                 if where is not None:
                     mask, compared = mask & where, reference & where

@@ -7,7 +7,7 @@ feature pyramid (Lin et al. 2017, section 3) down to the picture itself.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from ..core.conventions import SIDES
+from .crops import crop_of_points
 from .landmarks import (
     BLOCKS,
     FEATURE_BLOCKS,
@@ -25,6 +26,7 @@ from .landmarks import (
     HandLandmarkNetwork,
 )
 from .networks import WEIGHTS, load_weights
+from .views import build_pyramid
 
 CLASSES = ("background", "own", "other", "forearm")
 """Things, cloth and faces are background; "other" is any hand but the crop's."""
@@ -202,64 +204,31 @@ def predict_classes(
     """
     import cv2
 
-    from .samples import SIZE, centred
+    from .samples import centred
 
     high, wide = picture.shape[:2]
-    frames = _frames(np.asarray(points, float)[:, :2], side, wide)
-    crops = []
-    for frame in frames:
-        source, matrix = _reduced(picture, frame)
-        crops.append(
-            cv2.warpAffine(source, centred(matrix), (SIZE, SIZE), flags=cv2.INTER_LINEAR,
-                           borderMode=cv2.BORDER_REPLICATE)
-        )  # fmt: skip
-    batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
+    tight = crop_of_points(np.asarray(points, float)[:, :2])
+    left = side == SIDES[1]
+    views = [replace(tight, side=tight.side * scale, mirror=left) for scale in BOX_SCALES]
+    pyramid = build_pyramid(picture)
+    crops = np.stack([view.cut(pyramid) for view in views])
+    batch = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
     chance = network(batch).logits.softmax(1).numpy()
-    corners = np.array([[0, 0], [SIZE, 0], [0, SIZE], [SIZE, SIZE]])
-    ends = (corners - frames[-1][:, 2]) @ np.linalg.inv(frames[-1][:, :2]).T
-    x0, y0 = (int(max(v, 0)) for v in np.floor(ends.min(0)))
-    x1, y1 = int(min(np.ceil(ends[:, 0].max()), wide)), int(min(np.ceil(ends[:, 1].max()), high))
+    reach = 0.5 * views[-1].side * (abs(np.cos(tight.angle)) + abs(np.sin(tight.angle)))
+    x, y = tight.center
+    x0, y0 = int(max(np.floor(x - reach), 0)), int(max(np.floor(y - reach), 0))
+    x1, y1 = int(min(np.ceil(x + reach), wide)), int(min(np.ceil(y + reach), high))
     size = (max(x1 - x0, 1), max(y1 - y0, 1))
     total = np.zeros((size[1], size[0], len(CLASSES)), np.float32)
     weight = np.zeros((size[1], size[0]), np.float32)
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    for frame, one in zip(frames, chance):
-        frame = frame.copy()
+    for view, one in zip(views, chance):
+        frame = replace(view, size=MAP_SIZE).matrix()[:2]
         frame[:, 2] += frame[:, :2] @ [x0, y0]
-        matrix = centred(frame * (MAP_SIZE / SIZE))
         maps = np.ascontiguousarray(one.transpose(1, 2, 0))
         covered = np.ones((MAP_SIZE, MAP_SIZE), np.float32)
-        total += cv2.warpAffine(maps, matrix, size, flags=how)
-        weight += cv2.warpAffine(covered, matrix, size, flags=how)
+        total += cv2.warpAffine(maps, centred(frame), size, flags=how)
+        weight += cv2.warpAffine(covered, centred(frame), size, flags=how)
     total[..., 0] += np.maximum(1 - weight, 0)
     total /= np.maximum(total.sum(-1, keepdims=True), 1e-6)
     return ClassRegion(slice(y0, y0 + size[1]), slice(x0, x0 + size[0]), total)
-
-
-def _frames(points: np.ndarray, side: str, wide: int) -> list[np.ndarray]:
-    """(2, 3) from picture pixels to each crop, a left hand's mirrored; the largest last."""
-    from .samples import SIZE, crop_frame
-
-    left = side == SIDES[1]
-    flip = np.diag([-1.0 if left else 1.0, 1.0])
-    offset = np.array([wide if left else 0.0, 0.0])
-    shown = crop_frame(points @ flip + offset)
-    frames = []
-    for scale in BOX_SCALES:
-        frame = shown / scale
-        frame[:, 2] += SIZE / 2 * (1 - 1 / scale) + frame[:, :2] @ offset
-        frames.append(np.concatenate([frame[:, :2] @ flip, frame[:, 2:]], axis=1))
-    return frames
-
-
-def _reduced(picture: np.ndarray, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A picture averaged to about twice the crop's scale, or the crop would alias; its frame."""
-    import cv2
-
-    high, wide = picture.shape[:2]
-    factor = int(0.5 / float(np.linalg.norm(frame[:, 0])))
-    if factor < 2:
-        return picture, frame
-    size = (max(1, wide // factor), max(1, high // factor))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return small, frame * np.array([wide / size[0], high / size[1], 1.0])

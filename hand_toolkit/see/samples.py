@@ -9,6 +9,7 @@ import numpy as np
 
 from .augment import photographed
 from .backdrops import SIZE, Backdrops
+from .crops import crop_of_points
 
 if TYPE_CHECKING:
     from ..synth.crops.render import Crop
@@ -54,22 +55,13 @@ def jittered_frame(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
     """
     size = float((points.max(0) - points.min(0)).max())
     noisy = points + rng.normal(size=points.shape) * 0.015 * size
-    frame = crop_frame(noisy)
+    frame = crop_of_points(noisy).matrix()[:2]
     angle = rng.normal() * (0.12 if rng.random() < 0.65 else 0.45)
     scale = float(np.exp(rng.normal() * 0.12 - 0.04))
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     moved = turn @ frame
     moved[:, 2] += SIZE / 2 - turn @ [SIZE / 2, SIZE / 2] + rng.normal(size=2) * 0.05 * SIZE
     return moved
-
-
-def crop_frame(points: np.ndarray) -> np.ndarray:
-    """(2, 3) from picture pixels to the aligned crop of SIZE pixels, edges at 0 and SIZE."""
-    from ..synth.crops.render import aligned_frame
-
-    turn, centre, side = aligned_frame(points)
-    scaled = SIZE / side * turn
-    return np.concatenate([scaled, (SIZE / 2 - scaled @ centre)[:, None]], axis=1)
 
 
 def centred(matrix: np.ndarray) -> np.ndarray:

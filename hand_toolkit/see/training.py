@@ -268,6 +268,26 @@ def train_classes(
     return weights
 
 
+def export_weights(weights: Path, out: Path, notes: dict[str, Any]) -> None:
+    """Write weights as they are shipped: float16, with a JSON of where they come from.
+
+    Args:
+        weights: of :func:`train_classes`.
+        out: a safetensors file; the JSON lies beside it.
+        notes: what the JSON says.
+    """
+    from safetensors.torch import load_file, save_file
+
+    tensors = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in load_file(weights).items()
+    }
+    save_file({name: value.contiguous() for name, value in tensors.items()}, out)
+    parameters = sum(value.numel() for value in tensors.values())
+    text = json.dumps({**notes, "parameters": parameters}, indent=2)
+    out.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
 def _follow(mean: torch.nn.Module, network: torch.nn.Module, keep: float) -> None:
     """Moving average of the weights."""
     with torch.no_grad():

@@ -119,3 +119,15 @@ def test_bad_input() -> None:
         metrics.psnr(np.zeros((2, 2)), np.zeros((2, 3)))
     with pytest.raises(InputError, match="mask is empty"):
         metrics.psnr_mask(np.zeros((2, 2, 3)), np.zeros((2, 2, 3)), np.zeros((2, 2)))
+
+
+def test_boundary_f_counts_outlines_within_the_tolerance() -> None:
+    square = np.zeros((40, 40), bool)
+    square[10:30, 10:30] = True
+    assert metrics.boundary_f(square, square) == 1
+    near, far = np.roll(square, 2, 1), np.roll(square, 9, 1)
+    assert metrics.boundary_f(near, square) == 1
+    assert metrics.boundary_f(near, square, 1.0) < 0.7
+    assert metrics.boundary_f(far, square) < 0.7
+    assert metrics.boundary_f(square & False, square) == 0
+    assert metrics.boundary_f(square & False, square & False) == 1

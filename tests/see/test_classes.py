@@ -17,7 +17,6 @@ from hand_toolkit.see.samples import (
     MAP,
     SIZE,
     LabelledPhoto,
-    crop_frame,
     sample_crop,
     sample_photo,
 )
@@ -118,14 +117,6 @@ def test_maps_follow_a_larger_picture(network: ClassNetwork) -> None:
     small = predict_classes(network, picture, _hand(), "right").whole(picture.shape[:2], 1)
     big = predict_classes(network, large, 4 * _hand(), "right").whole(large.shape[:2], 1)
     assert np.abs(big[2::4, 2::4] - small).mean() < 0.01
-
-
-def test_the_crop_shows_the_hand_upright_and_whole() -> None:
-    points = _hand() @ np.array([[0.0, 1], [-1, 0]])
-    frame = crop_frame(points)
-    shown = points @ frame[:, :2].T + frame[:, 2]
-    assert shown[0, 1] > shown[9, 1]
-    assert (shown > 0).all() and (shown < SIZE).all()
 
 
 def test_samples_carry_their_labels() -> None:

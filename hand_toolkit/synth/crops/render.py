@@ -10,6 +10,7 @@ import numpy as np
 from ...core.conventions import SIDES
 from ...core.types import Camera
 from ...geometry.surfaces import vertex_normals
+from ...see.crops import crop_of_points
 from .contacts import Contact, read_contacts
 from .drawing import SUPERSAMPLING, Solid, draw_solid, project, sample_cloth
 from .light import CropLight, read_environments, sample_crop_light
@@ -213,25 +214,18 @@ def _camera(rng: np.random.Generator, target: PosedMesh) -> Camera:
 
 
 def aligned_frame(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """The turned square that shows a hand upright, wrist below.
-
-    It is how MediaPipe's hand tracking cuts its crops from the last frame's landmarks
-    (hand_landmark_landmarks_to_roi.pbtxt): twice the box of the palm and first finger joints,
-    moved a tenth of it towards the fingers.
+    """The turned square in which networks see a hand, :func:`see.crops.crop_of_points`.
 
     Args:
-        points: (21, 2) keypoints in picture axes, y down.
+        points: (21, 2) keypoints in picture axes, y down, any unit.
 
     Returns:
         turn (2, 2) from the picture's axes to the square's, its centre (2,) and its side.
     """
-    up = 0.25 * (points[5] + points[13]) + 0.5 * points[9] - points[0]
-    up = up / (np.linalg.norm(up) + 1e-9)
-    turn = np.array([[-up[1], up[0]], [-up[0], -up[1]]])
-    turned = points[[0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]] @ turn.T
-    low, high = turned.min(0), turned.max(0)
-    centre = 0.5 * (low + high) - [0, 0.1 * (high[1] - low[1])]
-    return turn, turn.T @ centre, 2.0 * float((high - low).max())
+    unit = 1e3 / float(np.ptp(points, axis=0).max())
+    view = crop_of_points(points * unit)
+    c, s = np.cos(view.angle), np.sin(view.angle)
+    return np.array([[c, -s], [s, c]]), np.array(view.center) / unit, view.side / unit
 
 
 def _finish(
