@@ -1,17 +1,17 @@
 """What the class network sees, against hand-drawn outlines, given masks and rendered crops.
 
 Usage: python benchmarks/eyes.py [all|outlines|rendered] [--photos ../shared/photos]
-           [--outlines benchmarks/outlines.json] [--crops SHARDS] [--weights FILE]
-           [--frames even|odd|all] [--json FILE]
+           [--crops SHARDS] [--weights FILE] [--frames even|odd|all] [--seen FILE] [--json FILE]
 
 Outlines: IoU and boundary F-score (2 px) of GrabCut, as the product uses it, and of the network
 from the same keypoints. The masks of ``one_subject`` come from GrabCut themselves and hold
-background between the fingers; odd frames serve for choices, even ones for reports. The
-hand-drawn ones are polygons: {"photo.jpg": [{"side": "right", "polygons": [[[x, y], ...], ...],
-"holes": [...]}]}. A hand that the product does not find is counted, and not in the means.
+background between the fingers; odd frames serve for choices, even ones for reports. Hand-drawn
+ones are those of ``outlines.json``, a band about the wrist left out. A hand that the product does
+not find is counted, and not in the means. ``--seen`` keeps what the product saw in a file, so
+that other weights are scored on the same.
 
 Rendered: IoU of owners on crops that never train (``python -m hand_toolkit.synth.crops render
---held-out``), touching pairs, pairs apart and lone hands.
+--held-out``), pairs and lone hands.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from outlines import read_outlines
 from real_hand import one_subject
 
 from hand_toolkit.core.errors import HandToolkitError
 from hand_toolkit.core.files import atomic_write
 from hand_toolkit.core.metrics import boundary_f, silhouette_iou
-from hand_toolkit.core.types import HandPose, Photo, PoseEstimate
+from hand_toolkit.core.types import Photo, PoseEstimate
 from hand_toolkit.geometry import hand_silhouettes, wrist_half_plane
 from hand_toolkit.media import load_photo
 from hand_toolkit.pose import estimate_pose, posed_mesh
@@ -38,10 +40,9 @@ from hand_toolkit.see.training import validate
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_PHOTOS = ROOT.parent / "shared" / "photos"
-DEFAULT_OUTLINES = Path(__file__).with_name("outlines.json")
 
-Outlined = tuple[str, Photo, str, np.ndarray, np.ndarray | None]
-"""Name, photo, side, reference mask and where it counts (None: everywhere)."""
+Outlined = tuple[str, Photo, str, np.ndarray, np.ndarray]
+"""Name, photo, side, reference mask and where it counts."""
 
 
 def subject_masks(photos: Path, frames: str) -> Iterator[Outlined]:
@@ -50,35 +51,93 @@ def subject_masks(photos: Path, frames: str) -> Iterator[Outlined]:
         wanted = frames == "all" or (number % 2 == 0) == (frames == "even")
         if frame.mask is not None and wanted:
             above = wrist_half_plane(frame.keypoints_2d, frame.photo.size)
-            yield frame.name, frame.photo, frame.side, frame.mask > 0.5, above
+            yield f"one_subject/{frame.name}.jpg", frame.photo, frame.side, frame.mask > 0.5, above
 
 
-def drawn_masks(photos: Path, path: Path) -> Iterator[Outlined]:
-    """The hand-drawn outlines as masks."""
-    import cv2
-
-    for name, hands in json.loads(path.read_text(encoding="utf-8")).items():
-        photo = load_photo(photos / name)
-        for hand in hands:
-            mask = np.zeros(photo.pixels.shape[:2], np.uint8)
-            for value, key in ((1, "polygons"), (0, "holes")):
-                for polygon in hand.get(key, []):
-                    cv2.fillPoly(mask, [np.round(np.array(polygon)).astype(np.int32)], (value,))
-            yield name, photo, hand["side"], mask > 0, None
+def drawn_masks(photos: Path, frames: str) -> Iterator[Outlined]:
+    """The hand-drawn outlines; of ``one_subject`` those of the chosen frames."""
+    order = sorted(json.loads((photos / "annotations.json").read_text(encoding="utf-8")))
+    subject = [name for name in order if name.startswith("one_subject/")]
+    for hand in read_outlines():
+        even = hand.photo not in subject or subject.index(hand.photo) % 2 == 0
+        if frames == ("odd" if even else "even") and hand.photo in subject:
+            continue
+        yield hand.photo, load_photo(photos / hand.photo), hand.side, hand.mask(), hand.counted()
 
 
-def find_hand(estimate: PoseEstimate, side: str, mask: np.ndarray) -> int | None:
-    """Number of the hand of ``side``, or of the one that covers the mask best."""
-    found = [i for i, hand in enumerate(estimate.hands) if hand.side == side]
+@dataclass(frozen=True)
+class Seen:
+    """One hand as the product sees it.
+
+    Attributes:
+        side: "right" or "left".
+        keypoints: (21, 2) pixels of the fitted hand.
+        mask: (H, W) bool, GrabCut's.
+    """
+
+    side: str
+    keypoints: np.ndarray
+    mask: np.ndarray
+
+
+class Product:
+    """The product's hands of photos, kept in a file."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.seen: dict[str, list[Seen]] = {}
+        if path is not None and path.is_file():
+            with np.load(path, allow_pickle=False) as data:
+                for key in data["names"]:
+                    hands = range(int(data[f"{key}:hands"]))
+                    self.seen[str(key)] = [
+                        Seen(str(data[f"{key}:{i}:side"]), data[f"{key}:{i}:keypoints"],
+                             data[f"{key}:{i}:mask"])
+                        for i in hands
+                    ]  # fmt: skip
+
+    def look(self, name: str, photo: Photo) -> list[Seen]:
+        """Hands of a photo; none where the product refuses it."""
+        if name not in self.seen:
+            try:
+                estimate = estimate_pose(photo)
+            except HandToolkitError:
+                self.seen[name] = []
+            else:
+                masks = grabcut_masks(photo, estimate)
+                self.seen[name] = [
+                    Seen(hand.side, hand.keypoints_2d, mask)
+                    for hand, mask in zip(estimate.hands, masks)
+                ]
+            self._keep()
+        return self.seen[name]
+
+    def _keep(self) -> None:
+        if self.path is None:
+            return
+        arrays: dict[str, Any] = {"names": np.array(list(self.seen))}
+        for key, hands in self.seen.items():
+            arrays[f"{key}:hands"] = len(hands)
+            for i, hand in enumerate(hands):
+                arrays[f"{key}:{i}:side"] = hand.side
+                arrays[f"{key}:{i}:keypoints"] = hand.keypoints
+                arrays[f"{key}:{i}:mask"] = hand.mask
+        with self.path.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+
+def find_hand(hands: list[Seen], side: str, mask: np.ndarray) -> Seen | None:
+    """The hand of ``side``, or without one any, that has most keypoints in the mask."""
+    found = [hand for hand in hands if hand.side == side] or hands
     if not found:
-        found = list(range(len(estimate.hands)))
-    inside = [_share(estimate.hands[i], mask) for i in found]
-    return found[int(np.argmax(inside))] if max(inside) > 0.3 else None
+        return None
+    best = max(found, key=lambda hand: _share(hand.keypoints, mask))
+    return best if _share(best.keypoints, mask) > 0.3 else None
 
 
-def _share(hand: HandPose, mask: np.ndarray) -> float:
+def _share(keypoints: np.ndarray, mask: np.ndarray) -> float:
     """Of a hand's keypoints, how many lie in the mask."""
-    x, y = np.round(hand.keypoints_2d - 0.5).astype(int).T
+    x, y = np.floor(keypoints).astype(int).T
     inside = (x >= 0) & (y >= 0) & (x < mask.shape[1]) & (y < mask.shape[0])
     return float(mask[y[inside], x[inside]].sum()) / len(x)
 
@@ -92,32 +151,21 @@ def grabcut_masks(photo: Photo, estimate: PoseEstimate) -> list[np.ndarray]:
     return [owner == number for number in range(len(meshes))]
 
 
-def outline_rows(outlined: Iterator[Outlined], network: ClassNetwork) -> list[dict[str, Any]]:
+def outline_rows(
+    outlined: Iterator[Outlined], product: Product, network: ClassNetwork
+) -> list[dict[str, Any]]:
     """Scores of each outlined hand."""
     rows: list[dict[str, Any]] = []
-    kept: tuple[str, PoseEstimate | None, list[np.ndarray]] = ("", None, [])
-    for name, photo, side, reference, where in outlined:
-        if kept[0] != name:
-            try:
-                estimate = estimate_pose(photo)
-                kept = (name, estimate, grabcut_masks(photo, estimate))
-            except HandToolkitError:
-                kept = (name, None, [])
-        seen = kept[1]
-        number = None if seen is None else find_hand(seen, side, reference)
-        row: dict[str, Any] = {"name": name, "side": side, "found": number is not None}
-        if seen is not None and number is not None:
-            hand = seen.hands[number]
-            region = predict_classes(network, photo.pixels, hand.keypoints_2d, hand.side)
+    for name, photo, side, reference, counted in outlined:
+        hand = find_hand(product.look(name, photo), side, reference)
+        row: dict[str, Any] = {"name": name, "side": side, "found": hand is not None}
+        if hand is not None:
+            region = predict_classes(network, photo.pixels, hand.keypoints, hand.side)
             high, wide = reference.shape
             own = region.whole((high, wide), OWN) > 0.5
-            for key, mask in (("grabcut", kept[2][number]), ("network", own)):
-                if where is not None:
-                    mask, compared = mask & where, reference & where
-                else:
-                    compared = reference
-                row[f"{key} IoU"] = silhouette_iou(mask, compared)
-                row[f"{key} F"] = boundary_f(mask, compared)
+            for key, mask in (("grabcut", hand.mask), ("network", own)):
+                row[f"{key} IoU"] = silhouette_iou(mask, reference, counted)
+                row[f"{key} F"] = boundary_f(mask & counted, reference & counted)
         rows.append(row)
     return rows
 
@@ -146,20 +194,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", nargs="?", default="all", choices=["all", "outlines", "rendered"])
     parser.add_argument("--photos", type=Path, default=DEFAULT_PHOTOS)
-    parser.add_argument("--outlines", type=Path, default=DEFAULT_OUTLINES)
     parser.add_argument("--crops", type=Path, help="rendered shards that never train")
     parser.add_argument("--weights", type=Path, help="other weights than the installed ones")
     parser.add_argument("--frames", default="even", choices=["even", "odd", "all"])
+    parser.add_argument("--seen", type=Path, help="NPZ that keeps what the product saw")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     network = class_network(options.weights)
     results: dict[str, Any] = {}
     if options.part in ("all", "outlines"):
-        rows = outline_rows(subject_masks(options.photos, options.frames), network)
-        results["one_subject"] = print_outlines(f"one_subject, {options.frames} frames", rows)
-        if options.outlines.is_file():
-            rows = outline_rows(drawn_masks(options.photos, options.outlines), network)
-            results["drawn"] = print_outlines("hand-drawn outlines", rows)
+        product = Product(options.seen)
+        rows = outline_rows(drawn_masks(options.photos, options.frames), product, network)
+        title = f"hand-drawn outlines, {options.frames} frames of one_subject and the others"
+        results["drawn"] = print_outlines(title, rows)
+        rows = outline_rows(subject_masks(options.photos, options.frames), product, network)
+        title = f"given masks of one_subject, {options.frames} frames"
+        results["one_subject"] = print_outlines(title, rows)
     if options.part in ("all", "rendered") and options.crops is not None:
         scores = validate(network, options.crops)
         results["rendered"] = scores

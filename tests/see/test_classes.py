@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from hand_toolkit.core.metrics import silhouette_iou
 from hand_toolkit.pose.fit import hand_chain
 from hand_toolkit.see.augment import photographed
 from hand_toolkit.see.backdrops import Backdrops, hand_free_parts
 from hand_toolkit.see.blocks import SameConv2d
-from hand_toolkit.see.classes import CLASSES, ClassNetwork, predict_classes
+from hand_toolkit.see.classes import CLASSES, ClassNetwork, class_network, predict_classes
 from hand_toolkit.see.fixed import fixed
 from hand_toolkit.see.samples import (
     IGNORED,
@@ -21,7 +22,10 @@ from hand_toolkit.see.samples import (
     sample_photo,
 )
 from hand_toolkit.see.training import class_losses
-from hand_toolkit.synth.crops.render import Crop
+from hand_toolkit.synth.crops.light import CropLight
+from hand_toolkit.synth.crops.mesh import PlacedHand, load_crop_mesh
+from hand_toolkit.synth.crops.render import Crop, render_scene
+from hand_toolkit.synth.crops.scenes import CropScene
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +157,25 @@ def test_bad_cameras_keep_the_picture() -> None:
         out = photographed(rng, picture)
         assert out.shape == picture.shape and out.dtype == np.uint8
         assert out[:, 150:].mean() > out[:, :70].mean() + 20
+
+
+def test_the_shipped_network_sees_a_rendered_hand() -> None:
+    theta = np.zeros((16, 3))
+    theta[0] = [0.2, 0.1, -1.4]
+    shape = np.zeros(len(load_crop_mesh().model.shape_names))
+    hand = PlacedHand("right", theta, np.zeros(3), np.zeros(3))
+    scene = CropScene((hand,), 0, False, shape, None, False, None, False, False)
+    skins = np.full((1, 8, 8, 3), [0.45, 0.25, 0.18], np.float32)
+    crop = render_scene(np.random.default_rng(8), scene, CropLight(np.ones(3), ()), skins)
+    alpha = crop.rgba[..., 3:] / 255.0
+    picture = (crop.rgba[..., :3] * alpha + [60, 110, 140] * (1 - alpha)).astype(np.uint8)
+    region = predict_classes(class_network(), picture, crop.keypoints[0], "right")
+    own = region.whole((256, 256), 1) > 0.5
+    assert silhouette_iou(own, crop.labels == 1) > 0.85
+    # shown mirrored under the same side, it is no right hand
+    points = crop.keypoints[0] * [-1, 1] + [256, 0]
+    flipped = np.ascontiguousarray(picture[:, ::-1])
+    wrong = predict_classes(class_network(), flipped, points, "right").whole((256, 256), 1) > 0.5
+    right = predict_classes(class_network(), flipped, points, "left").whole((256, 256), 1) > 0.5
+    assert silhouette_iou(right, crop.labels[:, ::-1] == 1) > 0.85
+    assert wrong.sum() < right.sum()
