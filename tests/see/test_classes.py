@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from hand_toolkit.core.metrics import silhouette_iou
 from hand_toolkit.pose.fit import hand_chain
@@ -22,10 +23,11 @@ from hand_toolkit.see.samples import (
     sample_photo,
 )
 from hand_toolkit.see.training import class_losses
-from hand_toolkit.synth.crops.light import CropLight
+from hand_toolkit.synth.crops.light import CropLight, DirectionalLight
 from hand_toolkit.synth.crops.mesh import PlacedHand, load_crop_mesh
 from hand_toolkit.synth.crops.render import Crop, render_scene
 from hand_toolkit.synth.crops.scenes import CropScene
+from hand_toolkit.synth.interaction import rotation_to
 
 
 @pytest.fixture(scope="module")
@@ -161,12 +163,15 @@ def test_bad_cameras_keep_the_picture() -> None:
 
 def test_the_shipped_network_sees_a_rendered_hand() -> None:
     theta = np.zeros((16, 3))
-    theta[0] = [0.2, 0.1, -1.4]
+    turn = rotation_to(np.array([0.1, -1.0, 0.1]), np.array([0.2, 0.1, -1.0]), 0)
+    theta[0] = Rotation.from_matrix(turn).as_rotvec()
     shape = np.zeros(len(load_crop_mesh().model.shape_names))
     hand = PlacedHand("right", theta, np.zeros(3), np.zeros(3))
     scene = CropScene((hand,), 0, False, shape, None, False, None, False, False)
+    lamp = DirectionalLight(np.array([0.5, -0.5, -0.7071]), np.ones(3), True)
+    light = CropLight(0.4 * np.ones(3), (lamp,))
     skins = np.full((1, 8, 8, 3), [0.45, 0.25, 0.18], np.float32)
-    crop = render_scene(np.random.default_rng(8), scene, CropLight(np.ones(3), ()), skins)
+    crop = render_scene(np.random.default_rng(8), scene, light, skins)
     alpha = crop.rgba[..., 3:] / 255.0
     picture = (crop.rgba[..., :3] * alpha + [60, 110, 140] * (1 - alpha)).astype(np.uint8)
     region = predict_classes(class_network(), picture, crop.keypoints[0], "right")
