@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..avatar import Avatar, surface
-from ..core.conventions import KEYPOINT_TO_MANO, SH_C0, SIDES
+from ..core.conventions import KEYPOINT_TO_MANO, SIDES
 from ..core.errors import InputError
+from ..export.axes import base_colors
 from ..hand_model import HandModel, rest_hand
 from ..hand_model.limits import HIGHEST, LOWEST, joint_frames
 
@@ -42,7 +43,7 @@ def describe_hand(avatar: Avatar, side: str) -> tuple[dict[str, Any], dict[str, 
         "quat": binding.quat,
         "scale": binding.scale,
         "opacity": hand.opacity,
-        "color": base_color(hand.color),
+        "color": base_colors(hand.color),
         "albedo": hand.albedo,
         "evidence": hand.evidence,
         "source_theta": hand.source_theta,
@@ -70,13 +71,6 @@ def reshape_hand(avatar: Avatar, side: str, shape: np.ndarray) -> dict[str, np.n
         "joints": np.asarray(joints, np.float64),
         "keypoints": np.asarray(keypoints, np.float64),
     }
-
-
-def base_color(color: np.ndarray) -> np.ndarray:
-    """(N, 3) sRGB in [0, 1] of plain colours or of the first spherical harmonic."""
-    if color.ndim == 2:
-        return color
-    return np.clip(0.5 + SH_C0 * color[:, 0], 0.0, 1.0).astype(np.float32)
 
 
 def bone_axes(side: str, keypoints: np.ndarray) -> np.ndarray:
