@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..core.errors import InputError
+from ..core.options import split_settings
 from .common import check_output, drawable_of, progress_option, reporting
 
 _input = click.Path(path_type=Path)
@@ -80,7 +81,7 @@ def export(
             format_name,
             motion=sequence,
             pose=held,
-            options=_settings(settings),
+            options=split_settings(settings),
             progress=tell,
             **options,
         )
@@ -175,16 +176,6 @@ def view(
         open_browser=not no_browser,
         announce=click.echo,
     )
-
-
-def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
-    result = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise InputError(f"--set {pair!r} has no value; write --set OPTION=VALUE")
-        result[name.strip().replace("-", "_")] = value
-    return result
 
 
 COMMANDS = (export, formats, import_, view)

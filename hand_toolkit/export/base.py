@@ -8,73 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ..core.errors import InputError
+from ..core.options import Option, parse_settings
 from ..core.types import Progress
 
 if TYPE_CHECKING:
     from .scene import ExportScene
 
 WHATS = ("both", "mesh", "splats")
-_TRUE = ("1", "true", "yes", "on")
-_FALSE = ("0", "false", "no", "off")
-
-
-@dataclass(frozen=True)
-class Option:
-    """One setting of an exporter, as the command line and Blender show it.
-
-    Attributes:
-        name: keyword in lower case with underscores.
-        type: bool, int, float or str.
-        default: value when not given.
-        help: one line.
-        choices: accepted values of a str, or empty for any.
-        minimum: smallest accepted number, or None.
-        maximum: largest accepted number, or None.
-    """
-
-    name: str
-    type: type
-    default: Any
-    help: str
-    choices: tuple[str, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-
-    def parse(self, value: Any) -> Any:
-        """``value``, perhaps text from a command line, as this option's type.
-
-        Raises:
-            InputError: it cannot be read so, or is out of range.
-        """
-        parsed = self._convert(value)
-        if self.choices and parsed not in self.choices:
-            raise InputError(
-                f"option {self.name} is {value!r}; accepted are: {', '.join(self.choices)}"
-            )
-        if self.type in (int, float):
-            low = self.minimum is not None and parsed < self.minimum
-            high = self.maximum is not None and parsed > self.maximum
-            if low or high or parsed != parsed:
-                raise InputError(
-                    f"option {self.name} is {value!r}; accepted is {self.minimum} to {self.maximum}"
-                )
-        return parsed
-
-    def _convert(self, value: Any) -> Any:
-        if self.type is bool:
-            if isinstance(value, bool):
-                return value
-            word = str(value).strip().lower()
-            if word in _TRUE or word in _FALSE:
-                return word in _TRUE
-            raise InputError(f"option {self.name} is {value!r}; give true or false")
-        if self.type is str:
-            return str(value)
-        try:
-            return self.type(value)
-        except (TypeError, ValueError, OverflowError) as error:
-            kind = "a whole number" if self.type is int else "a number"
-            raise InputError(f"option {self.name} is {value!r}; give {kind}") from error
 
 
 @dataclass(frozen=True)
@@ -142,17 +82,7 @@ def parse_options(exporter: Exporter, given: Mapping[str, Any]) -> dict[str, Any
     Raises:
         InputError: an unknown name or a value that is not accepted.
     """
-    known = {option.name: option for option in exporter.options}
-    for name in given:
-        if name not in known:
-            raise InputError(
-                f"the format {exporter.name} has no option '{name}'; "
-                f"it has: {', '.join(known) or 'none'}"
-            )
-    return {
-        name: option.parse(given[name]) if name in given else option.default
-        for name, option in known.items()
-    }
+    return parse_settings(f"format {exporter.name}", exporter.options, given)
 
 
 def checked_path(exporter: Exporter, path: str | Path) -> Path:

@@ -24,8 +24,9 @@ from ...pose.estimate import known_hand
 from ...render import AvatarRenderer
 from .config import FitConfig
 from .dataset import RenderedSet, Scene
-from .fit import Fitting
+from .evidence import PhotoView
 from .neural import NeuralAvatar
+from .stage_two import Fitting
 from .weights import Prior, load_prior
 
 log = logging.getLogger(__name__)
@@ -161,7 +162,8 @@ def fit_reference(
     camera = scene.views[view].camera
     picture = data.picture(scene.views[view])
     estimate = estimate_of(scene, camera, prior.config.hand_model)
-    fitting = Fitting(prior, estimate, picture.image / 255.0, picture.mask / 255.0, camera, config)
+    photo = PhotoView(estimate, picture.image / 255.0, picture.mask / 255.0, camera)
+    fitting = Fitting(prior, [photo], config)
     fitting.run()
     avatar = fitting.avatar(scene.views[view].sample.path.stem, camera)
     return avatar, NeuralAvatar(avatar, prior) if "prior.identity" in avatar.extras else None

@@ -113,6 +113,14 @@ class FittedSkin:
             albedo.append(blend * observed[k] + (1 - blend) * hidden)
         return self._lit(albedo)
 
+    def hidden(self, index: int) -> np.ndarray:
+        """(N, 3) log albedo that one hand's splats would get if the photo showed none of them."""
+        if self.completed is None:
+            return self.template[index]
+        none = np.zeros(len(self.bindings[index]))
+        uv = _uvs(self.hands[index], self.bindings[index])
+        return self.completed[index].compose_at(uv, np.zeros((len(none), 3)), none)[0]
+
     def believed(self) -> list[Observation]:
         """The observations with as much evidence as the network believes of them."""
         belief = self._believe([np.zeros_like(o.color) for o in self.seen])[1]
@@ -145,10 +153,15 @@ def _gentle(shading: np.ndarray, light: np.ndarray) -> np.ndarray:
     return mean * np.clip(shading / mean, 0.6, 1.3) ** 0.5
 
 
-def _albedo(linear: np.ndarray, seen: Observation, light: np.ndarray) -> np.ndarray:
+def photo_shading(seen: Observation, light: np.ndarray) -> np.ndarray:
+    """(N, 3) linear light on every splat in the photo, not darker than a photo can tell."""
     shading = shade(light, seen.normals) * visibility(seen.openness)[:, None]
     floor = 0.25 * light[0] * C0
-    return np.clip(linear / np.maximum(shading, np.maximum(floor, 1e-3)), 0, 1)
+    return np.maximum(shading, np.maximum(floor, 1e-3))
+
+
+def _albedo(linear: np.ndarray, seen: Observation, light: np.ndarray) -> np.ndarray:
+    return np.clip(linear / photo_shading(seen, light), 0, 1)
 
 
 def _share(

@@ -15,6 +15,7 @@ from ...geometry.colour import linear_to_srgb
 from ...geometry.surfaces import at_surface, triangle_frames
 from ...hand_model import rest_hand
 from ...render import render
+from ...skin.crop import Crop, crop_to_hands
 from ...skin.light import soften_unseen
 from ...skin.observe import (
     Observation,
@@ -61,20 +62,16 @@ class TextureConfig:
 
 
 @dataclass(frozen=True)
-class Crop:
-    """The part of the photo that shows hands, at working size.
+class FittedView:
+    """What one view says of the hands that it shows.
 
     Attributes:
-        pixels: (H, W, 3) sRGB in [0, 1].
-        labels: (H, W) int32 index of the hand each pixel shows, -1 for none.
-        mask: (H, W) in [0, 1].
-        camera: the photo's camera, cropped and scaled.
+        skin: the hands, their splats as laid out, what the view shows of each, and its light.
+        refined: per hand the splats after the refinement.
     """
 
-    pixels: np.ndarray
-    labels: np.ndarray
-    mask: np.ndarray
-    camera: Camera
+    skin: FittedSkin
+    refined: list[Refined]
 
 
 def fit_texture(
@@ -104,7 +101,19 @@ def fit_texture(
         An avatar with both hands; one that the photo lacks is the mirror image of the other.
     """
     crop = crop_to_hands(photo.pixels, mask, labels, estimate, config.max_size)
-    hands = estimate.hands
+    fitted = fit_view(crop, estimate.hands, config, device, progress, known)
+    return assemble(fitted, estimate.camera, photo.name, soften=known is None)
+
+
+def fit_view(
+    crop: Crop,
+    hands: tuple[HandPose, ...],
+    config: TextureConfig,
+    device: str = "cpu",
+    progress: Progress = lambda fraction, message: None,
+    known: KnownSkin | None = None,
+) -> FittedView:
+    """Lay splats on the hands of one view and match them to it; arguments as above."""
     progress(0.02, "laying splats on the hand")
     surfaces = pose_surfaces(hands, LEVEL)
     bindings = [_lay(hand, config.splats_per_face) for hand in hands]
@@ -150,10 +159,38 @@ def fit_texture(
     if completed is not None:
         # the network's answer belongs to the light that it was asked with
         skin = dataclasses.replace(skin, light=complete.light, completed=completed)
+    return FittedView(skin, refined)
+
+
+def assemble(
+    fitted: FittedView,
+    camera: Camera,
+    name: str,
+    *,
+    soften: bool,
+    own: list[np.ndarray] | None = None,
+) -> Avatar:
+    """Complete what is hidden and make the avatar.
+
+    Args:
+        fitted: what is known of the splats.
+        camera: of the whole photo whose light and poses the avatar takes.
+        name: of that photo.
+        soften: even the light out where the photo showed no skin; for a light of one photo alone.
+        own: per hand (N,) the part of each splat's evidence that is of that photo, whose colours
+            are baked as they are; None: all of it.
+    """
+    skin = fitted.skin
+    hands, seen = skin.hands, skin.seen
     complete = skin.complete()
+    shown = seen
+    if own is not None:
+        shown = [dataclasses.replace(o, evidence=o.evidence * w) for o, w in zip(seen, own)]
     parts = [
-        _assemble(hand, r, o, albedo, _blend(o, baked))
-        for hand, r, o, albedo, baked in zip(hands, refined, seen, complete.albedo, complete.baked)
+        _assemble(hand, r, o, albedo, _blend(photographed, baked))
+        for hand, r, o, photographed, albedo, baked in zip(
+            hands, fitted.refined, seen, shown, complete.albedo, complete.baked
+        )
     ]
     if len(parts) == 1:
         parts.append(parts[0].mirrored().beside(parts[0]))
@@ -161,9 +198,9 @@ def fit_texture(
         hand_model=hands[0].hand_model,
         level=LEVEL,
         hands=tuple(parts),
-        light=complete.light if known else _softened(complete.light, seen),
-        camera=estimate.camera,
-        provenance={"method": "texture", "photo": photo.name},
+        light=_softened(complete.light, shown) if soften else complete.light,
+        camera=camera,
+        provenance={"method": "texture", "photo": name},
     )
 
 
@@ -280,49 +317,3 @@ def _from_cut(hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
     distance = cKDTree(model.template[rim]).query(model.template)[0]
     at_splats = at_surface(distance, model.faces, binding.triangle, binding.barycentric)
     return smoothstep(at_splats, *CUT_M)
-
-
-def crop_to_hands(
-    pixels: np.ndarray,
-    mask: np.ndarray,
-    labels: np.ndarray,
-    estimate: PoseEstimate,
-    max_size: int,
-) -> Crop:
-    """Cut the hands' box (mask and keypoints, plus a margin) and scale it to working size."""
-    import cv2
-
-    height, width = mask.shape
-    points = np.concatenate([h.keypoints_2d for h in estimate.hands])
-    rows, columns = np.nonzero(mask > 0.5)
-    xs, ys = np.concatenate([points[:, 0], columns]), np.concatenate([points[:, 1], rows])
-    margin = 0.08 * max(np.ptp(xs), np.ptp(ys)) + 4
-    x0, x1 = int(max(0, xs.min() - margin)), int(min(width, xs.max() + margin + 1))
-    y0, y1 = int(max(0, ys.min() - margin)), int(min(height, ys.max() + margin + 1))
-    if x1 - x0 < 8 or y1 - y0 < 8:
-        x0, y0, x1, y1 = 0, 0, width, height
-    factor = min(1.0, max_size / max(x1 - x0, y1 - y0))
-    size = (max(1, round((x1 - x0) * factor)), max(1, round((y1 - y0) * factor)))
-    cut = pixels[y0:y1, x0:x1]
-    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    small = cv2.resize(cut, size, interpolation=how).astype(np.float64) / 255
-    small_mask = cv2.resize(mask[y0:y1, x0:x1].astype(np.float32), size, interpolation=how)
-    small_labels = cv2.resize(
-        labels[y0:y1, x0:x1].astype(np.int16), size, interpolation=cv2.INTER_NEAREST
-    )
-    sx, sy = size[0] / (x1 - x0), size[1] / (y1 - y0)
-    camera = estimate.camera
-    return Crop(
-        small,
-        small_labels.astype(np.int32),
-        np.clip(small_mask, 0, 1),
-        dataclasses.replace(
-            camera,
-            fx=camera.fx * sx,
-            fy=camera.fy * sy,
-            cx=(camera.cx - x0) * sx,
-            cy=(camera.cy - y0) * sy,
-            width=size[0],
-            height=size[1],
-        ),
-    )

@@ -232,7 +232,7 @@ def test_the_template_knows_palms_and_nails() -> None:
 
 
 def test_crop_keeps_the_projection() -> None:
-    from hand_toolkit.systems.texture.one_photo import crop_to_hands
+    from hand_toolkit.skin.crop import crop_to_hands
 
     hand = hand_pose()
     photo, mask, labels = drawn_photo((hand,))
