@@ -18,6 +18,7 @@ _moved.install()
 _PUBLIC = {
     "Avatar": ".avatar",
     "AvatarHand": ".avatar",
+    "AvatarMethod": ".systems",
     "AvatarRenderer": ".render",
     "Camera": ".core.types",
     "Drawable": ".avatar",
@@ -28,6 +29,7 @@ _PUBLIC = {
     "HandPose": ".core.types",
     "HandToolkitError": ".core.errors",
     "InputError": ".core.errors",
+    "MethodConfig": ".systems",
     "Motion": ".animate",
     "Photo": ".core.types",
     "PoseEstimate": ".core.types",
@@ -42,6 +44,7 @@ _PUBLIC = {
     "estimate_pose": ".pose",
     "export_avatar": ".export",
     "fit_photo": ".pipeline",
+    "fit_photos": ".pipeline",
     "hookimpl": ".core.hookspecs",
     "hookspec": ".core.hookspecs",
     "load_hand_model": ".hand_model",

@@ -1,52 +1,63 @@
-"""The way of the data, written once: photo -> pose -> mask -> fit -> avatar."""
+"""The way of the data, written once: pictures -> views with hands and masks -> avatar."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import __version__
 from .core.errors import InputError
+from .core.options import parse_settings
 from .core.types import Photo, PoseEstimate, Progress
+from .see.segment import DEFAULT_SEGMENTER
 from .see.source import DEFAULT_SOURCE
 
 if TYPE_CHECKING:
     from .avatar import Avatar
-
-METHODS = ("auto", "prior", "texture")
-"""How appearance is fitted. The first is the default: the learned prior where it knows the hand
-model, else the photo's texture over a population template."""
-QUALITIES = {
-    "draft": (1, 384, 40, 15),
-    "standard": (4, 640, 80, 50),
-    "high": (4, 1024, 160, 80),
-}
-"""Quality -> splats per triangle, working size in pixels, refinement steps, the prior's steps."""
+    from .media.viewset import View, ViewSet
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What :func:`fit_photo` made, with everything a report shows.
+    """What :func:`fit_photos` made, with everything a report shows.
 
     Attributes:
         avatar: the avatar.
-        photo: the decoded picture.
-        estimate: hands and camera.
-        mask: (H, W) in [0, 1].
-        labels: (H, W) int32 index of the hand shown, -1 for none.
+        views: the pictures that it was fitted to, and which were left out.
+        photo: the decoded reference picture, of which the avatar has the light and the camera.
         seconds: time by stage.
     """
 
     avatar: Avatar
+    views: ViewSet
     photo: Photo
-    estimate: PoseEstimate
-    mask: np.ndarray
-    labels: np.ndarray
     seconds: dict[str, float]
+
+    @property
+    def reference(self) -> View:
+        """The view that ``photo`` shows."""
+        return self.views[self.views.reference]
+
+    @property
+    def estimate(self) -> PoseEstimate:
+        """Hands and camera of the reference view."""
+        return self.reference.estimate
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(H, W) in [0, 1] of the reference view."""
+        return self.reference.outlined()[0]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(H, W) int32 index of the hand shown in the reference view, -1 for none."""
+        return self.reference.outlined()[1]
 
 
 def fit(photo: str | Path | Photo, **options: Any) -> Avatar:
@@ -58,121 +69,177 @@ def fit_photo(
     photo: str | Path | Photo,
     *,
     pose: PoseEstimate | None = None,
-    pose_source: str = DEFAULT_SOURCE,
-    hand_model: str = "default",
-    hands: str = "auto",
-    method: str = METHODS[0],
-    prior_mode: str = "full",
     mask: str | Path | np.ndarray | None = None,
-    segmenter: str = "grabcut",
-    focal_px: float | None = None,
-    quality: str = "standard",
-    seed: int = 0,
-    device: str = "auto",
     report: str | Path | None = None,
     progress: Progress | None = None,
+    **options: Any,
 ) -> FitResult:
     """Fit an avatar to one photo of one or two hands.
 
     Args:
         photo: a path or a decoded picture.
         pose: hands and camera, where already known; else the pose source finds them.
-        pose_source: name of an installed pose source.
-        hand_model: name of an installed hand model.
-        hands: "auto", "left", "right" or "both".
-        method: one of ``METHODS``.
-        prior_mode: one of :data:`hand_toolkit.systems.igsn.config.FIT_MODES`; the others than
-            "full" are ablations.
         mask: a mask file or (H, W) array that wins over the segmenter.
-        segmenter: name of an installed segmenter.
-        focal_px: focal length in pixels; None takes the photo's EXIF or a default.
-        quality: "draft", "standard" or "high".
-        seed: random seed.
-        device: "auto", "cpu" or "cuda".
         report: folder for the report; see :mod:`hand_toolkit.pictures.report`.
         progress: called with the part done, 0 to 1, and a message; may raise to stop.
+        options: fields of :class:`FitOptions`.
 
     Raises:
         InputError: a picture, mask or option that cannot be used.
         NoHandError: no hand was found.
     """
-    from .geometry import hand_silhouettes
     from .media import load_mask, load_photo
-    from .pictures.drawing import preview_png
-    from .pose import estimate_pose
-    from .see import label_hands, segment_photo
-    from .skin.observe import hand_meshes
-    from .systems.texture.one_photo import TextureConfig, fit_texture
-    from .systems.texture.optimize import OptimizeConfig
 
-    tell = progress or (lambda fraction, message: None)
-    if method not in METHODS:
-        raise InputError(f"unknown method {method!r}; accepted are: {', '.join(METHODS)}")
-    if quality not in QUALITIES:
-        raise InputError(f"unknown quality {quality!r}; accepted are: {', '.join(QUALITIES)}")
-    device = pick_device(device)
-    seconds = {}
+    how = fit_options(options)
+    tell = progress or _silent
     start = time.perf_counter()
     tell(0.0, "reading the photo")
     picture = photo if isinstance(photo, Photo) else load_photo(photo)
     if isinstance(mask, (str, Path)):
         mask = load_mask(mask, picture.size)
-    seconds["read"] = time.perf_counter() - start
+    read = time.perf_counter() - start
+    result = _fit(picture, how, pose, [mask], report, tell)
+    return dataclasses.replace(result, seconds={"read": read, **result.seconds})
 
-    start = time.perf_counter()
-    estimate = pose or estimate_pose(
-        picture,
-        source=pose_source,
-        hand_model=hand_model,
-        hands=hands,
-        focal_px=focal_px,
-        mask=mask,
-        seed=seed,
-        progress=lambda fraction, message: tell(0.02 + 0.38 * fraction, message),
-    )
-    seconds["pose"] = time.perf_counter() - start
 
-    start = time.perf_counter()
-    tell(0.4, "finding the hand's outline")
-    silhouettes, nearest = hand_silhouettes(hand_meshes(estimate), estimate.camera)
-    found = segment_photo(picture, estimate, list(silhouettes), segmenter=segmenter, mask=mask)
-    labels = label_hands(found, nearest)
-    seconds["mask"] = time.perf_counter() - start
+def fit_photos(
+    source: str | Path | Photo | Sequence[str | Path | Photo],
+    *,
+    report: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> FitResult:
+    """Fit one avatar to several photos, a folder or a video of one person's hands.
 
-    start = time.perf_counter()
+    What one picture hides another may show, so less skin is invented. Each picture's light and
+    poses are its own; the hands' shape is the same in all. Pictures without a usable hand are
+    left out; ``result.views.left_out`` says which and why.
 
-    def fitting(fraction: float, message: str) -> None:
-        tell(0.45 + 0.5 * fraction, message)
+    Args:
+        source: a picture, several, a folder (``NAME_mask.png`` beside a picture is its mask), or
+            a video.
+        report: as for :func:`fit_photo`.
+        progress: as for :func:`fit_photo`.
+        options: fields of :class:`FitOptions`.
 
-    per_face, size, steps, prior_steps = QUALITIES[quality]
-    config = TextureConfig(per_face, size, OptimizeConfig(steps=steps))
-    if _pick_method(method, estimate) == "texture":
-        avatar = fit_texture(picture, found, labels, estimate, config, device, fitting)
-    else:
-        from .systems.igsn.config import FitConfig
-        from .systems.igsn.fit import fit_one_shot
+    Raises:
+        InputError: nothing to read, or an option that cannot be used.
+        NoHandError: no picture shows a usable hand.
+    """
+    return _fit(source, fit_options(options), None, None, report, progress or _silent)
 
-        how = FitConfig(mode=prior_mode, steps=prior_steps, refine=pose is None, seed=seed)
-        avatar = fit_one_shot(
-            picture, found, labels, estimate, how, device, fitting, texture=config
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How :func:`fit_photo` and :func:`fit_photos` work.
+
+    Attributes:
+        pose_source: name of an installed pose source.
+        hand_model: name of an installed hand model.
+        hands: "auto", "left", "right" or "both".
+        method: name of an installed method; "auto" takes the learned prior where it knows the
+            hand model, else the photo's texture over a population template.
+        settings: options of the method by name, values as text or as they are.
+        prior_mode: the option "mode" of the method "igsn"; its old name.
+        segmenter: name of an installed segmenter.
+        focal_px: focal length in pixels; None takes the photo's EXIF or a default.
+        quality: "draft", "standard" or "high".
+        seed: random seed.
+        device: "auto", "cpu" or "cuda".
+        max_views: most pictures that are used; of more, those that differ most.
+    """
+
+    pose_source: str = DEFAULT_SOURCE
+    hand_model: str = "default"
+    hands: str = "auto"
+    method: str = "auto"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    prior_mode: str | None = None
+    segmenter: str = DEFAULT_SEGMENTER
+    focal_px: float | None = None
+    quality: str = "standard"
+    seed: int = 0
+    device: str = "auto"
+    max_views: int = 6
+
+
+def fit_options(given: Mapping[str, Any]) -> FitOptions:
+    """The options by name.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    known = [f.name for f in dataclasses.fields(FitOptions)]
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise InputError(
+            f"fit has no option {', '.join(unknown)}; accepted are: {', '.join(known)}"
         )
+    return FitOptions(**given)
+
+
+def _fit(
+    source: Any,
+    how: FitOptions,
+    pose: PoseEstimate | None,
+    masks: list[np.ndarray | None] | None,
+    report: str | Path | None,
+    tell: Progress,
+) -> FitResult:
+    from .media.viewset import ViewSet
+    from .pictures.drawing import preview_png
+    from .pose import SeeConfig, view_given, view_hands
+    from .systems.method import MethodConfig, find_method, run_method
+
+    device = pick_device(how.device)
+    settings = dict(how.settings)
+    if how.prior_mode is not None:
+        settings.setdefault("mode", how.prior_mode)
+    config = MethodConfig(how.quality, settings, how.seed, device, refine_poses=pose is None)
+    model = how.hand_model if pose is None else pose.hands[0].hand_model
+    method = find_method(how.method, model)
+    parse_settings(f"method {method.name}", method.options, settings)  # fail before the work
+
+    start = time.perf_counter()
+    if pose is not None:
+        tell(0.4, "finding the hand's outline")
+        mask = masks[0] if masks else None
+        view = view_given(source, pose, mask=mask, segmenter=how.segmenter)
+        views = ViewSet((view,), source.name)
+    else:
+        seeing = SeeConfig(
+            how.pose_source, how.hand_model, how.hands, how.focal_px, how.segmenter, how.seed
+        )
+        views = view_hands(
+            source,
+            seeing,
+            masks=masks,
+            max_views=how.max_views,
+            progress=lambda fraction, message: tell(0.02 + 0.42 * fraction, message),
+        )
+    seconds = {"pose": time.perf_counter() - start}
+
+    start = time.perf_counter()
+    avatar = run_method(
+        method, views, config, lambda fraction, message: tell(0.45 + 0.5 * fraction, message)
+    )
     seconds["fit"] = time.perf_counter() - start
-    from . import __version__
 
     tell(0.96, "drawing the preview")
+    photo = views[views.reference].read()
+    known_focal = how.focal_px is not None or photo.focal_px is not None
     provenance = {
         **avatar.provenance,
         "toolkit": f"hand-toolkit {__version__}",
-        "pose_source": pose_source if pose is None else "given",
-        "quality": quality,
-        "seed": str(seed),
+        "pose_source": how.pose_source if pose is None else "given",
+        "quality": how.quality,
+        "seed": str(how.seed),
         "scale": "metric scale from the hand model's size prior"
-        if focal_px is None and picture.focal_px is None
-        else "metric scale from the hand model's size prior, focal length known",
+        + (", focal length known" if known_focal else ""),
     }
     avatar = dataclasses.replace(avatar, provenance=provenance)
     avatar = dataclasses.replace(avatar, preview=preview_png(avatar))
-    result = FitResult(avatar, picture, estimate, found, labels, seconds)
+    result = FitResult(avatar, views, photo, seconds)
     if report is not None:
         from .pictures.report import write_report
 
@@ -182,14 +249,8 @@ def fit_photo(
     return result
 
 
-def _pick_method(method: str, estimate: PoseEstimate) -> str:
-    """ "prior" or "texture" for one of ``METHODS``."""
-    if method != "auto":
-        return method
-    from .systems.igsn.weights import SHIPPED, load_prior
-
-    known = SHIPPED.is_file() and load_prior().config.hand_model == estimate.hands[0].hand_model
-    return "prior" if known else "texture"
+def _silent(fraction: float, message: str) -> None:
+    pass
 
 
 def pick_device(device: str) -> str:

@@ -19,7 +19,7 @@ from hand_toolkit.core.cameras import look_at
 from hand_toolkit.core.errors import HandToolkitError
 from hand_toolkit.pictures.drawing import picture_of, source_view
 from hand_toolkit.pictures.report import GREY, avatar_views, fit_metrics, overlay
-from hand_toolkit.pipeline import METHODS, FitResult, fit_photo
+from hand_toolkit.pipeline import FitResult, fit_photo
 
 SIDE = 256
 COLUMNS = ("photo", "overlay", "same view", "turned 60 degrees", "fist")
@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--method", default=METHODS[0], choices=METHODS)
+    parser.add_argument("--method", default="auto")
     parser.add_argument("--quality", default="standard")
     parser.add_argument("--across", type=int, default=2, help="photos side by side")
     parser.add_argument("--json", type=Path)

@@ -119,3 +119,24 @@ def drawable_of(avatar: Avatar, neural: bool) -> Drawable:
     from ..systems.igsn.neural import NeuralAvatar
 
     return NeuralAvatar(avatar)
+
+
+def beside(source: Path, suffix: str, force: bool) -> Path:
+    """The file that is written where none is named: the source's name with another ending.
+
+    Args:
+        source: a picture, video or folder.
+        suffix: of the new file.
+        force: take the name even where such a file is there.
+
+    Raises:
+        InputError: there is such a file already.
+    """
+    source = Path(source)
+    name = source.resolve().name if source.is_dir() else source.stem
+    target = (source.resolve().parent if source.is_dir() else source.parent) / f"{name}{suffix}"
+    if target.exists() and not force:
+        raise InputError(
+            f"{target} is there already; name another file with -o, or write over it with --force"
+        )
+    return target

@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from ..core.errors import InputError
+from ..core.options import split_settings
 from ..see.source import DEFAULT_SOURCE
 from ..systems.igsn.config import FIT_MODES
-from .common import check_output, progress_option, reporting, seed_option
+from .common import beside, check_output, progress_option, reporting, seed_option
 
 _input = click.Path(path_type=Path)
 
@@ -56,26 +58,47 @@ def _pose_options(command: Any) -> Any:
 
 
 @click.command()
-@click.argument("photo", type=_input)
-@click.option("-o", "--output", type=_input, required=True, help="The avatar, a .hand file.")
+@click.argument("photos", type=_input, nargs=-1, required=True, metavar="PHOTO|FOLDER|VIDEO...")
+@click.option(
+    "-o",
+    "--output",
+    type=_input,
+    help="The avatar, a .hand file.  [default: the first picture's name, beside it]",
+)
+@click.option("--force", is_flag=True, help="Write over a file of the default name.")
 @_pose_options
 @click.option(
     "--method",
-    type=click.Choice(["auto", "prior", "texture"]),
     default="auto",
     show_default=True,
-    help="How appearance is fitted: by the learned prior, which knows skin from all sides, or by "
-    "the photo's texture over a template. 'auto': the prior where it knows the hand model.",
+    help="How appearance is fitted; see 'hand-toolkit methods'. 'auto': the learned prior where it "
+    "knows the hand model, else the photos' texture over a template.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="OPTION=VALUE",
+    help="An option of the method; 'hand-toolkit methods' lists them.",
 )
 @click.option(
     "--prior-mode",
     type=click.Choice(FIT_MODES),
-    default="full",
-    show_default=True,
-    help="Ablations of the prior's fit, for research (docs/prior.md).",
+    help="Old name of --set mode=... of the method igsn (docs/prior.md).",
 )
-@click.option("--mask", type=_input, help="Picture of the hands' outline; wins over --segmenter.")
+@click.option(
+    "--mask",
+    type=_input,
+    help="Picture of the hands' outline in the one photo; wins over --segmenter.",
+)
 @_segmenter_option
+@click.option(
+    "--max-views",
+    type=click.IntRange(1, 64),
+    default=6,
+    show_default=True,
+    help="Of more pictures, so many that differ most are used.",
+)
 @click.option(
     "--quality",
     type=click.Choice(["draft", "standard", "high"]),
@@ -89,30 +112,78 @@ def _pose_options(command: Any) -> Any:
 )
 @seed_option
 @progress_option
-def fit(photo: Path, output: Path, report: Path | None, progress: str, **options: Any) -> None:
-    """Make an avatar of the hand, or the two hands, in PHOTO.
+def fit(
+    photos: tuple[Path, ...],
+    output: Path | None,
+    force: bool,
+    mask: Path | None,
+    settings: tuple[str, ...],
+    report: Path | None,
+    progress: str,
+    **options: Any,
+) -> None:
+    """Make an avatar of the hand, or the two hands, of one person.
+
+    One photo is enough; of several, a folder or a video, all pictures of the same hands are
+    evidence, and less skin is invented.
 
     \b
     hand-toolkit fit photo.jpg -o me.hand
     hand-toolkit fit photo.jpg -o me.hand --report report/
+    hand-toolkit fit palm.jpg back.jpg side.jpg -o me.hand
     """
+    output = beside(photos[0], ".hand", force) if output is None else output
     check_output(output, (".hand",))
-    from ..pipeline import fit_photo
+    from ..media.pictures import is_video
+    from ..pipeline import fit_photo, fit_photos
 
+    options["settings"] = split_settings(settings)
+    single = len(photos) == 1 and not photos[0].is_dir() and not is_video(photos[0])
+    if mask is not None and not single:
+        raise InputError(
+            "--mask is for one photo; put NAME_mask.png beside each picture of a folder instead"
+        )
     with reporting(progress) as tell:
-        result = fit_photo(photo, report=report, progress=tell, **options)
+        if single:
+            result = fit_photo(photos[0], mask=mask, report=report, progress=tell, **options)
+        else:
+            result = fit_photos(photos, report=report, progress=tell, **options)
         result.avatar.save(output)
+    for sentence in result.views.left_out:
+        click.echo(f"left out: {sentence}", err=True)
     hands = ", ".join(
         f"{h.side} ({'seen' if h.observed else 'mirrored'})" for h in result.avatar.hands
     )
-    click.echo(f"{output}: {len(result.avatar)} splats, hands: {hands}")
+    count = f" from {len(result.views)} pictures" if len(result.views) > 1 else ""
+    click.echo(f"{output}: {len(result.avatar)} splats{count}, hands: {hands}")
     if report:
         click.echo(f"{report}/sheet.png shows the fit")
 
 
 @click.command()
+def methods() -> None:
+    """List the methods of 'fit' and their options."""
+    from ..core.registry import registry
+
+    table = registry()
+    for name in table.names("methods"):
+        method = table.get("methods", name)
+        other = f" (also: {', '.join(method.aliases)})" if getattr(method, "aliases", ()) else ""
+        click.echo(f"{name:<8}{method.description}{other}")
+        for option in method.options:
+            accepted = f" ({', '.join(option.choices)})" if option.choices else ""
+            click.echo(f"{'':<8}--set {option.name}={option.default}: {option.help}{accepted}")
+
+
+@click.command()
 @click.argument("source", type=_input, metavar="PHOTO|VIDEO|FOLDER")
-@click.option("-o", "--output", type=_input, required=True, help="The motion, an .npz file.")
+@click.option(
+    "-o",
+    "--output",
+    type=_input,
+    help="The motion, an .npz file.  [default: the source's name, beside it]",
+)
+@click.option("--force", is_flag=True, help="Write over a file of the default name.")
 @_pose_options
 @_segmenter_option
 @click.option(
@@ -120,13 +191,16 @@ def fit(photo: Path, output: Path, report: Path | None, progress: str, **options
 )
 @seed_option
 @progress_option
-def pose(source: Path, output: Path, progress: str, smooth: bool, **options: Any) -> None:
+def pose(
+    source: Path, output: Path | None, force: bool, progress: str, smooth: bool, **options: Any
+) -> None:
     """Estimate the hands' poses in a photo, a video or every picture of a folder.
 
     The .npz has, sides in the order right, left: poses (T,2,16,3) rad, trans (T,2,3) m,
     present (T,2), keypoints_2d (T,2,21,2) px, joints_cam_m (T,2,21,3), confidence (T,2),
     camera (T,4) fx fy cx cy, size (T,2) width height, shape (T,2,S), frames (names), fps.
     """
+    output = beside(source, ".npz", force) if output is None else output
     check_output(output, (".npz",))
     from ..pose.views import SeeConfig, described, view_poses, write_poses
 
@@ -136,4 +210,4 @@ def pose(source: Path, output: Path, progress: str, smooth: bool, **options: Any
     click.echo(f"{output}: {described(views)}")
 
 
-COMMANDS = (fit, pose)
+COMMANDS = (fit, methods, pose)

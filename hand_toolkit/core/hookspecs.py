@@ -31,6 +31,11 @@ def register_hand_models(register: Callable[[Any], None]) -> None:
 
 
 @hookspec
+def register_methods(register: Callable[[Any], None]) -> None:
+    """Call ``register(method)`` with each :class:`hand_toolkit.AvatarMethod` to offer."""
+
+
+@hookspec
 def register_exporters(register: Callable[[Any], None]) -> None:
     """Call ``register(exporter)`` with each :class:`hand_toolkit.Exporter` to offer."""
 

@@ -45,6 +45,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+        self.aliases: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
         self.plugins: list[PluginRecord] = []
 
     def add_plugin(self, record: PluginRecord, plugin: Any) -> None:
@@ -69,12 +70,16 @@ class Registry:
             self.plugins.append(record)
             return
         for kind, name, item in staged:
-            if name in self.tables[kind]:
-                raise PluginError(
-                    f"plugin '{record.name}' ({record.package}) registers the {_singular(kind)} "
-                    f"'{name}', which another plugin has; uninstall one of the two"
-                )
+            aliases = tuple(getattr(item, "aliases", ()))
+            for word in (name, *aliases):
+                if word in self.tables[kind] or word in self.aliases[kind]:
+                    raise PluginError(
+                        f"plugin '{record.name}' ({record.package}) registers the "
+                        f"{_singular(kind)} '{word}', which another plugin has; uninstall one of "
+                        "the two"
+                    )
             self.tables[kind][name] = item
+            self.aliases[kind].update(dict.fromkeys(aliases, name))
             record.provides.setdefault(kind, []).append(name)
         self.plugins.append(record)
 
@@ -85,6 +90,7 @@ class Registry:
             InputError: nothing of that name is installed.
         """
         table = self.tables[kind]
+        name = self.aliases[kind].get(name, name)
         if name not in table:
             raise InputError(
                 f"no {_singular(kind)} '{name}' is installed; "

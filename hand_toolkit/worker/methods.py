@@ -39,7 +39,7 @@ class Session:
         }
         self._long: dict[str, Callable[[Job], Answer]] = {
             "capabilities": capabilities,
-            "fit": fit,
+            "fit": self.fit,
             "pose": pose,
             "motion": motion,
             "texture": self.texture,
@@ -96,6 +96,11 @@ class Session:
             blob = path.read_bytes()
         key = hashlib.sha256(blob).hexdigest()
         self.avatars[key] = avatar
+        return self._described(key, bool(job.params.get("describe", True)))
+
+    def _described(self, key: str, arrays_too: bool) -> Answer:
+        """What a host needs of an open avatar to build it, arrays only if wanted."""
+        avatar = self.avatars[key]
         value: dict[str, Any] = {
             "key": key,
             "hand_model": avatar.hand_model,
@@ -115,7 +120,7 @@ class Session:
             },
         }
         arrays: dict[str, np.ndarray] = {}
-        if job.params.get("describe", True):
+        if arrays_too:
             value["hands"] = {}
             for side in avatar.sides:
                 value["hands"][side], parts = describe_hand(avatar, side)
@@ -123,6 +128,47 @@ class Session:
             arrays["light"] = avatar.light
             if avatar.preview:
                 arrays["preview"] = np.frombuffer(avatar.preview, np.uint8)
+        return value, arrays
+
+    def fit(self, job: Job) -> Answer:
+        """Fit ``photo``, or all of ``photos``, and save the avatar as ``output``.
+
+        The avatar stays open under its key, and the answer is that of ``open_avatar``.
+        """
+        from ..media.pictures import is_video
+        from ..pipeline import fit_photo, fit_photos
+
+        begin = time.perf_counter()
+        job.progress(0.0, "starting")
+        names = (
+            "hands",
+            "pose_source",
+            "hand_model",
+            "method",
+            "settings",
+            "segmenter",
+            "quality",
+            "seed",
+            "device",
+        )
+        options = {n: job.params[n] for n in names if job.params.get(n) not in (None, "")}
+        photos = [str(p) for p in job.params.get("photos") or [job.params["photo"]]]
+        single = len(photos) == 1 and not Path(photos[0]).is_dir() and not is_video(photos[0])
+        if single:
+            result = fit_photo(photos[0], progress=job.progress, **options)
+        else:
+            result = fit_photos(photos, progress=job.progress, **options)
+        job.progress(0.99, "saving the avatar")
+        path = result.avatar.save(Path(str(job.params["output"])))
+        key = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.avatars[key] = result.avatar
+        value, arrays = self._described(key, bool(job.params.get("describe", True)))
+        value |= {
+            "path": str(path),
+            "total_splats": len(result.avatar),
+            "left_out": list(result.views.left_out),
+            "seconds": time.perf_counter() - begin,
+        }
         return value, arrays
 
     def reshape(self, job: Job) -> Answer:
@@ -191,7 +237,7 @@ def _pose_of(arrays: Any) -> dict[str, np.ndarray] | None:
 
 
 def capabilities(job: Job) -> Answer:
-    """What is installed: pose sources, hand models, exporters, motions, devices, failures."""
+    """What is installed: pose sources, hand models, methods, exporters, motions, failures."""
     from ..animate import MOTIONS, POSES
     from ..core.registry import registry
 
@@ -200,6 +246,7 @@ def capabilities(job: Job) -> Answer:
         "pose_sources": table.names("pose_sources"),
         "hand_models": table.names("hand_models"),
         "segmenters": table.names("segmenters"),
+        "methods": _methods(),
         "formats": _formats(),
         "motions": list(MOTIONS),
         "poses": list(POSES),
@@ -207,6 +254,20 @@ def capabilities(job: Job) -> Answer:
             {"name": p.name, "package": p.package, "error": p.error} for p in table.plugins
         ],
     }, {}
+
+
+def _methods() -> list[dict[str, Any]]:
+    from ..core.registry import registry
+
+    table = registry()
+    return [
+        {
+            "name": name,
+            "description": table.get("methods", name).description,
+            "options": [option.described() for option in table.get("methods", name).options],
+        }
+        for name in table.names("methods")
+    ]
 
 
 def _formats() -> list[dict[str, Any]]:
@@ -219,43 +280,10 @@ def _formats() -> list[dict[str, Any]]:
             "suffixes": list(info.suffixes),
             "contents": list(info.contents),
             "animated": info.animated,
-            "options": [
-                {
-                    "name": o.name,
-                    "type": o.type.__name__,
-                    "default": o.default,
-                    "help": o.help,
-                    "choices": list(o.choices),
-                    "minimum": o.minimum,
-                    "maximum": o.maximum,
-                }
-                for o in info.options
-            ],
+            "options": [option.described() for option in info.options],
         }
         for info in formats()
     ]
-
-
-def fit(job: Job) -> Answer:
-    """Fit ``photo`` and save the avatar as ``output``."""
-    from .. import pipeline
-
-    begin = time.perf_counter()
-    job.progress(0.0, "starting")
-    options = {
-        name: job.params[name]
-        for name in ("hands", "pose_source", "hand_model", "method", "quality", "seed", "device")
-        if job.params.get(name) not in (None, "")
-    }
-    avatar = pipeline.fit(str(job.params["photo"]), progress=job.progress, **options)
-    job.progress(0.99, "saving the avatar")
-    path = avatar.save(Path(str(job.params["output"])))
-    return {
-        "path": str(path),
-        "sides": list(avatar.sides),
-        "splats": len(avatar),
-        "seconds": time.perf_counter() - begin,
-    }, {}
 
 
 def pose(job: Job) -> Answer:

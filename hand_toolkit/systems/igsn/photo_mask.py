@@ -10,7 +10,7 @@ import torch
 from ...core.types import Camera, PoseEstimate
 from ...geometry import rasterize_mesh
 from ...skin.observe import background_distance, outline_rim, pose_surfaces, shows_background
-from ..texture.one_photo import LEVEL
+from ...skin.uv_layout import LEVEL
 
 NEAR_PX, REGION_PX = 2, 8
 """Pixels, at 256, around the posed hand's silhouette in which mask and background pixels are

@@ -198,7 +198,7 @@ def test_unusable_input_is_named(rendered: Path, prior: Prior) -> None:
     photo = Photo(picture.image)
     empty = np.zeros(picture.mask.shape)
     labels = np.full(empty.shape, -1, np.int32)
-    with pytest.raises(InputError, match="mask of .* is empty"):
+    with pytest.raises(InputError, match=r"mask of '\w+' is empty"):
         fit_one_shot(photo, empty, labels, estimate, QUICK, prior=prior)
     other = dataclasses.replace(
         estimate, hands=tuple(dataclasses.replace(h, hand_model="mano") for h in estimate.hands)

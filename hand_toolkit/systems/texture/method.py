@@ -1,0 +1,72 @@
+"""The ``texture`` method as the registry offers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...core.options import Option
+from ...core.types import Progress
+from ..method import MethodConfig
+
+if TYPE_CHECKING:
+    from ...avatar import Avatar
+    from ...media.viewset import ViewSet
+    from .one_photo import TextureConfig
+
+SIZES = {"draft": (1, 384, 40), "standard": (4, 640, 80), "high": (4, 1024, 160)}
+"""Quality -> splats per triangle, working size in pixels, refinement steps."""
+
+OPTIONS = (
+    Option(
+        "splats_per_face",
+        str,
+        "auto",
+        "splats on each triangle of the hand's mesh; 'auto' goes by the quality",
+        ("auto", "1", "4", "16"),
+    ),
+    Option("working_size", int, 0, "pixels that hands are fitted at; 0: by quality", (), 0, 4096),
+    Option("refinement", int, 0, "steps of matching the photo; 0: by quality", (), 0, 5000),
+    Option(
+        "completion",
+        str,
+        "membrane",
+        "who completes hidden skin: a template moved to the person's tone, or a network",
+        ("membrane", "network"),
+    ),
+)
+
+
+class TextureMethod:
+    """Visible skin from the photos, hidden skin completed, light separated."""
+
+    name = "texture"
+    description = "the photos' own skin over a population template; for any hand model"
+    options = OPTIONS
+
+    def suits(self, hand_model: str) -> bool:
+        """See :class:`hand_toolkit.AvatarMethod`."""
+        return True
+
+    def fit(self, views: ViewSet, config: MethodConfig, progress: Progress) -> Avatar:
+        """See :class:`hand_toolkit.AvatarMethod`."""
+        from .many_views import fit_texture_views
+
+        how = texture_config(config.quality, config.options)
+        return fit_texture_views(views, how, config.device, progress)
+
+
+def texture_config(quality: str, options: Mapping[str, Any]) -> TextureConfig:
+    """Settings of the texture fit for a quality and the values of ``OPTIONS``."""
+    from .one_photo import TextureConfig
+    from .optimize import OptimizeConfig
+
+    per_face, size, steps = SIZES[quality]
+    if options.get("splats_per_face", "auto") != "auto":
+        per_face = int(options["splats_per_face"])
+    return TextureConfig(
+        per_face,
+        options.get("working_size") or size,
+        OptimizeConfig(steps=options.get("refinement") or steps),
+        options.get("completion", "membrane"),
+    )
