@@ -6,9 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from hand_toolkit.core.hookspecs import hookimpl
-from hand_toolkit.systems import register_methods
-
-__all__ = ["register_methods", "register_pose_sources", "register_segmenters"]
 
 
 @hookimpl

@@ -18,7 +18,7 @@ from . import hookspecs
 from .errors import InputError, PluginError
 
 ENTRY_POINT_GROUP = "hand_toolkit"
-KINDS = ("pose_sources", "segmenters", "hand_models", "exporters", "trainings")
+KINDS = ("pose_sources", "segmenters", "hand_models", "methods", "exporters", "trainings")
 
 log = logging.getLogger(__name__)
 

@@ -95,6 +95,11 @@ def find_method(name: str, hand_model: str) -> AvatarMethod:
     from ..core.registry import registry
 
     table = registry()
+    if not table.names("methods"):
+        raise InputError(
+            "no avatar method is installed; install the toolkit again (pip install hand-toolkit, "
+            "or pip install -e . in a checkout)"
+        )
     if name != "auto":
         return table.get("methods", name)  # type: ignore[no-any-return]
     others = (n for n in table.names("methods") if n not in AUTO)

@@ -14,3 +14,13 @@ def register_trainings(register: Callable[[Any], None]) -> None:
     from .igsn.train import IgsnTraining
 
     register(IgsnTraining())
+
+
+@hookimpl
+def register_methods(register: Callable[[Any], None]) -> None:
+    """The learned prior, and the photo's texture."""
+    from .igsn.method import IgsnMethod
+    from .texture.method import TextureMethod
+
+    register(IgsnMethod())
+    register(TextureMethod())

@@ -10,11 +10,10 @@ import numpy as np
 
 from ..animate import Motion
 from ..avatar import Avatar
-from ..core.errors import InputError
-from ..export.base import Exporter, ExportRequest, Option, parse_options
+from ..export.base import Exporter, ExportRequest, parse_options
 from ..export.scene import build_scene
 from .avatars import procedural_avatar
-from .checks import check_names, require
+from .checks import check_names, check_options, require
 
 CONTENTS = ("mesh", "splats", "skeleton")
 
@@ -77,22 +76,7 @@ def _check_declaration(exporter: Any) -> None:
         f"contents are {exporter.contents!r}; accepted are {CONTENTS}",
     )
     require(isinstance(exporter.animated, bool), "animated must be True or False")
-    names = []
-    for option in exporter.options:
-        require(isinstance(option, Option), f"option {option!r} is no export.base.Option")
-        require(
-            option.name.isidentifier() and option.name == option.name.lower(),
-            f"option {option.name!r} must be a lower-case word with underscores",
-        )
-        require(bool(option.help), f"option {option.name} has no help")
-        try:
-            same = option.parse(str(option.default)) == option.default
-        except InputError as error:
-            same = False
-            raise AssertionError(f"option {option.name} refuses its own default") from error
-        require(same, f"option {option.name} reads its default as another value")
-        names.append(option.name)
-    require(len(set(names)) == len(names), f"an option is named twice: {names}")
+    check_options(exporter.options)
 
 
 def _check_write(
