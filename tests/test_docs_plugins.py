@@ -23,7 +23,7 @@ def shown() -> Registry:
         for block in re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
         if "ColourGlove" not in block  # those are files of the tutorial package, tested there
     ]
-    assert len(code) == 3
+    assert len(code) == 5
     module = types.ModuleType("shown")
     exec("\n".join(code), module.__dict__)
     registry = Registry()
@@ -39,6 +39,12 @@ def test_the_exporter_keeps_the_contract(shown: Registry, tmp_path: Path) -> Non
 
 def test_the_hand_model_keeps_the_contract(shown: Registry) -> None:
     check_hand_model(shown.get("hand_models", "long"))
+
+
+def test_the_method_keeps_the_contract(shown: Registry) -> None:
+    from hand_toolkit.testing.method import check_method
+
+    check_method(shown.get("methods", "one-colour"))
 
 
 def test_the_segmenter_keeps_the_contract(shown: Registry) -> None:
@@ -88,3 +94,6 @@ def test_the_page_shows_the_tutorial_s_own_lines() -> None:
     line = 'check_pose_source(ColourGlove(), draw({"right": RIGHT}), EMPTY)'
     assert line in page
     assert line in tests
+    source = package / "src" / "hand_toolkit_colour_glove" / "one_colour.py"
+    code = source.read_text(encoding="utf-8")
+    assert code[code.index("import numpy") :] in page

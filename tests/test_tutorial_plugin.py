@@ -39,7 +39,10 @@ def test_its_own_tests_pass(environment: dict[str, str]) -> None:
 
 def test_the_toolkit_lists_it(environment: dict[str, str]) -> None:
     text = hand_toolkit(environment, "plugins")
-    assert "colour_glove (hand-toolkit-colour-glove 0.1.0): pose sources: colour-glove" in text
+    assert (
+        "colour_glove (hand-toolkit-colour-glove 0.1.0): pose sources: colour-glove; "
+        "methods: one-colour" in text
+    )
     assert "FAILED" not in text
 
 
@@ -64,3 +67,19 @@ def test_pose_reads_a_picture_through_it(environment: dict[str, str], tmp_path: 
     shown = truth[:, :2] / truth[:, 2:] * 600 + [320, 240]
     assert np.linalg.norm(pixels - shown, axis=1).mean() < 2.5
     assert pa_mpjpe_mm(joints, truth) < 5.0
+
+
+def test_fit_runs_its_method(environment: dict[str, str], tmp_path: Path) -> None:
+    from hand_toolkit import Avatar
+    from hand_toolkit.media.demo import PICTURE
+
+    assert "one-colour" in hand_toolkit(environment, "methods")
+    arguments = ("--method", "one-colour", "--set", "opacity=0.5")
+    hand_toolkit(environment, "fit", PICTURE, "-o", tmp_path / "flat.hand", *arguments)
+    avatar = Avatar.load(tmp_path / "flat.hand")
+    assert avatar.provenance["method"] == "one-colour"
+    for hand in avatar.hands:
+        assert np.ptp(hand.color, axis=0).max() == 0
+        np.testing.assert_allclose(hand.opacity, 0.5)
+    red, green, blue = avatar.hands[0].color[0]
+    assert red > green > blue  # skin, whosever it is

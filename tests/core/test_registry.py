@@ -36,6 +36,21 @@ def test_duplicate_names_raise() -> None:
         registry.add_plugin(PluginRecord("b", "b 1"), plugin("exporters", item))
 
 
+def test_aliases_find_an_item_and_are_nobody_else_s() -> None:
+    registry = Registry()
+    item = SimpleNamespace(name="new", aliases=("old",))
+    registry.add_plugin(PluginRecord("a", "a 1"), plugin("methods", item))
+    assert registry.get("methods", "old") is item
+    assert registry.names("methods") == ["new"]
+    for clash in (
+        SimpleNamespace(name="old"),
+        SimpleNamespace(name="other", aliases=("new",)),
+        SimpleNamespace(name="other", aliases=("old",)),
+    ):
+        with pytest.raises(PluginError, match="which another plugin has"):
+            registry.add_plugin(PluginRecord("b", "b 1"), plugin("methods", clash))
+
+
 def test_one_broken_plugin_does_not_stop_the_rest() -> None:
     registry = Registry()
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from glove_pictures import draw, project, true_keypoints
-from hand_toolkit_colour_glove import ColourGlove
+from hand_toolkit_colour_glove import ColourGlove, OneColour
 
 from hand_toolkit import InputError, Photo
 from hand_toolkit.core.registry import registry
+from hand_toolkit.testing.method import check_method
 from hand_toolkit.testing.pose_source import check_pose_source
 
 RIGHT = true_keypoints("right", (0.0, 0.09, 0.5))
@@ -17,7 +18,12 @@ def test_it_keeps_the_contract() -> None:
     check_pose_source(ColourGlove(), draw({"right": RIGHT}), EMPTY)
 
 
-def test_the_toolkit_finds_it() -> None:
+def test_the_method_keeps_the_contract() -> None:
+    check_method(OneColour())
+
+
+def test_the_toolkit_finds_both() -> None:
+    assert isinstance(registry().get("methods", "one-colour"), OneColour)
     assert isinstance(registry().get("pose_sources", "colour-glove"), ColourGlove)
 
 
