@@ -16,6 +16,7 @@ from . import (
     exporting,
     link,
     look_operators,
+    options,
     panels,
     pose_operators,
     preferences,
@@ -25,6 +26,7 @@ from . import (
 )
 
 CLASSES = (
+    *options.CLASSES,
     *settings.CLASSES,
     scene_data.HandToolkitObject,
     *preferences.CLASSES,

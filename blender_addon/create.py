@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import bpy
 import numpy as np
 
-from . import build, chosen, link, look, scene_data
+from . import build, chosen, link, look, options, scene_data
 from .base import HandOperator, NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 
@@ -26,10 +27,30 @@ def _pose_source_items(_self, _context):
     return _pose_sources
 
 
+_methods = []
+
+
+def _method_items(_self, _context):
+    """The toolkit's avatar methods; only its own choice while it was not asked."""
+    listed = (link.offers() or {}).get("methods", [])
+    _methods[:] = [("auto", "Automatic", "The learned prior where it knows the hand model")]
+    _methods.extend((m["name"], m["name"].capitalize(), m["description"]) for m in listed)
+    return _methods
+
+
+def _fill_settings(operator, _context):
+    listed = (link.offers() or {}).get("methods", [])
+    chosen = next((m for m in listed if m["name"] == operator.method), None)
+    options.fill(operator.settings, chosen["options"] if chosen else ())
+
+
 class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
     bl_idname = "hand_toolkit.create_from_image"
     bl_label = "Create Hand"  # the file browser's button has no room for more
-    bl_description = "Make an animatable avatar of the hand, or of the two hands, in a picture"
+    bl_description = (
+        "Make an animatable avatar of the hand, or of the two hands, in a picture or in several "
+        "of the same hands"
+    )
     title = "Creating the hand"
 
     filepath: bpy.props.StringProperty(
@@ -38,6 +59,13 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
         subtype="FILE_PATH",
         options={"SKIP_SAVE"},
     )
+    files: bpy.props.CollectionProperty(
+        name="Pictures",
+        description="Several pictures of the same hands, in the folder 'directory'",
+        type=bpy.types.OperatorFileListElement,
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
+    directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
     filter_glob: bpy.props.StringProperty(default=PICTURES, options={"HIDDEN"})
     # Blender's file browser reads this one by its name: pictures are chosen by looking at them.
     display_type: bpy.props.EnumProperty(
@@ -65,6 +93,23 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
     )
     pose_source: bpy.props.EnumProperty(
         name="Pose source", description="Which plugin finds the hand", items=_pose_source_items
+    )
+    method: bpy.props.EnumProperty(
+        name="Method",
+        description="How the skin is fitted",
+        items=_method_items,
+        update=_fill_settings,
+    )
+    options: bpy.props.StringProperty(
+        name="Options",
+        description="The method's own settings as a JSON object (for scripts)",
+        options={"SKIP_SAVE"},
+    )
+    settings: bpy.props.CollectionProperty(
+        name="Settings",
+        description="What the chosen method can be told",
+        type=options.HandToolkitOption,
+        options={"SKIP_SAVE"},
     )
     quality: bpy.props.EnumProperty(
         name="Quality",
@@ -97,24 +142,39 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
         layout.use_property_split = True
         layout.prop(self, "hands")
         layout.prop(self, "pose_source")
+        layout.prop(self, "method")
+        options.draw(layout, self.settings)
         layout.prop(self, "quality")
         layout.prop(self, "pack")
 
     def ask(self, context):
-        photo = bpy.path.abspath(self.filepath)
-        if not photo or os.path.isdir(photo):
-            raise HandError("no picture was chosen; choose a photo of a hand")
-        if not os.path.isfile(photo):
-            raise HandError(f"the picture {photo} does not exist; choose another")
+        photos = self._photos()
+        settings = json.loads(self.options) if self.options else {}
+        settings.update(options.values(self.settings))
         params = {
-            "photo": photo,
-            "output": self._output(photo),
+            "photos": photos,
+            "output": self._output(photos[0]),
+            "method": self.method or "auto",
+            "settings": settings,
             "hands": self.hands,
             "pose_source": "" if self.pose_source == "default" else self.pose_source,
             "quality": self.quality,
             "device": chosen.device(),
         }
         return "fit", params, None
+
+    def _photos(self):
+        """Paths of the chosen pictures; several where the file browser marked several."""
+        photo = bpy.path.abspath(self.filepath)
+        folder = bpy.path.abspath(self.directory) if self.directory else ""
+        several = [os.path.join(folder, f.name) for f in self.files if folder and f.name]
+        photos = several if len(several) > 1 else [photo or "".join(several)]
+        if not photos[0] or os.path.isdir(photos[0]):
+            raise HandError("no picture was chosen; choose a photo of a hand")
+        for path in photos:
+            if not os.path.isfile(path):
+                raise HandError(f"the picture {path} does not exist; choose another")
+        return photos
 
     def _output(self, photo):
         if self.output:
@@ -129,12 +189,14 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
         return os.path.join(folder, stem + ".hand")
 
     def take(self, context, value, arrays):
-        root = import_file(context, value["path"], pack=self.pack)
+        # the worker has it open under its key, and has described it
+        root = bring_in(context, value["path"], value, arrays, self.pack)
         if self.interactive:
             show_in_view(context, root)
-        self.report(
-            {"INFO"}, f"{root.name}: {value['splats']:,} splats in {value['seconds']:.0f} s"
-        )
+        for sentence in value["left_out"]:
+            self.report({"WARNING"}, f"Left out: {sentence}")
+        count, seconds = value["total_splats"], value["seconds"]
+        self.report({"INFO"}, f"{root.name}: {count:,} splats in {seconds:.0f} s")
 
 
 def import_file(context, path, pack=False, name=None):
@@ -148,6 +210,20 @@ def import_file(context, path, pack=False, name=None):
     if not os.path.isfile(full):
         raise HandError(f"the avatar {full} does not exist; choose another file")
     value, arrays = link.worker().call("open_avatar", {"path": full})
+    return bring_in(context, full, value, arrays, pack, name)
+
+
+def bring_in(context, path, value, arrays, pack=False, name=None):
+    """Build an avatar that the worker holds open, from its description; its root.
+
+    Args:
+        context: Blender's.
+        path: the avatar's file.
+        value, arrays: what the worker says of it.
+        pack: keep the file inside the .blend too.
+        name: of the root; by default the file's.
+    """
+    full = bpy.path.abspath(path)
     link.worker().opened.add(value["key"])
     data = None
     if pack:

@@ -9,7 +9,7 @@ import os
 import bpy
 import numpy as np
 
-from . import axes, link, rig, scene_data
+from . import axes, link, options, rig, scene_data
 from .base import NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 
@@ -29,31 +29,9 @@ def _format_items(_self, _context):
     return _formats
 
 
-class HandToolkitExportOption(bpy.types.PropertyGroup):
-    """One setting of the chosen exporter."""
-
-    kind: bpy.props.StringProperty()
-    help: bpy.props.StringProperty()
-    choices: bpy.props.StringProperty()
-    flag: bpy.props.BoolProperty(name="Value")
-    whole: bpy.props.IntProperty(name="Value")
-    number: bpy.props.FloatProperty(name="Value")
-    text: bpy.props.StringProperty(name="Value")
-
-    def field(self):
-        """Name of the property that holds the value."""
-        return {"bool": "flag", "int": "whole", "float": "number"}.get(self.kind, "text")
-
-
 def _fill_options(operator, _context):
-    operator.settings.clear()
     chosen = next((f for f in formats() if f["name"] == operator.format), None)
-    for option in chosen["options"] if chosen else ():
-        item = operator.settings.add()
-        item.name, item.kind, item.help = option["name"], option["type"], option["help"]
-        item.choices = ", ".join(option["choices"])
-        if option["default"] is not None:
-            setattr(item, item.field(), option["default"])
+    options.fill(operator.settings, chosen["options"] if chosen else ())
     if operator.filepath and chosen:
         stem = os.path.splitext(operator.filepath)[0]
         operator.filepath = stem + chosen["suffixes"][0]
@@ -96,7 +74,7 @@ class HAND_TOOLKIT_OT_export(NeedsHand, WorkerOperator, bpy.types.Operator):
     settings: bpy.props.CollectionProperty(
         name="Settings",
         description="What the chosen exporter can be told",
-        type=HandToolkitExportOption,
+        type=options.HandToolkitOption,
         options={"SKIP_SAVE"},
     )
 
@@ -117,10 +95,7 @@ class HAND_TOOLKIT_OT_export(NeedsHand, WorkerOperator, bpy.types.Operator):
         layout.use_property_split = True
         for name in ("format", "what", "animation"):
             layout.prop(self, name)
-        for item in self.settings:
-            layout.prop(item, item.field(), text=item.name.replace("_", " ").capitalize())
-            if item.choices:
-                layout.label(text=item.choices)
+        options.draw(layout, self.settings)
 
     def ask(self, context):
         if not self.filepath:
@@ -130,15 +105,15 @@ class HAND_TOOLKIT_OT_export(NeedsHand, WorkerOperator, bpy.types.Operator):
         chosen = next((f for f in formats() if f["name"] == self.format), None)
         if chosen is None:
             raise HandError(f"the toolkit has no exporter '{self.format}'")
-        options = json.loads(self.options) if self.options else {}
-        options.update({i.name: getattr(i, i.field()) for i in self.settings})
+        settings = json.loads(self.options) if self.options else {}
+        settings.update(options.values(self.settings))
         params = {
             "key": link.open_avatar(root),
             "format": self.format,
             "path": bpy.path.abspath(self.filepath),
             "what": self.what,
             "sides": [r.hand_toolkit.side for r in scene_data.rigs_of(root)],
-            "options": options,
+            "options": settings,
         }
         scene = context.scene
         moving = self.animation and chosen["animated"] and scene.frame_end > scene.frame_start
@@ -192,4 +167,4 @@ def draw_export(menu, _context):
     menu.layout.operator(HAND_TOOLKIT_OT_export.bl_idname, text="Hand Avatar (glTF, USD, PLY, ...)")
 
 
-CLASSES = (HandToolkitExportOption, HAND_TOOLKIT_OT_export)
+CLASSES = (HAND_TOOLKIT_OT_export,)

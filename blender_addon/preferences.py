@@ -90,7 +90,8 @@ class HAND_TOOLKIT_OT_test_connection(HandOperator, bpy.types.Operator):
         failed = [p["name"] for p in value["plugins"] if p["error"]]
         text = (
             f"Works: hand-toolkit {hello['toolkit']} on Python {hello['python']}; pose sources: "
-            f"{', '.join(value['pose_sources']) or 'none'}; exports: "
+            f"{', '.join(value['pose_sources']) or 'none'}; methods: "
+            f"{', '.join(m['name'] for m in value.get('methods', [])) or 'none'}; exports: "
             f"{', '.join(f['name'] for f in value['formats']) or 'none'}"
         )
         if failed:
