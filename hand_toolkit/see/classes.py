@@ -166,8 +166,8 @@ def _installed() -> ClassNetwork:
     return class_network(WEIGHTS / "classes.safetensors")
 
 
-BOX_SCALES = (1.0, 1.3)
-"""Crops of these sizes are averaged: fingertips may lie outside the tight one."""
+BOX_SCALES, BOX_WEIGHTS = (1.0, 1.3), (4.0, 1.0)
+"""Crops of these sizes are averaged: the tight one is finer, but fingertips may lie outside."""
 
 
 @dataclass(frozen=True)
@@ -222,12 +222,12 @@ def predict_classes(
     total = np.zeros((size[1], size[0], len(CLASSES)), np.float32)
     weight = np.zeros((size[1], size[0]), np.float32)
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    for view, one in zip(views, chance):
+    for view, one, share in zip(views, chance, BOX_WEIGHTS):
         frame = replace(view, size=MAP_SIZE).matrix()[:2]
         frame[:, 2] += frame[:, :2] @ [x0, y0]
         maps = np.ascontiguousarray(one.transpose(1, 2, 0))
         covered = np.ones((MAP_SIZE, MAP_SIZE), np.float32)
-        total += cv2.warpAffine(maps, centred(frame), size, flags=how)
+        total += share * cv2.warpAffine(maps, centred(frame), size, flags=how)
         weight += cv2.warpAffine(covered, centred(frame), size, flags=how)
     total[..., 0] += np.maximum(1 - weight, 0)
     total /= np.maximum(total.sum(-1, keepdims=True), 1e-6)
