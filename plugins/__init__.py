@@ -27,7 +27,9 @@ def register_pose_sources(register: Callable[[Any], None]) -> None:
 
 @hookimpl
 def register_segmenters(register: Callable[[Any], None]) -> None:
-    """GrabCut."""
+    """The class network and GrabCut."""
     from .grabcut_segmenter import GrabcutSegmenter
+    from .network_segmenter import NetworkSegmenter
 
     register(GrabcutSegmenter())
+    register(NetworkSegmenter())

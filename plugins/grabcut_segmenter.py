@@ -63,7 +63,7 @@ def _segment_hand(
     zoom = np.array(size) / [crop.shape[1], crop.shape[0]]
     keypoints = (hand.keypoints_2d - shift) * zoom
     unit = float(extent * ratio / 190.0)  # one pixel of a hand 190 pixels long, as tuned
-    allowed = _above_wrist(keypoints, size, own)
+    allowed = above_wrist(keypoints, size, own)
     mask = _grabcut(small, own, any_hand & ~own, allowed, keypoints, unit)
     if silhouette_iou(mask, own & allowed) < MIN_AGREEMENT:
         mask = own & allowed
@@ -125,9 +125,7 @@ _BONES = tuple(
 )
 
 
-def _above_wrist(
-    keypoints: np.ndarray, size: tuple[int, int], silhouette: np.ndarray
-) -> np.ndarray:
+def above_wrist(keypoints: np.ndarray, size: tuple[int, int], silhouette: np.ndarray) -> np.ndarray:
     """Pixels that may be hand: not past the wrist, where the arm goes on in the same colour."""
     from hand_toolkit.geometry.silhouette import wrist_half_plane
 

@@ -22,7 +22,7 @@ FOLDERS = {"hand_toolkit": "hand_toolkit", "hand_toolkit_plugins": "plugins",
 DATA = {".npz", ".safetensors", ".png", ".jpg", ".jpeg", ".json", ".html", ".js", ".css", ".typed"}
 BUILTIN = {
     "pose_sources": ["file", "mediapipe", "network"],
-    "segmenters": ["grabcut"],
+    "segmenters": ["grabcut", "network"],
     "hand_models": ["default", "default_1", "mano"],
     "exporters": ["bvh", "fbx", "glb", "npz", "obj", "ply", "sog", "splat", "spz", "usd"],
     "trainings": ["igsn"],
