@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -163,3 +164,71 @@ def _about_hand(
         part = np.ascontiguousarray(part[:, ::-1])
         points = points * [-1.0, 1.0] + [size[0], 0.0]
     return part, points
+
+
+def find_known_hands(photos: Path) -> dict[str, Any]:
+    """Hands of a folder's photos, as :func:`backdrops.photo_patches` takes them.
+
+    Args:
+        photos: a folder; its folders are looked through, too.
+
+    Returns:
+        name below ``photos`` -> {"hands": [{"points": (21, 2), "side": side}, ...]}.
+    """
+    from ..core.errors import HandToolkitError
+    from ..media import load_photo
+    from .finder import NetworkSearch
+
+    known: dict[str, Any] = {}
+    for path in sorted(photos.rglob("*.jp*g")):
+        try:
+            found = NetworkSearch(load_photo(path), 2).run()
+        except HandToolkitError:
+            continue
+        hands = [{"points": hand.keypoints, "side": SIDES[int(hand.left)]} for hand in found]
+        known[str(path.relative_to(photos))] = {"hands": hands}
+    return known
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """``python -m hand_toolkit.see.training_photos patches|label``; returns the exit code."""
+    import argparse
+
+    from ..media import load_photo
+    from .backdrops import photo_patches
+    from .classes import class_network
+
+    parser = argparse.ArgumentParser(
+        prog="python -m hand_toolkit.see.training_photos",
+        description="Prepare real photos of single hands for the class network's training.",
+    )
+    parser.add_argument("job", choices=["patches", "label"])
+    parser.add_argument("out", type=Path, help="NPZ of patches, or folder of labelled photos")
+    parser.add_argument("--photos", type=Path, required=True, help="folder of photos")
+    parser.add_argument("--weights", type=Path, help="checkpoint that labels (default: installed)")
+    options = parser.parse_args(arguments)
+    known = find_known_hands(options.photos)
+    if options.job == "patches":
+        patches = photo_patches(options.photos, known)
+        write_patches(options.out, patches)
+        print(f"{len(patches)} patches of {len(known)} photos")
+        return 0
+    network, count = class_network(options.weights), 0
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, entry in known.items():
+        if len(entry["hands"]) != 1:
+            continue
+        hand = entry["hands"][0]
+        pixels = load_photo(options.photos / name).pixels
+        photo = label_photo(network, pixels, hand["points"], hand["side"])
+        if photo is not None:
+            write_labelled(options.out / (name.replace("/", "_") + ".npz"), photo)
+            count += 1
+    print(f"{count} of {len(known)} photos labelled")
+    return 0
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.exit(main())

@@ -23,6 +23,7 @@ from hand_toolkit.see.samples import (
     sample_photo,
 )
 from hand_toolkit.see.training import class_losses
+from hand_toolkit.see.training_photos import label_photo
 from hand_toolkit.synth.crops.light import CropLight, DirectionalLight
 from hand_toolkit.synth.crops.mesh import PlacedHand, load_crop_mesh
 from hand_toolkit.synth.crops.render import Crop, render_scene
@@ -161,7 +162,8 @@ def test_bad_cameras_keep_the_picture() -> None:
         assert out[:, 150:].mean() > out[:, :70].mean() + 20
 
 
-def test_the_shipped_network_sees_a_rendered_hand() -> None:
+def _rendered() -> tuple[Crop, np.ndarray]:
+    """A rendered right hand before a plain wall: its crop, and the picture."""
     theta = np.zeros((16, 3))
     turn = rotation_to(np.array([0.1, -1.0, 0.1]), np.array([0.2, 0.1, -1.0]), 0)
     theta[0] = Rotation.from_matrix(turn).as_rotvec()
@@ -174,6 +176,11 @@ def test_the_shipped_network_sees_a_rendered_hand() -> None:
     crop = render_scene(np.random.default_rng(8), scene, light, skins)
     alpha = crop.rgba[..., 3:] / 255.0
     picture = (crop.rgba[..., :3] * alpha + [60, 110, 140] * (1 - alpha)).astype(np.uint8)
+    return crop, picture
+
+
+def test_the_shipped_network_sees_a_rendered_hand() -> None:
+    crop, picture = _rendered()
     region = predict_classes(class_network(), picture, crop.keypoints[0], "right")
     own = region.whole((256, 256), 1) > 0.5
     assert silhouette_iou(own, crop.labels == 1) > 0.85
@@ -184,3 +191,18 @@ def test_the_shipped_network_sees_a_rendered_hand() -> None:
     right = predict_classes(class_network(), flipped, points, "left").whole((256, 256), 1) > 0.5
     assert silhouette_iou(right, crop.labels[:, ::-1] == 1) > 0.85
     assert wrong.sum() < right.sum()
+
+
+def test_a_photo_is_labelled_where_network_and_colours_agree() -> None:
+    crop, picture = _rendered()
+    photo = label_photo(class_network(), picture, crop.keypoints[0], "right")
+    assert photo is not None
+    assert photo.picture.shape[:2] == photo.labels.shape
+    assert set(np.unique(photo.labels)) <= {0, 1, 3, IGNORED}
+    mirrored = np.ascontiguousarray(picture[:, ::-1])
+    points = crop.keypoints[0] * [-1, 1] + [256, 0]
+    left = label_photo(class_network(), mirrored, points, "left")
+    assert left is not None
+    assert silhouette_iou(left.labels == 1, photo.labels == 1) > 0.95
+    grey = np.full_like(picture, 90)
+    assert label_photo(class_network(), grey, crop.keypoints[0], "right") is None

@@ -15,7 +15,7 @@ from .skins import bake_bank
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The two jobs."""
+    """The three jobs."""
     parser = argparse.ArgumentParser(
         prog="python -m hand_toolkit.synth.crops", description="Render crops to train eyes on."
     )
@@ -35,6 +35,12 @@ def build_parser() -> argparse.ArgumentParser:
     draw.add_argument("--held-out", action="store_true", help="use the skins that never train")
     draw.add_argument("--poses", type=Path, help="folder of recorded motion")
     draw.add_argument("--environments", type=Path, help="folder of EXR environment maps")
+    heads = jobs.add_parser("bodies", help="draw heads and shoulders as clutter")
+    heads.add_argument("out", type=Path, help="NPY file")
+    heads.add_argument("--count", type=int, default=500, help="(default: 500)")
+    heads.add_argument("--seed", type=int, default=1, help="(default: 1)")
+    heads.add_argument("--skins", required=True, help="folder with MakeHuman skins")
+    heads.add_argument("--environments", type=Path, required=True, help="folder of EXR maps")
     return parser
 
 
@@ -43,6 +49,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     if options.job == "contacts":
         print(write_contacts(options.out, options.seed, options.minutes * 60), "poses")
+        return 0
+    if options.job == "bodies":
+        from .bodies import body_sprites
+
+        drawn = body_sprites(
+            options.out, options.skins, options.count, options.seed, options.environments
+        )
+        print(len(drawn), "bodies")
         return 0
     from .render import load_assets
 
