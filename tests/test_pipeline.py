@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hand_toolkit import HandObservation, Photo, PoseEstimate
+from hand_toolkit import Avatar, HandObservation, Photo, PoseEstimate
 from hand_toolkit.core.errors import InputError, NoHandError
-from hand_toolkit.core.metrics import silhouette_iou
+from hand_toolkit.core.metrics import psnr_mask, silhouette_iou
 from hand_toolkit.core.registry import registry
-from hand_toolkit.media import ViewSet
+from hand_toolkit.media import View, ViewSet
 from hand_toolkit.media.demo import PICTURE
+from hand_toolkit.pictures.drawing import picture_of
 from hand_toolkit.pipeline import fit_photo, fit_photos
 from hand_toolkit.testing.views import drawn_views
 
@@ -150,6 +151,63 @@ def test_old_names_of_the_prior_still_work() -> None:
         settings=dict(QUICK, steps=2),
     )  # fmt: skip
     assert "no-bias" in result.avatar.provenance["method"]
+
+
+# Several photos ------------------------------------------------------------------------------
+
+
+def evidence_on(avatar: Avatar) -> float:
+    """Part of the right hand's splats that were seen."""
+    return float((avatar.hand("right").evidence > 0.3).mean())
+
+
+@pytest.mark.parametrize("method", ["texture", "igsn"])
+def test_more_photos_leave_less_to_invent(method: str) -> None:
+    turns, exposures = (0.0, 180.0, 90.0), (1.0, 0.6, 1.3)
+    views = drawn_views(turns, size=192, exposures=exposures)
+    settings = dict(QUICK, steps=6) if method == "igsn" else QUICK
+    how: dict[str, Any] = {
+        "pose_source": Knows(views), "method": method, "settings": settings,
+    }  # fmt: skip
+    photos = [view.read() for view in views]
+    empty = Photo(np.full((192, 192, 3), 90, np.uint8), name="wall.png")
+    one = fit_photos(photos[:1], **how)
+    result = fit_photos([*photos, empty], **how)
+    assert evidence_on(result.avatar) > 1.5 * evidence_on(one.avatar)
+    assert [v.name for v in result.views] == ["drawn_0", "drawn_1", "drawn_2"]
+    assert "no hand was found in 'wall.png'" in result.views.left_out[0]
+    assert "drawn_" in result.avatar.provenance["further_photos"]
+    # the back is as dark as the palm, though its photo was taken at another exposure
+    hand = result.avatar.hand("right")
+    both = [np.exp(np.log(hand.albedo[part] + 1e-3).mean(axis=0)) for part in _palm_and_back(hand)]
+    assert np.abs(both[0] - both[1]).max() < 0.12
+    # and the back is what its own photo shows, better than what one photo lets one suppose
+    back = views[1]
+    errors = [_against(fitted.avatar, back) for fitted in (one, result)]
+    assert errors[1] > errors[0]
+
+
+def _palm_and_back(hand: Any) -> tuple[np.ndarray, np.ndarray]:
+    from hand_toolkit.avatar import surface
+    from hand_toolkit.geometry.surfaces import triangle_frames
+    from hand_toolkit.hand_model import rest_hand
+
+    mesh = surface("default", "right", 1)
+    normals = triangle_frames(rest_hand(mesh, hand.shape)[0], mesh.faces)[0][:, :, 2]
+    up = normals[hand.binding.triangle, 1]
+    return up < -0.7, up > 0.7
+
+
+def _against(avatar: Avatar, view: View) -> float:
+    """PSNR of the avatar's own skin, lit as it was, in another view, up to exposure."""
+    hand = view.hands[0]
+    flat = picture_of(
+        avatar, {"right": hand.theta}, {"right": hand.translation}, view.camera, light="flat"
+    )
+    mask = view.outlined()[0] > 0.5
+    shown, target = flat / 255.0, view.read().pixels / 255.0
+    gain = target[mask].mean(axis=0) / np.maximum(shown[mask].mean(axis=0), 1e-3)
+    return psnr_mask(np.clip(shown * gain, 0, 1), target, mask)
 
 
 def test_a_folder_with_nothing_in_it_is_said(tmp_path: Path) -> None:
