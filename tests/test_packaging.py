@@ -25,7 +25,7 @@ BUILTIN = {
     "segmenters": ["grabcut", "network"],
     "hand_models": ["default", "default_1", "mano"],
     "exporters": ["bvh", "fbx", "glb", "npz", "obj", "ply", "sog", "splat", "spz", "usd"],
-    "trainings": ["igsn"],
+    "trainings": ["eyes", "igsn"],
 }
 
 

@@ -10,10 +10,12 @@ from ..core.hookspecs import hookimpl
 
 @hookimpl
 def register_trainings(register: Callable[[Any], None]) -> None:
-    """The prior of IGSN."""
+    """The prior of IGSN, and the class network of the eyes."""
+    from ..see.eyes import EyesTraining
     from .igsn.train import IgsnTraining
 
     register(IgsnTraining())
+    register(EyesTraining())
 
 
 @hookimpl
