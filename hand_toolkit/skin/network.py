@@ -30,6 +30,14 @@ WIDTHS = (32, 64, 96, 128)
 PLACE_CHANNELS = 12
 
 SEEN = CHANNELS.index("seen")
+FIRST_GUESS = {
+    "seen": 1.4, "rim": -1.3, "beside": -0.3, "facing": 1.0, "openness": 2.7,
+    "unlike_background": 2.9, "mask": 3.7, "resolution": 0.4,
+}  # fmt: skip
+ODD_COLOR, NOTHING_KNOWN = -1.0, -5.3
+"""Logistic regression of belief on the inputs, the mean |relative colour| and 1: where training
+starts. It explains 37 % of the entropy on 120 samples."""
+
 TONE_CENTRE = 1.5
 """Tones are log albedo, about -1.5 for people's skin."""
 
@@ -106,9 +114,13 @@ class CompletionNetwork(nn.Module):
         self.shade = nn.Conv2d(a, 3, 1)
         self.fine = nn.Conv2d(a, 4 * FOLD * FOLD, 3, 1, 1)
         self.nails = nn.Linear(d, 3)
+        self.guess = nn.Conv2d(len(CHANNELS) + 1, 1, 1)
         for head in (self.mix, self.slow, self.shade, self.fine, self.nails):
             for values in head.parameters():
                 nn.init.zeros_(values)
+        weights = [FIRST_GUESS.get(name, 0.0) for name in CHANNELS] + [ODD_COLOR]
+        self.guess.weight.data[:] = torch.tensor(weights)[None, :, None, None]
+        self.guess.bias.data.fill_(NOTHING_KNOWN)
 
     def forward(self, inputs: torch.Tensor, tone: torch.Tensor) -> Heads:
         """Heads of inputs (B, 15, GRID, GRID) and tones (B, 3), log albedo."""
@@ -124,8 +136,9 @@ class CompletionNetwork(nn.Module):
         up1 = self.up1(down1 + resized(self.lift1(up2), WORK // 2))
         up0 = self.up0(down0 + resized(self.lift0(up1), WORK))
         fine = functional.pixel_shuffle(self.fine(up0), FOLD)
+        odd = inputs[:, :3].abs().mean(1, keepdim=True)
         return Heads(
-            belief=fine[:, :1] + 2.0,
+            belief=fine[:, :1] + self.guess(torch.cat([inputs, odd], dim=1)),
             shade=fine[:, 1:] + resized(self.shade(up0), GRID),
             mix=self.mix(up2),
             slow=self.slow(up1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 TRAINING_FAMILIES = ("light_men", "dark_men", "real_hands", "painted_hands")
@@ -27,9 +28,10 @@ def main() -> None:
     train.add_argument("out", type=Path, help="the folder given to 'subjects'")
     train.add_argument("weights", type=Path)
     train.add_argument("--minutes", type=float, default=45)
-    train.add_argument("--batch", type=int, default=8)
+    train.add_argument("--batch", type=int, default=4)
     train.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if arguments.command == "subjects":
         from .subjects import make_subjects, save_subjects
 

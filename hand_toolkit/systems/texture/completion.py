@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from ...core.types import Camera, HandPose
@@ -38,12 +40,32 @@ def complete_hands(
     normals = np.concatenate([s.normals for s in surfaces])
     scene = scene_of(pixels, vertices, faces, camera)
     free = openness_of(vertices, normals, faces)
-    result = []
+    result, tones, clean = [], [], []
     for k, (hand, posed, mask) in enumerate(zip(hands, surfaces, masks)):
         layout = uv_layout(hand.hand_model, COMPOSE_SIZE)
         own = free[starts[k] : starts[k + 1]]
         seen = observe_uv(
             scene, mask, layout, posed.side, posed.vertices, posed.normals, own, light
         )
-        result.append(complete_skin(seen, layout, completion))
+        skin = complete_skin(seen, layout, completion)
+        result.append(skin)
+        tones.append(seen.tone)
+        clean.append(skin.compose(seen.log_albedo))
+    if len(result) == 2 and result[0].layout is result[1].layout:
+        far = np.abs(tones[0] - tones[1]).max() > SAME_PERSON
+        return result if far else [_told(result[k], result[1 - k], clean[1 - k]) for k in (0, 1)]
     return result
+
+
+SAME_PERSON = 0.35
+"""Hands whose tones differ by more, in log albedo, may be of two people and tell nothing of each
+other."""
+
+TOLD = 0.8
+"""Share of what the other hand shows that goes into a hand's hidden skin."""
+
+
+def _told(own: CompletedSkin, other: CompletedSkin, clean: np.ndarray) -> CompletedSkin:
+    """A hand whose hidden skin is what the other hand shows of the same place."""
+    share = TOLD * other.belief * (1 - own.belief)
+    return dataclasses.replace(own, hidden=own.hidden + share * (clean - own.hidden))

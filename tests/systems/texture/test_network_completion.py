@@ -1,0 +1,84 @@
+"""The texture fit with the completion network."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from test_texture_fit import CAMERA, SKIN, drawn_photo, hand_pose
+
+from hand_toolkit.core.errors import InputError
+from hand_toolkit.core.types import Photo, PoseEstimate
+from hand_toolkit.geometry.colour import srgb_to_linear
+from hand_toolkit.skin.complete import CompletedSkin
+from hand_toolkit.skin.completion_weights import SHIPPED
+from hand_toolkit.skin.uv_layout import uv_layout
+from hand_toolkit.systems.texture.completion import _told
+from hand_toolkit.systems.texture.one_photo import TextureConfig, fit_texture
+from hand_toolkit.systems.texture.optimize import OptimizeConfig
+
+pytestmark = pytest.mark.skipif(not SHIPPED.is_file(), reason="no weights are shipped")
+NETWORK = TextureConfig(1, 256, OptimizeConfig(steps=10), "network")
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    hands = (hand_pose(),)
+    photo, mask, labels = drawn_photo(hands)
+    return fit_texture(photo, mask, labels, PoseEstimate(hands, CAMERA), NETWORK)
+
+
+def test_seen_skin_keeps_its_colour(fitted) -> None:
+    hand = next(h for h in fitted.hands if h.side == "right")
+    seen = hand.evidence > 0.4
+    assert seen.mean() > 0.1
+    tone = np.median(srgb_to_linear(hand.albedo[seen]), axis=0)
+    ratio = tone / SKIN
+    np.testing.assert_allclose(ratio / ratio.mean(), 1, atol=0.12)
+
+
+def test_hidden_skin_has_detail_and_the_tone(fitted) -> None:
+    hand = next(h for h in fitted.hands if h.side == "right")
+    log = np.log(np.maximum(srgb_to_linear(hand.albedo), 1e-3))
+    hidden, seen = hand.evidence < 0.01, hand.evidence > 0.4
+    assert hidden.mean() > 0.3
+    assert log[hidden].mean(1).std() > 0.02
+    assert np.abs(np.median(log[hidden], 0) - np.median(log[seen], 0)).max() < 0.6
+
+
+def test_a_wall_past_a_finger_is_not_believed() -> None:
+    """The mask spills two pixels over a green wall: no splat may turn green."""
+    from scipy.ndimage import binary_dilation
+
+    hands = (hand_pose(),)
+    photo, mask, labels = drawn_photo(hands)
+    wide = binary_dilation(mask > 0.5, iterations=2)
+    off = dataclasses.replace(hands[0], translation=hands[0].translation + [0.002, 0, 0])
+    avatar = fit_texture(
+        Photo(photo.pixels),
+        wide.astype(np.float32),
+        np.where(wide, 0, -1).astype(np.int32),
+        PoseEstimate((off,), CAMERA),
+        NETWORK,
+    )
+    color = next(h for h in avatar.hands if h.side == "right").albedo
+    assert (color[:, 1] > color[:, 0]).mean() < 0.01
+
+
+def test_one_hand_tells_the_other_what_it_shows() -> None:
+    layout = uv_layout("default", 192)
+    count = len(layout.index)
+    none, some = np.zeros((count, 1)), np.zeros((count, 1))
+    some[: count // 2] = 1
+    flat = np.zeros((count, 3))
+    own = CompletedSkin(layout, flat, none, flat, flat)
+    other = CompletedSkin(layout, flat, some, flat, flat)
+    told = _told(own, other, np.ones((count, 3)))
+    assert (told.hidden[: count // 2] > 0.7).all()
+    assert (told.hidden[count // 2 :] == 0).all()
+
+
+def test_an_unknown_completion_is_refused() -> None:
+    with pytest.raises(InputError, match="network, membrane"):
+        TextureConfig(completion="magic")
