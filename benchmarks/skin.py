@@ -81,7 +81,8 @@ def score(case: Case, log_albedo: np.ndarray) -> dict[str, float]:
     out = {}
     for name, where in (("seen", right), ("wrong", seen & ~right), ("hidden", ~seen)):
         enough = where.sum() > 300
-        out[name] = float(-10 * np.log10(error[where].mean())) if enough else np.nan
+        mean = max(float(error[where].mean()), 1e-10) if enough else np.nan
+        out[name] = float(-10 * np.log10(mean))
     hidden = ~seen
     slopes = [np.hypot(*np.gradient(layout.image(v.mean(1)))).ravel() for v in (aligned, truth)]
     slopes = [s[layout.index][hidden].mean() for s in slopes]
@@ -173,7 +174,8 @@ def main() -> None:
             tried[f"network without {head}"] = network(case, arguments.weights, head)
         if arguments.splats:
             tried["product before, splats"] = product(case, "membrane")
-            tried["product now, splats"] = product(case, "network")
+            tried["product, belief, splats"] = product(case, "belief")
+            tried["product, network, splats"] = product(case, "network")
         tried["truth"] = case.sample.target
         tried["photo over light"] = seen.log_albedo
         for name, log_albedo in tried.items():

@@ -37,6 +37,10 @@ class CompletedSkin:
         """(N, 3) log albedo, where ``observed`` (N, 3) is the photo's over the estimated light."""
         return _mixed(observed, self.hidden, self.belief, self.shade, self.step)
 
+    def shade_at(self, uv: np.ndarray) -> np.ndarray:
+        """(M, 3) log shade to take off the photo at other places (M, 2) of the layout."""
+        return self.layout.look_up(self.layout.image(self.shade), uv)
+
     def compose_at(
         self, uv: np.ndarray, observed: np.ndarray, known: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:

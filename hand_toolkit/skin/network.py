@@ -119,8 +119,9 @@ class CompletionNetwork(nn.Module):
             for values in head.parameters():
                 nn.init.zeros_(values)
         weights = [FIRST_GUESS.get(name, 0.0) for name in CHANNELS] + [ODD_COLOR]
-        self.guess.weight.data[:] = torch.tensor(weights)[None, :, None, None]
-        self.guess.bias.data.fill_(NOTHING_KNOWN)
+        start = (torch.tensor(weights)[None, :, None, None], torch.full((1,), NOTHING_KNOWN))
+        for values, known in zip(self.guess.parameters(), start):
+            values.data.copy_(known)
 
     def forward(self, inputs: torch.Tensor, tone: torch.Tensor) -> Heads:
         """Heads of inputs (B, 15, GRID, GRID) and tones (B, 3), log albedo."""

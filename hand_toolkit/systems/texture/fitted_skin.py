@@ -52,6 +52,7 @@ class FittedSkin:
     template: list[np.ndarray]
     light: np.ndarray
     completed: list[CompletedSkin] | None = None
+    invents: bool = False
 
     @classmethod
     def of(
@@ -94,8 +95,15 @@ class FittedSkin:
             for o in self.seen
         ]
         trust = [o.evidence for o in self.seen]
-        if self.completed is not None:
+        if self.completed is not None and self.invents:
             return self._lit(self._believe(observed)[0])
+        if self.completed is not None:
+            observed = [
+                log - skin.shade_at(_uvs(hand, binding))
+                for log, skin, hand, binding in zip(
+                    observed, self.completed, self.hands, self.bindings
+                )
+            ]
         if len(self.hands) == 2:
             observed, trust = _share(observed, trust, self.bindings)
         albedo = []
@@ -147,7 +155,7 @@ class FittedSkin:
         return CompleteSkin(albedo, baked, self.light)
 
 
-TEMPLATE_SHARE = 0.5
+TEMPLATE_SHARE = 1.0
 """How far hidden skin's mean tone moves from the network's to the template's. The network knows the
 palms and backs of four families, the template those of all."""
 

@@ -34,7 +34,7 @@ from .completion import complete_hands
 from .fitted_skin import FittedSkin, KnownSkin
 from .optimize import OptimizeConfig, Refined, optimize
 
-COMPLETIONS = ("network", "membrane")
+COMPLETIONS = ("belief", "network", "membrane")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class TextureConfig:
         max_size: the photo is fitted at this size of the hands' box at most, pixels.
         optimize: the refinement.
         completion: "network", what to believe and what lies hidden as the completion network
-            says; or "membrane", a skin template moved to the person's tone.
+            says; "belief", only what to believe and which shade to take off, while hidden skin is
+            a template moved to the person's tone; or "membrane", that without the network.
     """
 
     splats_per_face: int = 4
@@ -127,10 +128,10 @@ def fit_view(
     progress(0.2, "separating light from skin")
     seen, trust, at_rim = _drop_background(crop, hands, surfaces, bindings, seen, rim, known)
     skin = FittedSkin.of(hands, bindings, seen, known)
-    completed = None
-    if config.completion == "network":
+    completed, invents = None, config.completion == "network"
+    if config.completion != "membrane":
         completed = complete_hands(hands, surfaces, crop.pixels, masks, crop.camera, skin.light)
-        skin = dataclasses.replace(skin, completed=completed)
+        skin = dataclasses.replace(skin, completed=completed, invents=invents)
         seen = skin.believed()
         skin = dataclasses.replace(skin, seen=seen)
     complete = skin.complete()
@@ -158,7 +159,9 @@ def fit_view(
     skin = FittedSkin.of(hands, bindings, seen, known)
     if completed is not None:
         # the network's answer belongs to the light that it was asked with
-        skin = dataclasses.replace(skin, light=complete.light, completed=completed)
+        skin = dataclasses.replace(
+            skin, light=complete.light, completed=completed, invents=invents
+        )
     return FittedView(skin, refined)
 
 

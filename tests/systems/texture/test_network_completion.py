@@ -52,9 +52,9 @@ def test_a_wall_past_a_finger_is_not_believed() -> None:
     from scipy.ndimage import binary_dilation
 
     hands = (hand_pose(),)
-    photo, mask, labels = drawn_photo(hands)
+    photo, mask, _ = drawn_photo(hands)
     wide = binary_dilation(mask > 0.5, iterations=2)
-    off = dataclasses.replace(hands[0], translation=hands[0].translation + [0.002, 0, 0])
+    off = dataclasses.replace(hands[0], translation=np.add(hands[0].translation, [0.002, 0, 0]))
     avatar = fit_texture(
         Photo(photo.pixels),
         wide.astype(np.float32),
@@ -80,5 +80,5 @@ def test_one_hand_tells_the_other_what_it_shows() -> None:
 
 
 def test_an_unknown_completion_is_refused() -> None:
-    with pytest.raises(InputError, match="network, membrane"):
+    with pytest.raises(InputError, match="belief, network, membrane"):
         TextureConfig(completion="magic")
