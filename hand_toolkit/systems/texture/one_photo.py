@@ -53,7 +53,7 @@ class TextureConfig:
     splats_per_face: int = 4
     max_size: int = 640
     optimize: OptimizeConfig = field(default_factory=OptimizeConfig)
-    completion: str = "membrane"
+    completion: str = "belief"
 
     def __post_init__(self) -> None:
         if self.completion not in COMPLETIONS:
@@ -159,9 +159,7 @@ def fit_view(
     skin = FittedSkin.of(hands, bindings, seen, known)
     if completed is not None:
         # the network's answer belongs to the light that it was asked with
-        skin = dataclasses.replace(
-            skin, light=complete.light, completed=completed, invents=invents
-        )
+        skin = dataclasses.replace(skin, light=complete.light, completed=completed, invents=invents)
     return FittedView(skin, refined)
 
 
