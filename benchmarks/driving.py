@@ -1,12 +1,18 @@
-"""Driving an avatar of one photo with the poses of other photos of the same hand.
+"""Driving avatars of one or several photos with the poses of other photos of the same hand.
 
-Used by real_hand.py. Fit on one frame; in every other frame, estimate the pose, draw the avatar
-there (what ``render --camera from-pose`` does) and compare with the photo inside its given mask.
+Used by real_hand.py. In every target frame the pose is estimated, the avatar drawn there (what
+``render --camera from-pose`` does) and compared with the photo, black outside the given mask.
+
+What counts is the union of the given mask and the drawn hand, on black: skin drawn where the mask
+has none and skin of the mask that is not drawn both cost, so neither a smaller hand nor a larger
+one gains. ``given_*`` are the figures inside the given mask alone, which do not see what is drawn
+outside it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +20,29 @@ import numpy as np
 
 from hand_toolkit.avatar import Avatar
 from hand_toolkit.core.errors import HandToolkitError
-from hand_toolkit.core.metrics import psnr_box, psnr_mask, ssim_box
+from hand_toolkit.core.metrics import psnr, psnr_box, psnr_mask, silhouette_iou, ssim_box
 from hand_toolkit.core.types import Photo, PoseEstimate
-from hand_toolkit.geometry import hand_silhouettes
+from hand_toolkit.geometry.colour import linear_to_srgb, srgb_to_linear
 from hand_toolkit.media import load_mask, load_photo, save_image
 from hand_toolkit.pictures.drawing import picture_of, placed_like
-from hand_toolkit.pipeline import fit_photo
+from hand_toolkit.pipeline import fit_photos
 from hand_toolkit.pose import estimate_pose
-from hand_toolkit.see import label_hands, segment_photo
-from hand_toolkit.skin.observe import hand_meshes
-from hand_toolkit.systems.texture.one_photo import TextureConfig, fit_texture
-from hand_toolkit.systems.texture.optimize import OptimizeConfig
 
-METHODS = ("prior", "texture")
+METHODS = ("igsn", "texture")
 FIT_FRAMES = ("00054", "00102", "00150")
-METRICS = ("psnr_mask", "psnr_box", "ssim_box")
+METRICS = (
+    "psnr_union",
+    "psnr_box",
+    "psnr_picture",
+    "ssim_box",
+    "silhouette_iou",
+    "given_psnr_mask",
+    "given_psnr_box",
+    "given_ssim_box",
+)
+MATCHED = ", exposure matched"
+FLAT = "flat colour, outline of "
+FLAT_GIVEN = "flat colour, given mask"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,11 +54,36 @@ class Frame:
     mask: np.ndarray | None
     estimate: PoseEstimate
 
+    @property
+    def pixels(self) -> np.ndarray:
+        """(H, W, 3) sRGB in [0, 1]."""
+        return self.photo.pixels / 255.0
 
-def load_frames(folder: Path) -> list[Frame]:
-    """All frames of ``one_subject``, poses estimated as ``hand-toolkit pose`` does."""
+
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """A drawn hand.
+
+    Attributes:
+        picture: (H, W, 3) sRGB in [0, 1], on black.
+        outline: (H, W) bool, where the hand covers more than half of the pixel.
+    """
+
+    picture: np.ndarray
+    outline: np.ndarray
+
+
+def load_frames(folder: Path, names: Sequence[str] | None = None) -> list[Frame]:
+    """Frames of ``one_subject``, poses estimated as ``hand-toolkit pose`` does.
+
+    Args:
+        folder: with ``NAME.jpg`` and, for most, ``NAME_mask.png``.
+        names: those to load; None loads every one.
+    """
     frames = []
-    for path in sorted(folder.glob("[0-9]*.jpg")):
+    for path in frame_paths(folder):
+        if names is not None and path.stem not in names:
+            continue
         photo = load_photo(path)
         mask_path = path.with_name(f"{path.stem}_mask.png")
         mask = load_mask(mask_path, photo.size) if mask_path.is_file() else None
@@ -55,98 +94,214 @@ def load_frames(folder: Path) -> list[Frame]:
     return frames
 
 
-def drive(avatar: Avatar, frame: Frame) -> np.ndarray:
-    """The avatar in the frame's pose and place, (H, W, 3) in [0, 1] on black."""
+def frame_paths(folder: Path) -> list[Path]:
+    """The photos of ``one_subject`` in order."""
+    return sorted(folder.glob("[0-9]*.jpg"))
+
+
+def target_names(
+    folder: Path, fit_frames: Sequence[str], which: str = "even", most: int | None = None
+) -> list[str]:
+    """Frames to drive to: with a given mask and in no fit.
+
+    Args:
+        folder: of the photos.
+        fit_frames: frames that any avatar is fitted to.
+        which: "all", "odd" (for choices) or "even" (for reporting), counted from 0 in order.
+        most: no more than so many, evenly spread; None takes all.
+    """
+    names = [
+        path.stem
+        for number, path in enumerate(frame_paths(folder))
+        if (which == "all" or number % 2 == (which == "odd"))
+        and path.stem not in fit_frames
+        and path.with_name(f"{path.stem}_mask.png").is_file()
+    ]
+    if most is not None and most < len(names):
+        names = [names[k] for k in np.linspace(0, len(names) - 1, most).round().astype(int)]
+    return names
+
+
+def drive(avatar: Avatar, frame: Frame) -> Drawn:
+    """The avatar in the frame's pose and place."""
     hand = frame.estimate.hands[0]
-    where = placed_like(avatar, hand, frame.estimate.camera)
-    picture = picture_of(avatar, {hand.side: hand.theta}, {hand.side: where}, frame.estimate.camera)
-    return picture / 255.0
+    where = {hand.side: placed_like(avatar, hand, frame.estimate.camera)}
+    theta = {hand.side: hand.theta}
+    shown = picture_of(avatar, theta, where, frame.estimate.camera, background=None) / 255.0
+    return Drawn(shown[..., :3] * shown[..., 3:], shown[..., 3] > 0.5)
 
 
-def score(picture: np.ndarray, frame: Frame) -> dict[str, float]:
-    """The three metrics against the frame's photo inside its mask."""
-    photo, mask = frame.photo.pixels / 255.0, given_mask(frame)
+def flat(color: np.ndarray, outline: np.ndarray) -> Drawn:
+    """One colour (3,) inside an outline (H, W)."""
+    inside = np.asarray(outline) > 0.5
+    return Drawn(inside[..., None] * color, inside)
+
+
+def expose(drawn: Drawn, photo: np.ndarray, mask: np.ndarray) -> Drawn:
+    """The drawn hand times the one gain of linear light that fits the photo best.
+
+    Least squares over the pixels of both the given mask and the drawn hand, so that the outlines'
+    disagreement does not darken the hand; left as it is where they do not meet.
+
+    Args:
+        drawn: the hand.
+        photo: (H, W, 3) sRGB in [0, 1].
+        mask: (H, W), the given one.
+    """
+    both = drawn.outline & (mask > 0.5)
+    light, target = srgb_to_linear(drawn.picture), srgb_to_linear(photo[both])
+    energy = float((light[both] ** 2).sum())
+    if energy <= 0:
+        return drawn
+    gain = float((light[both] * target).sum()) / energy
+    return dataclasses.replace(drawn, picture=linear_to_srgb(gain * light))
+
+
+def score(drawn: Drawn, photo: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+    """The metrics of one drawn hand.
+
+    Args:
+        drawn: the hand.
+        photo: (H, W, 3) sRGB in [0, 1].
+        mask: (H, W), the given one; the photo is black outside it.
+    """
+    given = mask > 0.5
+    union = given | drawn.outline
+    target = photo * given[..., None]
+    picture = drawn.picture
     return {
-        "psnr_mask": psnr_mask(picture, photo, mask),
-        "psnr_box": psnr_box(picture, photo, mask),
-        "ssim_box": ssim_box(picture, photo, mask),
+        "psnr_union": psnr_mask(picture, target, union),
+        "psnr_box": psnr_box(picture, target, union),
+        "psnr_picture": psnr(picture, target),
+        "ssim_box": ssim_box(picture, target, union),
+        "silhouette_iou": silhouette_iou(drawn.outline, given),
+        "given_psnr_mask": psnr_mask(picture, photo, given),
+        "given_psnr_box": psnr_box(picture, photo, given),
+        "given_ssim_box": ssim_box(picture, photo, given),
     }
 
 
 def given_mask(frame: Frame) -> np.ndarray:
-    """The frame's given mask; only frames that have one are scored."""
+    """The frame's given mask; only frames that have one are scored or give a mean colour."""
     if frame.mask is None:
-        raise ValueError(f"{frame.name} has no mask")
+        raise ValueError(f"{frame.name} has no mask; choose a frame with one")
     return frame.mask
 
 
-def unoptimized(frame: Frame) -> Avatar:
-    """The photo's texture on the mesh, without refinement."""
-    silhouettes, nearest = hand_silhouettes(hand_meshes(frame.estimate), frame.estimate.camera)
-    mask = segment_photo(frame.photo, frame.estimate, list(silhouettes))
-    config = TextureConfig(optimize=OptimizeConfig(steps=0))
-    return fit_texture(frame.photo, mask, label_hands(mask, nearest), frame.estimate, config)
+def mean_color(sources: Sequence[Frame]) -> np.ndarray:
+    """(3,) sRGB, the mean inside the given masks of the fit frames."""
+    return np.concatenate([f.pixels[given_mask(f) > 0.5] for f in sources]).mean(axis=0)
 
 
-def mean_color(frame: Frame, target: Frame) -> np.ndarray:
-    """A picture of nothing but the fit frame's mean skin colour."""
-    color = (frame.photo.pixels / 255.0)[given_mask(frame) > 0.5].mean(axis=0)
-    return np.broadcast_to(color, target.photo.pixels.shape).copy()
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """An avatar to drive: its name in the table and the frames that it was fitted to."""
+
+    label: str
+    avatar: Avatar
+    sources: tuple[Frame, ...]
+
+
+def fit_entries(sources: Sequence[Frame], methods: Sequence[str], views: int) -> list[Entry]:
+    """Avatars of each fit frame alone and, for several views, one of the first so many together."""
+    groups: list[tuple[Frame, ...]] = [(frame,) for frame in sources]
+    if views > 1:
+        groups.append(tuple(sources[:views]))
+    entries = []
+    for method in methods:
+        for group in groups:
+            photos = [frame.photo for frame in group]
+            avatar = fit_photos(photos, hands="left", method=method).avatar
+            count = "one photo" if len(group) == 1 else f"{len(group)} photos"
+            entries.append(Entry(f"{method}, {count}", avatar, group))
+            print(f"  fitted {method} to {', '.join(f.name for f in group)}", flush=True)
+    return entries
 
 
 def run(
-    frames: list[Frame],
-    methods: tuple[str, ...] = METHODS,
-    fit_frames: tuple[str, ...] = FIT_FRAMES,
+    targets: Sequence[Frame],
+    entries: Sequence[Entry],
+    exposure: bool = False,
     pictures: Path | None = None,
 ) -> list[dict[str, object]]:
-    """One row per fit frame and method: mean and worst of each metric over the other frames."""
+    """One row per avatar, and one of its outline filled with its fit frames' mean skin colour.
+
+    And one per single fit frame of the given mask filled so, whose outline is right by definition.
+
+    Args:
+        targets: frames with a given mask that no avatar was fitted to.
+        entries: the avatars.
+        exposure: score each also with one gain per frame; see :func:`expose`.
+        pictures: folder for a sheet of the drawn hands.
+
+    Returns:
+        Per row ``fit_frames``, ``method``, ``targets``, and mean and worst of each metric.
+    """
     rows: list[dict[str, object]] = []
-    for name in fit_frames:
-        source = next(f for f in frames if f.name == name)
-        targets = [f for f in frames if f is not source and f.mask is not None]
-        drawn = {"mean skin colour": [mean_color(source, t) for t in targets]}
-        plain = unoptimized(source)
-        drawn["texture, not optimised"] = [drive(plain, t) for t in targets]
-        for method in methods:
-            avatar = fit_photo(source.photo, hands="left", method=method).avatar
-            drawn[method] = [drive(avatar, t) for t in targets]
+    lines: dict[str, list[Drawn]] = {}
+    filled: set[str] = set()
+    for entry in entries:
+        names = "+".join(f.name for f in entry.sources)
+        color = mean_color(entry.sources)
+        hands = [drive(entry.avatar, t) for t in targets]
+        lines[f"{entry.label} {names}"] = hands
+        drawn = {
+            entry.label: hands,
+            FLAT + entry.label: [flat(color, hand.outline) for hand in hands],
+        }
+        if len(entry.sources) == 1 and names not in filled:
+            filled.add(names)
+            drawn[FLAT_GIVEN] = [flat(color, given_mask(t)) for t in targets]
         for label, images in drawn.items():
-            scores = [score(image, t) for image, t in zip(images, targets)]
-            row: dict[str, object] = {"fit_frame": name, "method": label, "targets": len(targets)}
-            for metric in METRICS:
-                values = [s[metric] for s in scores]
-                row[metric] = round(float(np.mean(values)), 3)
-                row[f"{metric}_worst"] = round(float(np.min(values)), 3)
-            rows.append(row)
-        if pictures is not None:
-            pictures.mkdir(parents=True, exist_ok=True)
-            save_image(pictures / f"driving_{name}.png", sheet(targets, drawn))
+            rows.append(_row(names, label, images, targets))
+            if exposure:
+                matched = [expose(d, t.pixels, given_mask(t)) for d, t in zip(images, targets)]
+                rows.append(_row(names, label + MATCHED, matched, targets))
+    if pictures is not None:
+        pictures.mkdir(parents=True, exist_ok=True)
+        save_image(pictures / "driving.png", sheet(targets, list(lines.values())))
+        print("rows of driving.png: photos; " + "; ".join(lines))
     return rows
 
 
-def sheet(targets: list[Frame], drawn: dict[str, list[np.ndarray]], count: int = 8) -> np.ndarray:
-    """Photos above each method's drawings, inside the given masks."""
-    chosen = np.linspace(0, len(targets) - 1, count).astype(int)
-    lines = [np.concatenate([targets[k].photo.pixels / 255.0 for k in chosen], axis=1)]
-    for images in drawn.values():
-        cells = [images[k] * (targets[k].mask > 0.5)[..., None] for k in chosen]
-        lines.append(np.concatenate(cells, axis=1))
-    return np.concatenate(lines, axis=0)
+def _row(
+    names: str, label: str, images: Sequence[Drawn], targets: Sequence[Frame]
+) -> dict[str, object]:
+    scores = [score(d, t.pixels, given_mask(t)) for d, t in zip(images, targets)]
+    row: dict[str, object] = {"fit_frames": names, "method": label, "targets": len(targets)}
+    for metric in METRICS:
+        values = [s[metric] for s in scores]
+        row[metric] = round(float(np.mean(values)), 3)
+        row[f"{metric}_worst"] = round(float(np.min(values)), 3)
+    return row
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The rows as text."""
-    head = f"{'fit frame':<10}{'method':<26}" + "".join(f"{m:>18}" for m in METRICS)
+def sheet(targets: Sequence[Frame], drawn: Sequence[Sequence[Drawn]], count: int = 8) -> np.ndarray:
+    """Photos inside their given masks above each avatar's drawings, (H, W, 3) in [0, 1]."""
+    chosen = np.linspace(0, len(targets) - 1, min(count, len(targets))).astype(int)
+    photos = [targets[k].pixels * (given_mask(targets[k]) > 0.5)[..., None] for k in chosen]
+    lines = [photos, *([hands[k].picture for k in chosen] for hands in drawn)]
+    return np.concatenate([np.concatenate(line, axis=1) for line in lines], axis=0)
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as text, and the mean over fit frames of each kind of row."""
+    wide = max(len(str(r["method"])) for r in rows) + 2
+    own = max(len(str(r["fit_frames"])) for r in rows) + 2
+    head = f"{'fit frames':<{own}}{'method':<{wide}}" + "".join(f"{m:>17}" for m in METRICS)
     lines = [head + "   (mean / worst)"]
-    for row in rows:
-        cells = "".join(f"{row[m]:>10.2f} /{row[m + '_worst']:>6.2f}" for m in METRICS)
-        lines.append(f"{row['fit_frame']:<10}{row['method']:<26}{cells}")
+    lines += [_line(str(r["fit_frames"]), own, str(r["method"]), wide, [r]) for r in rows]
     for method in dict.fromkeys(str(r["method"]) for r in rows):
-        own = [r for r in rows if r["method"] == method]
-        cells = "".join(
-            f"{np.mean([r[m] for r in own]):>10.2f} /{np.min([r[m + '_worst'] for r in own]):>6.2f}"
-            for m in METRICS
-        )
-        lines.append(f"{'all':<10}{method:<26}{cells}")
+        alike = [r for r in rows if r["method"] == method]
+        if len(alike) > 1:
+            lines.append(_line("mean", own, method, wide, alike))
     return "\n".join(lines)
+
+
+def _line(name: str, own: int, method: str, wide: int, rows: Sequence[dict[str, Any]]) -> str:
+    cells = ""
+    for m in METRICS:
+        mean, worst = np.mean([r[m] for r in rows]), np.min([r[f"{m}_worst"] for r in rows])
+        digits = 2 if "psnr" in m else 3
+        cells += f"{mean:>10.{digits}f} /{worst:>5.{digits}f}"
+    return f"{name:<{own}}{method:<{wide}}{cells}"

@@ -1,10 +1,13 @@
-"""Pose error on real photos of one hand, and driving an avatar of one photo by the others.
+"""Pose error on real photos of one hand, and driving avatars of some of them by the others.
 
 Usage: python benchmarks/real_hand.py [all|pose|drive] [--photos ../shared/photos]
-           [--method texture ...] [--pictures FOLDER] [--json FILE]
+           [--frames all|odd|even] [--method texture ...] [--fit-frames A,B,C] [--views 3]
+           [--exposure] [--avatars FOLDER ...] [--pictures FOLDER] [--json FILE]
 
 ``one_subject`` holds frames of one person's hand with 21 joints in camera space and, for
-most, a mask that ends just below the wrist; overlap is compared above the wrist.
+most, a mask that ends just below the wrist; the pose's overlap is compared above the wrist, the
+driven avatars' everywhere. What reads outlines was chosen on odd frames, so avatars are driven
+to even ones unless ``--frames`` says otherwise.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from typing import Any
 import driving
 import numpy as np
 
-from hand_toolkit.core.errors import HandToolkitError
+from hand_toolkit.core.errors import HandToolkitError, InputError
 from hand_toolkit.core.files import atomic_write
 from hand_toolkit.core.metrics import keypoint_error_px, pa_mpjpe_mm, silhouette_iou
 from hand_toolkit.core.types import Photo, PoseEstimate
@@ -204,18 +207,73 @@ def print_pose(section: dict[str, Any]) -> None:
         print(f"{name:30}{pa:>36}{px:>22}{iou:>20}  {s['failed']} of {s['frames']}")
 
 
+def drive_section(arguments: argparse.Namespace) -> list[dict[str, object]]:
+    """Avatars of the fit frames, and those given as files, in the poses of the target frames.
+
+    Raises:
+        InputError: a fit frame that is not there, or more views than fit frames.
+    """
+    from hand_toolkit.avatar import Avatar
+
+    folder = arguments.photos / "one_subject"
+    names = [name.strip() for name in arguments.fit_frames.split(",")]
+    there = [path.stem for path in driving.frame_paths(folder)]
+    if unknown := [name for name in names if name not in there]:
+        raise InputError(f"{folder} has no frame {unknown[0]}; it has {', '.join(there)}")
+    if not 1 <= arguments.views <= len(names):
+        raise InputError(
+            f"--views {arguments.views} of {len(names)} fit frames; give 1 to {len(names)}"
+        )
+    wanted = driving.target_names(folder, names, arguments.frames or "even", arguments.targets)
+    frames = {f.name: f for f in driving.load_frames(folder, [*names, *wanted])}
+    sources = [frames[name] for name in names if name in frames]
+    targets = [frames[name] for name in wanted if name in frames]
+    entries = driving.fit_entries(sources, arguments.method or driving.METHODS, arguments.views)
+    for made in arguments.avatars:
+        found = [f for f in sources if (made / f"{f.name}.hand").is_file()]
+        if not found:
+            raise InputError(f"{made} has no avatar of a fit frame, such as {names[0]}.hand")
+        entries += [
+            driving.Entry(made.name, Avatar.load(made / f"{f.name}.hand"), (f,)) for f in found
+        ]
+    return driving.run(targets, entries, arguments.exposure, arguments.pictures)
+
+
 def main() -> None:
     """Run the sections that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("section", nargs="?", default="all", choices=("all", "pose", "drive"))
     parser.add_argument("--photos", type=Path, default=DEFAULT_PHOTOS)
     parser.add_argument("--pose-source", default="network", help="for the section pose")
-    parser.add_argument("--frames", default="all", choices=("all", "odd", "even"))
+    parser.add_argument(
+        "--frames",
+        choices=("all", "odd", "even"),
+        help="default: all for the section pose, even targets for drive",
+    )
     parser.add_argument("--variant", action="append", help="of the section pose; default: all")
     parser.add_argument(
         "--method", action="append", choices=driving.METHODS, help="default: every one"
     )
-    parser.add_argument("--pictures", type=Path, help="folder for sheets of driven avatars")
+    parser.add_argument(
+        "--fit-frames",
+        default=",".join(driving.FIT_FRAMES),
+        help="frames to fit avatars to, comma between; none is a target (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--views", type=int, default=1, help="fit one more avatar to the first so many of them"
+    )
+    parser.add_argument("--targets", type=int, help="most frames to drive to; default: all")
+    parser.add_argument(
+        "--exposure", action="store_true", help="score with one gain per frame, too"
+    )
+    parser.add_argument(
+        "--avatars",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of FRAME.hand, avatars of fit frames made elsewhere, to score beside them",
+    )
+    parser.add_argument("--pictures", type=Path, help="folder for a sheet of driven avatars")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     arguments = parser.parse_args()
     if not (arguments.photos / "annotations.json").is_file():
@@ -223,13 +281,14 @@ def main() -> None:
     results: dict[str, Any] = {}
     if arguments.section in ("all", "pose"):
         results["pose"] = pose_section(
-            arguments.photos, arguments.pose_source, arguments.frames, arguments.variant or ()
+            arguments.photos,
+            arguments.pose_source,
+            arguments.frames or "all",
+            arguments.variant or (),
         )
         print_pose(results["pose"])
     if arguments.section in ("all", "drive"):
-        frames = driving.load_frames(arguments.photos / "one_subject")
-        methods = tuple(arguments.method or driving.METHODS)
-        results["drive"] = driving.run(frames, methods, pictures=arguments.pictures)
+        results["drive"] = drive_section(arguments)
         print(driving.table(results["drive"]))
     if arguments.json:
         atomic_write(arguments.json, json.dumps(results, indent=1))
