@@ -185,7 +185,11 @@ def test_evaluation_prints_both_tasks_and_writes_a_sheet(
         sheet=tmp_path / "sheet.png",
     )
     assert set(table) == {"novel view", "novel pose"}
-    assert all(5 < row["psnr_box"] < 60 for row in table.values())
+    # measured: 26.4 dB and 0.82, without a step of the fit 25.7 and 0.77; 23.5 dB and 0.73
+    assert table["novel view"]["psnr_box"] > 25.9
+    assert table["novel view"]["ssim_box"] > 0.785
+    assert table["novel pose"]["psnr_box"] > 22.3
+    assert table["novel pose"]["ssim_box"] > 0.68
     assert (tmp_path / "sheet.png").stat().st_size > 1000
 
 
