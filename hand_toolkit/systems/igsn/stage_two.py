@@ -18,6 +18,7 @@ from ...core.types import Camera, PoseEstimate, Progress
 from ...geometry.colour import srgb_to_linear
 from ...hand_model import load_hand_model
 from ...learn.losses import gradient_loss, image_loss, mask_loss
+from ...learn.repeatable import repeatable_sums
 from ...pose.estimate import known_hand
 from ...skin.uv_layout import LEVEL
 from ..texture.fitted_skin import KnownSkin
@@ -267,9 +268,10 @@ class Fitting:
         """Optimise; early stop after ``patience`` rounds without a better loss."""
         c = self.config
         steps = int(c.steps * INVERSION_SHARE) if c.mode == "ohta" else c.steps
-        self._optimize(self._groups(), steps, progress)
-        if c.mode == "ohta":
-            self._fine_tune(c.steps - steps)
+        with repeatable_sums(self.device):
+            self._optimize(self._groups(), steps, progress)
+            if c.mode == "ohta":
+                self._fine_tune(c.steps - steps)
         self._hold()
 
     def _optimize(
