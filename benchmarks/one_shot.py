@@ -5,9 +5,10 @@ Usage:
     python benchmarks/one_shot.py robustness DATA... [--subjects 8] [--json FILE]
 
 DATA are folders in the format of docs/synth.md. ``bound`` fits the same avatar (frozen network,
-identity maps, texture-map bias, calibration, light) to every picture of a test subject that the
-one-shot avatar is scored on, and scores both. ``robustness`` fits the reference as a photo before
-a background, with the pose and mask given or found, and scores the baked avatar.
+identity maps, texture-map bias, calibration; each picture in a light of its own) to every picture
+of a test subject that the one-shot avatar is scored on, and scores both. ``robustness`` fits the
+reference as a photo before a background, with the pose and mask given or found, and scores the
+baked avatar.
 """
 
 from __future__ import annotations
@@ -19,19 +20,16 @@ from typing import Any
 
 import numpy as np
 import prior as stages
-import torch
 
-from hand_toolkit.core.conventions import SIDES
 from hand_toolkit.core.errors import HandToolkitError
 from hand_toolkit.core.files import atomic_write
-from hand_toolkit.core.types import Camera, PoseEstimate
+from hand_toolkit.core.types import PoseEstimate
 from hand_toolkit.geometry import hand_silhouettes
-from hand_toolkit.learn.losses import gradient_loss, image_loss, mask_loss
 from hand_toolkit.media import load_photo
 from hand_toolkit.pose import estimate_pose
 from hand_toolkit.see import label_hands, segment_photo
 from hand_toolkit.skin.observe import hand_meshes
-from hand_toolkit.systems.igsn.config import MAP_EPSILON, FitConfig
+from hand_toolkit.systems.igsn.config import FitConfig
 from hand_toolkit.systems.igsn.dataset import RenderedSet, Scene
 from hand_toolkit.systems.igsn.evaluate import (
     METRICS,
@@ -45,89 +43,43 @@ from hand_toolkit.systems.igsn.evaluate import (
     tasks,
     write_sheet,
 )
-from hand_toolkit.systems.igsn.fit import Fitting, fit_one_shot
-from hand_toolkit.systems.igsn.gaussians import place, scene_colors
-from hand_toolkit.systems.igsn.points import PosedPoints, pose_points
-from hand_toolkit.systems.igsn.rendering import render_view, stack_views
+from hand_toolkit.systems.igsn.evidence import PhotoView
+from hand_toolkit.systems.igsn.fit import fit_one_shot
+from hand_toolkit.systems.igsn.neural import NeuralAvatar
+from hand_toolkit.systems.igsn.stage_two import Fitting
 from hand_toolkit.systems.igsn.weights import Prior, load_prior
 
 RATE = 0.02
 
 
-class ManyViews:
-    """The prior's avatar fitted to many pictures of one subject, in one light.
+def fit_all(data: RenderedSet, task: Task, prior: Prior, steps: int) -> NeuralAvatar:
+    """The same avatar fitted to the reference and every target, by the toolkit's many-photo fit.
 
     Args:
         data: the set.
+        task: the pictures.
         prior: frozen weights.
-        task: the pictures: its reference and all targets.
-        seed: of the order.
+        steps: of the fit; of several photos fewer rounds, see ``stage_two.MOST_COST``.
     """
+    shown = [task.reference, *task.novel_view, *task.novel_pose]
+    # the first photo's light is the one that is drawn, and only its hands are baked
+    shown.sort(key=lambda pair: -len(pair[0].sides))
+    photos = [_photo_view(data, scene, view, prior) for scene, view in shown]
+    halve_at = tuple(int(part * steps) for part in (0.4, 0.6, 0.8, 0.9))
+    config = FitConfig(steps=steps, learning_rate=RATE, halve_at=halve_at, patience=0, refine=False)
+    fitting = Fitting(prior, photos, config)
+    fitting.run()
+    scene, view = shown[0]
+    name = scene.views[view].sample.path.stem
+    return NeuralAvatar(fitting.avatar(name, photos[0].camera), prior)
 
-    def __init__(self, data: RenderedSet, prior: Prior, task: Task, seed: int = 0) -> None:
-        self.data, self.prior, self.seed = data, prior, seed
-        self.views: dict[str, tuple[Scene, list[int]]] = {}
-        for scene, view in (task.reference, *task.novel_view, *task.novel_pose):
-            self.views.setdefault(scene.key, (scene, []))[1].append(view)
-        scene, view = task.reference
-        picture = data.picture(scene.views[view])
-        camera = scene.views[view].camera
-        start = Fitting(
-            prior,
-            estimate_of(scene, camera, prior.config.hand_model),
-            picture.image / 255.0,
-            picture.mask / 255.0,
-            camera,
-            FitConfig(refine=False),
-        ).unknowns
-        c = prior.config
-        self.identity = torch.zeros(2, c.identity_channels, c.identity_size, c.identity_size)
-        self.bias, self.log_gain, self.light = (
-            t.detach().clone() for t in (start.bias, start.log_gain, start.light)
-        )
-        self._points: dict[str, PosedPoints] = {}
 
-    def fit(self, steps: int) -> None:
-        """Adam on maps, calibration and light, a random scene a step."""
-        groups = [
-            {"params": [self.identity, self.bias], "lr": RATE, "eps": MAP_EPSILON},
-            {"params": [self.log_gain, self.light], "lr": RATE},
-        ]
-        for value in (self.identity, self.bias, self.log_gain, self.light):
-            value.requires_grad_(True)
-        optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        rng = np.random.default_rng(self.seed)
-        names = sorted(self.views)
-        for _ in range(steps):
-            scene, views = self.views[names[int(rng.integers(len(names)))]]
-            batch = self.data.batch(scene, views)
-            image, alpha = stack_views(self._pictures(scene, batch.cameras))
-            loss = image_loss(image, batch.images, batch.masks)
-            loss = loss + 0.5 * gradient_loss(image, batch.images, batch.masks)
-            loss = loss + 0.5 * mask_loss(alpha, batch.masks)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-
-    def _pictures(self, scene: Scene, cameras: tuple[Camera, ...]) -> list[Any]:
-        c, network = self.prior.config, self.prior.network
-        if scene.key not in self._points:
-            arrays = (scene.theta, scene.shape, scene.translation)
-            tensors = (torch.from_numpy(a.astype(np.float32)) for a in arrays)
-            self._points[scene.key] = pose_points(c, scene.sides, *tensors).detached()
-        points = self._points[scene.key]
-        maps = self.identity[[SIDES.index(s) for s in scene.sides]]
-        attributes = network(points, maps, self.bias)
-        geometry = place(c, attributes, points)
-        color = scene_colors(network, points, attributes, geometry, self.light, self.log_gain.exp())
-        return [render_view(geometry.splats(color), camera) for camera in cameras]
-
-    @torch.no_grad()
-    def draw(self, scene: Scene, camera: Camera) -> np.ndarray:
-        """The subject in a scene's pose, (h, w, 3)."""
-        return np.asarray(self._pictures(scene, (camera,))[0].color)
+def _photo_view(data: RenderedSet, scene: Scene, view: int, prior: Prior) -> PhotoView:
+    """One picture of the set with its given pose, in world axes."""
+    camera = scene.views[view].camera
+    picture = data.picture(scene.views[view])
+    estimate = estimate_of(scene, camera, prior.config.hand_model)
+    return PhotoView(estimate, picture.image / 255.0, picture.mask / 255.0, camera)
 
 
 def bound(
@@ -140,9 +92,8 @@ def bound(
     rows = []
     for task in tasks(source, "test", 1, targets)[:subjects]:
         avatar, live = fit_reference(source, task, prior, FitConfig(refine=False))
-        many = ManyViews(source, prior, task)
-        many.fit(steps)
-        draws: dict[str, Draw] = {"one photo": drawer(live or avatar), "all photos": many.draw}
+        many = fit_all(source, task, prior, steps)
+        draws = {"one photo": drawer(live or avatar), "all photos": drawer(many)}
         for name, draw in draws.items():
             _add(sums, name, source, draw, task)
         rows += [contact_row(source, draw, task) for draw in draws.values()]
