@@ -1,4 +1,4 @@
-"""The default segmenter: GrabCut seeded by the projected hand mesh."""
+"""The fallback segmenter: GrabCut seeded by the projected hand mesh."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class GrabcutSegmenter:
     """
 
     name = "grabcut"
-    description = "GrabCut seeded by the fitted mesh (default)"
+    description = "GrabCut seeded by the fitted mesh"
 
     def segment(
         self, photo: Photo, estimate: PoseEstimate, silhouettes: Sequence[np.ndarray]

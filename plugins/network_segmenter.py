@@ -34,7 +34,7 @@ class NetworkSegmenter:
     """
 
     name = "network"
-    description = "the toolkit's own class network, edges from the photo; GrabCut as the fallback"
+    description = "the toolkit's own class network, edges from the photo, else GrabCut (default)"
 
     def __init__(self) -> None:
         self.fallback = GrabcutSegmenter()

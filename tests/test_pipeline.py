@@ -18,6 +18,7 @@ from hand_toolkit.media import View, ViewSet
 from hand_toolkit.media.demo import PICTURE
 from hand_toolkit.pictures.drawing import picture_of
 from hand_toolkit.pipeline import fit_photo, fit_photos
+from hand_toolkit.see.segment import DEFAULT_SEGMENTER
 from hand_toolkit.testing.views import drawn_views
 
 QUICK = {"refinement": 4, "splats_per_face": "1", "working_size": 160}
@@ -91,7 +92,7 @@ def test_the_chosen_segmenter_is_the_only_one_asked(monkeypatch: pytest.MonkeyPa
             return np.any(silhouettes, axis=0).astype(np.float32)
 
     monkeypatch.setitem(registry().tables["segmenters"], "mine", Mine())
-    monkeypatch.delitem(registry().tables["segmenters"], "grabcut")
+    monkeypatch.delitem(registry().tables["segmenters"], DEFAULT_SEGMENTER)
     views = drawn_views(size=160)
     result = fit_photo(
         views[0].read(), pose_source=Knows(views), segmenter="mine", method="texture",

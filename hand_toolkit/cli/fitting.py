@@ -9,6 +9,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.options import split_settings
+from ..see.segment import DEFAULT_SEGMENTER
 from ..see.source import DEFAULT_SOURCE
 from ..systems.igsn.config import FIT_MODES
 from .common import beside, check_output, progress_option, reporting, seed_option
@@ -18,7 +19,7 @@ _input = click.Path(path_type=Path)
 
 _segmenter_option = click.option(
     "--segmenter",
-    default="grabcut",
+    default=DEFAULT_SEGMENTER,
     show_default=True,
     help="Who outlines the hands; see 'hand-toolkit plugins'.",
 )

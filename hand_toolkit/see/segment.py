@@ -10,7 +10,7 @@ import numpy as np
 from ..core.errors import InputError, PluginError
 from ..core.types import Photo, PoseEstimate
 
-DEFAULT_SEGMENTER = "grabcut"
+DEFAULT_SEGMENTER = "network"
 
 
 @runtime_checkable

@@ -20,6 +20,7 @@ from hand_toolkit.media.video import write_video
 from hand_toolkit.pose import SeeConfig, motion_of, posed_mesh, view_hands, view_poses
 from hand_toolkit.pose.estimate import known_hand as posed_hand
 from hand_toolkit.pose.views import described, write_poses
+from hand_toolkit.see.segment import DEFAULT_SEGMENTER
 
 
 class Canned:
@@ -54,7 +55,7 @@ class Circle:
 def circle(monkeypatch: pytest.MonkeyPatch) -> Circle:
     segmenter = Circle()
     monkeypatch.setitem(registry().tables["segmenters"], "circle", segmenter)
-    monkeypatch.delitem(registry().tables["segmenters"], "grabcut")
+    monkeypatch.delitem(registry().tables["segmenters"], DEFAULT_SEGMENTER)
     return segmenter
 
 
@@ -73,7 +74,7 @@ def seen(seed: int, side: str = "right") -> HandObservation:
 def test_one_photo_is_segmented_once_by_the_segmenter_that_was_chosen(circle: Circle) -> None:
     views = view_hands(photo(0), config([seen(1)]))
     assert len(views) == 1
-    assert circle.asked == ["0.png"]  # grabcut is not even installed here
+    assert circle.asked == ["0.png"]  # the default is not even installed here
     mask, labels = views[0].outlined()
     assert set(np.unique(labels)) == {-1, 0}
     np.testing.assert_array_equal(labels == 0, mask > 0.5)
