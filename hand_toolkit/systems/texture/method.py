@@ -30,9 +30,10 @@ OPTIONS = (
     Option(
         "completion",
         str,
-        "membrane",
-        "who completes hidden skin: a template moved to the person's tone, or a network",
-        ("membrane", "network"),
+        "belief",
+        "hidden skin: a template moved to the person's tone (membrane), which takes from the photo "
+        "what a network believes (belief), or that network's own (network)",
+        ("belief", "membrane", "network"),
     ),
 )
 
@@ -68,5 +69,5 @@ def texture_config(quality: str, options: Mapping[str, Any]) -> TextureConfig:
         per_face,
         options.get("working_size") or size,
         OptimizeConfig(steps=options.get("refinement") or steps),
-        options.get("completion", "membrane"),
+        options.get("completion", "belief"),
     )
