@@ -36,6 +36,7 @@ interop: $(STAMP)-all $(NODE)/node_modules/.made | system-packages
 
 $(STAMP)-core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	rm -rf hand_toolkit.egg-info  # an old one in the checkout would hide new entry points
 	$(PIP) 'setuptools>=77' torch
 	$(PIP) --editable .
 	touch $@

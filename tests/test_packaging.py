@@ -24,6 +24,7 @@ BUILTIN = {
     "pose_sources": ["file", "mediapipe", "network"],
     "segmenters": ["grabcut", "network"],
     "hand_models": ["default", "default_1", "mano"],
+    "methods": ["igsn", "texture"],
     "exporters": ["bvh", "fbx", "glb", "npz", "obj", "ply", "sog", "splat", "spz", "usd"],
     "trainings": ["eyes", "igsn"],
 }
