@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,46 +11,14 @@ import torch
 from torch import nn
 
 from ..core.errors import InputError
-from ..learn import Group, LoopSettings, Trainable
+from ..learn import Group, Trainable
 from ..learn.contract import Place
 from ..learn.schedule import cosine
 from .classes import ClassNetwork
+from .eyes_config import EyesConfig, EyesSettings
 from .training import class_losses, new_network, validate
 
-SYSTEM = "eyes"
 WARMUP_STEPS, GRADIENT_CLIP = 60, 5.0
-
-
-@dataclass(frozen=True)
-class EyesConfig:
-    """What the weights depend on; the network has one size."""
-
-    crop_px: int = 224
-
-
-@dataclass(frozen=True)
-class EyesSettings(LoopSettings):
-    """How the class network is trained.
-
-    Attributes:
-        steps: as shipped; see :class:`LoopSettings` for it and the others.
-        batch: samples of a step and process.
-        rate: of the parts that start from nothing.
-        tuned_rate: share of ``rate`` for the parts that start from MediaPipe's weights.
-        patches, bodies, environments, photos: files and folders as in docs/eyes.md; "" for none.
-        photo_share: of the samples, where there are labelled photos.
-    """
-
-    steps: int = 3200
-    average: float = 0.99
-    batch: int = 16
-    rate: float = 2e-3
-    tuned_rate: float = 0.12
-    patches: str = ""
-    bodies: str = ""
-    environments: str = ""
-    photos: str = ""
-    photo_share: float = 0.3
 
 
 class _Losses(nn.Module):
@@ -147,25 +114,3 @@ class EyesTrainable(Trainable):
         found = validate(network, self._held_out, 128)
         network.to(self.device)
         return found
-
-
-class EyesTraining:
-    """Registers the class network as a training."""
-
-    name = SYSTEM
-    description = "the class network: this hand, another hand, forearm, background"
-    settings = EyesSettings
-
-    def presets(self) -> Mapping[str, EyesConfig]:
-        """The one size."""
-        return {"default": EyesConfig()}
-
-    def build(
-        self,
-        config: EyesConfig,
-        settings: EyesSettings,
-        data: Sequence[Path],
-        device: torch.device,
-    ) -> EyesTrainable:
-        """A class network that reads those folders."""
-        return EyesTrainable(config, settings, data, device)

@@ -11,7 +11,7 @@ from ..core.hookspecs import hookimpl
 @hookimpl
 def register_trainings(register: Callable[[Any], None]) -> None:
     """The prior of IGSN, and the class network of the eyes."""
-    from ..see.eyes import EyesTraining
+    from ..see.eyes_training import EyesTraining
     from .igsn.train import IgsnTraining
 
     register(IgsnTraining())

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hand_toolkit.core.errors import InputError
-from hand_toolkit.see.eyes import EyesSettings, EyesTraining
+from hand_toolkit.see.eyes_config import EyesSettings
+from hand_toolkit.see.eyes_training import EyesTraining
 from hand_toolkit.synth.crops.render import CropAssets
 from hand_toolkit.synth.crops.shards import render_shard
 from hand_toolkit.testing.training import check_training
