@@ -94,7 +94,8 @@ def _read_gltf(path: Path) -> Avatar | Splats:
             f"{path.name} holds no Gaussian splats ({SPLATTING}); export it with splats"
         )
     info = _own_extras(gltf, gltf.entry(gltf.json, "asset", dict, {}))
-    if "level" in info and all("_TRIANGLE" in p.get("attributes", {}) for _, p in found):
+    attributes = [gltf.entry(p, "attributes", dict, {}) for _, p in found]
+    if "level" in info and all("_TRIANGLE" in names for names in attributes):
         return _avatar(gltf, info, [p for _, p in found])
     return _placed_splats(gltf, found)
 
