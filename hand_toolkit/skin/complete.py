@@ -87,12 +87,14 @@ def complete_skin(
 
     grid = torch.tensor(shrink(seen.inputs, layout, GRID)).permute(2, 0, 1)[None].float()
     maps, nail = completion.bank.at(layout)
+    nail_at_grid = completion.bank.at_grid()[1]
     full = torch.tensor(spread(seen.inputs[:, : SEEN + 1], layout)).permute(2, 0, 1)[None]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a small network: more threads cost more in waiting than they save
     try:
         with torch.no_grad():
-            heads = completion.network(grid, torch.tensor(seen.tone, dtype=torch.float32)[None])
+            tone = torch.tensor(seen.tone, dtype=torch.float32)[None]
+            heads = completion.network(grid, tone, nail_at_grid)
             if without == "belief":
                 heads.belief.fill_(9.0)
             elif without == "shade":

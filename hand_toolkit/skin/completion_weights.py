@@ -101,7 +101,7 @@ def save_completion(
     from safetensors.torch import save_file
 
     scale = np.abs(bank.maps).max((1, 2), keepdims=True) / 127
-    tensors = {f"network.{k}": v.detach().half().contiguous() for k, v in state.items()}
+    tensors = {f"network.{k}": v.detach().half().cpu().contiguous() for k, v in state.items()}
     tensors["bank.maps"] = torch.tensor(np.round(bank.maps / scale).astype(np.int8))
     tensors["bank.scale"] = torch.tensor(scale.astype(np.float32))
     # the mean is shown as it is: eight bits would show steps
@@ -135,10 +135,11 @@ def load_completion(path: Path | None = None) -> Completion:
         tensors = load_file(path)
         maps = tensors["bank.maps"].float() * tensors["bank.scale"]
         maps[0] = tensors["bank.mean"].float()
-        network = CompletionNetwork(len(maps))
-        network.load_state_dict(
-            {k[8:]: v.float() for k, v in tensors.items() if k.startswith("network.")}
-        )
+        state = {k[8:]: v.float() for k, v in tensors.items() if k.startswith("network.")}
+        steps = ("lift0.weight", "lift1.weight", "lift2.weight", "lift2.weight")
+        widths = tuple(state[name].shape[k > 2] for k, name in enumerate(steps))
+        network = CompletionNetwork(len(maps), widths)
+        network.load_state_dict(state, strict="seen_nails.inner.weight" in state)
         nail = tensors["bank.nail"].float().numpy() / 255
         notes = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     except (SafetensorError, KeyError, RuntimeError, OSError, ValueError) as error:

@@ -26,10 +26,15 @@ FOLD = 3
 
 WORK = GRID // FOLD
 BOTTOM = WORK // 8
-WIDTHS = (32, 64, 96, 128)
+WIDTHS = (48, 96, 128, 192)
+"""Channels at WORK, WORK / 2, WORK / 4 and BOTTOM places a side."""
+
 PLACE_CHANNELS = 12
 
-SEEN = CHANNELS.index("seen")
+SEEN, RIM, BESIDE, MASK = (CHANNELS.index(n) for n in ("seen", "rim", "beside", "mask"))
+ENOUGH_NAIL = 8.0
+"""Grid texels of nail whose colour is half believed; a thumb's nail has 60."""
+
 FIRST_GUESS = {
     "seen": 1.4, "rim": -1.3, "beside": -0.3, "facing": 1.0, "openness": 2.7,
     "unlike_background": 2.9, "mask": 3.7, "resolution": 0.4,
@@ -59,6 +64,11 @@ class Heads:
     mix: torch.Tensor
     slow: torch.Tensor
     nails: torch.Tensor
+
+    def single(self) -> Heads:
+        """The same in single precision, for composing."""
+        parts = (self.belief, self.shade, self.mix, self.slow, self.nails)
+        return Heads(*(p.float() for p in parts))
 
 
 def _block(inner: int, outer: int, stride: int = 1) -> nn.Module:
@@ -90,16 +100,37 @@ class Attention(nn.Module):
         return tokens.transpose(1, 2).reshape(x.shape)
 
 
+class SeenNails(nn.Module):
+    """The nails' colour from the nails that the photo shows: lacquer on one is on all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.Linear(7, 32), nn.Linear(32, 3)
+        for values in self.outer.parameters():
+            nn.init.zeros_(values)
+
+    def forward(self, inputs: torch.Tensor, tone: torch.Tensor, nail: torch.Tensor) -> torch.Tensor:
+        """(B, 3) of inputs (B, 15, GRID, GRID), tones (B, 3) and the nails (1, GRID, GRID)."""
+        sure = inputs[:, SEEN : SEEN + 1] * inputs[:, MASK : MASK + 1] * nail
+        sure = sure * (1 - 0.9 * inputs[:, [RIM, BESIDE]].amax(1, keepdim=True))
+        amount = sure.sum((2, 3))
+        color = (sure * inputs[:, :3]).sum((2, 3)) / amount.clamp(min=1e-3)
+        known = amount / (amount + ENOUGH_NAIL)
+        features = torch.cat([color * known, known, tone + TONE_CENTRE], dim=1)
+        return self.outer(functional.silu(self.inner(features)))
+
+
 class CompletionNetwork(nn.Module):
-    """A U-Net over the UV layout with attention at its bottom, 0.9 million weights.
+    """A U-Net over the UV layout with attention at its bottom, 2 million weights.
 
     Args:
         maps: K detail maps of the bank that it mixes, the mean first.
+        widths: see ``WIDTHS``.
     """
 
-    def __init__(self, maps: int) -> None:
+    def __init__(self, maps: int, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
-        a, b, c, d = WIDTHS
+        a, b, c, d = widths
         self.places = nn.Parameter(0.1 * torch.randn(1, PLACE_CHANNELS, WORK, WORK))
         self.fold = nn.Conv2d(len(CHANNELS) * FOLD * FOLD, a, 1)
         self.down0 = _block(a + PLACE_CHANNELS + 3, a)
@@ -114,6 +145,7 @@ class CompletionNetwork(nn.Module):
         self.shade = nn.Conv2d(a, 3, 1)
         self.fine = nn.Conv2d(a, 4 * FOLD * FOLD, 3, 1, 1)
         self.nails = nn.Linear(d, 3)
+        self.seen_nails = SeenNails()
         self.guess = nn.Conv2d(len(CHANNELS) + 1, 1, 1)
         for head in (self.mix, self.slow, self.shade, self.fine, self.nails):
             for values in head.parameters():
@@ -123,8 +155,11 @@ class CompletionNetwork(nn.Module):
         for values, known in zip(self.guess.parameters(), start):
             values.data.copy_(known)
 
-    def forward(self, inputs: torch.Tensor, tone: torch.Tensor) -> Heads:
-        """Heads of inputs (B, 15, GRID, GRID) and tones (B, 3), log albedo."""
+    def forward(self, inputs: torch.Tensor, tone: torch.Tensor, nail: torch.Tensor) -> Heads:
+        """Heads of inputs (B, 15, GRID, GRID), tones (B, 3) and the bank's nails (1, GRID, GRID).
+
+        Tones are log albedo.
+        """
         batch = len(inputs)
         tone_map = (tone + TONE_CENTRE)[:, :, None, None].expand(-1, -1, WORK, WORK)
         folded = self.fold(functional.pixel_unshuffle(inputs, FOLD))
@@ -143,7 +178,7 @@ class CompletionNetwork(nn.Module):
             shade=fine[:, 1:] + resized(self.shade(up0), GRID),
             mix=self.mix(up2),
             slow=self.slow(up1),
-            nails=self.nails(bottom.mean((2, 3))),
+            nails=self.nails(bottom.mean((2, 3))) + self.seen_nails(inputs, tone, nail),
         )
 
 

@@ -102,7 +102,8 @@ def test_composition_believes_only_what_was_seen() -> None:
 
 def test_an_untrained_network_shows_the_bank_s_mean() -> None:
     network = CompletionNetwork(3)
-    said = network(torch.randn(1, len(CHANNELS), GRID, GRID), torch.zeros(1, 3))
+    grid = torch.randn(1, len(CHANNELS), GRID, GRID)
+    said = network(grid, torch.zeros(1, 3), torch.ones(1, GRID, GRID))
     bank = torch.randn(3, 3, 48, 48)
     args = (torch.zeros(1, 3, 48, 48), torch.zeros(1, 1, 48, 48), said, bank)
     out = compose(*args, torch.ones(1, 48, 48))[0]

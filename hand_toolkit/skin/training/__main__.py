@@ -24,12 +24,16 @@ def main() -> None:
     photos.add_argument("--seed", type=int, default=1)
     photos.add_argument("--first", type=int, default=0)
     photos.add_argument("--count", type=int, default=2000)
+    photos.add_argument("--families", nargs="*", default=[], help="of photographed subjects")
     train = commands.add_parser("train", help="train on the photos that there are")
     train.add_argument("out", type=Path, help="the folder given to 'subjects'")
     train.add_argument("weights", type=Path)
     train.add_argument("--minutes", type=float, default=45)
     train.add_argument("--batch", type=int, default=4)
     train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--families", nargs="*", default=[], help="of the subjects that are worn")
+    train.add_argument("--device", default="cpu")
+    train.add_argument("--capacity", type=int, default=8000)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if arguments.command == "subjects":
@@ -43,13 +47,23 @@ def main() -> None:
             save_subjects(arguments.out / f"{name}.npz", made)
             print(f"{len(made)} subjects of {', '.join(families)}")
     elif arguments.command == "photos":
-        from .photos import write_photos
+        from .records import write_photos
 
-        write_photos(arguments.out, arguments.seed, arguments.first, arguments.count)
+        families = tuple(arguments.families)
+        write_photos(arguments.out, arguments.seed, arguments.first, arguments.count, families)
     else:
         from .train import train as run
 
-        run(arguments.out, arguments.weights, arguments.minutes, arguments.batch, arguments.seed)
+        run(
+            arguments.out,
+            arguments.weights,
+            arguments.minutes,
+            arguments.batch,
+            arguments.seed,
+            tuple(arguments.families),
+            arguments.device,
+            arguments.capacity,
+        )
 
 
 if __name__ == "__main__":

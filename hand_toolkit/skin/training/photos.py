@@ -9,10 +9,8 @@ misregistered rims and neighbours' skin come by themselves.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -22,20 +20,16 @@ from ...geometry.silhouette import rasterize_mesh
 from ...hand_model import pose_hand_numpy, vertex_normals
 from ...synth.poses import POSE_NAMES, rest_theta, sample_angles
 from ...synth.surface import load_surface, pose_surface
-from ..grid import GRID, shrink
 from ..observe import openness_of
 from ..uv_layout import LEVEL, nearest, uv_layout
-from ..uv_observation import CHANNELS, UVObservation, observe_uv, scene_of, weighted_median
+from ..uv_observation import UVObservation, observe_uv, scene_of, weighted_median
 from .shots import SkinPixels, blurred, compose_picture, develop, found_outline, lit_skin
-from .subjects import Mixer, load_subjects
 
 OBSERVED_SIZE = 384
 """Texels of the layout on which synthetic photos are observed, 0.75 mm each."""
 
 SAME_SKIN_M = 0.008
 """A pixel this close to a texel's own place on the skin shows that skin, moved."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,6 +58,9 @@ class Sample:
         right: (N,) bool: seen, and of the texel's own skin.
         pixels: (H, W, 3) sRGB; mask: (H, W); camera: of the photo.
         posed: the pose that was observed with.
+        shown: (N, 2) place on the layout of the skin that each texel's pixel shows, of this or
+            another hand or the forearm; 9 where it shows none.
+        worn: (N, 3) log albedo of that skin, 0 where there is none.
     """
 
     observation: UVObservation
@@ -73,6 +70,8 @@ class Sample:
     mask: np.ndarray
     camera: Camera
     posed: Pose
+    shown: np.ndarray
+    worn: np.ndarray
 
 
 def make_sample(rng: np.random.Generator, canonical: np.ndarray, own: np.ndarray) -> Sample:
@@ -99,44 +98,9 @@ def make_sample(rng: np.random.Generator, canonical: np.ndarray, own: np.ndarray
     mask = found_outline(rng, pixels.own.copy(), occluded, size)
     wrong = _misjudged(rng, pose)
     observation = _observe(wrong, other and _misjudged(rng, other), photo, mask, camera, free)
-    target, right = _labels(pixels, occluded, observation, wrong, camera, canonical, skin)
-    return Sample(observation, target, right, photo, mask, camera, wrong)
-
-
-def write_photos(folder: Path, seed: int, first: int, count: int) -> None:
-    """Write samples ``photos/NNNNN.npz`` of a folder's training subjects, one at a time.
-
-    Each holds float16 ``inputs`` and ``target``, ``right`` and the tone on the covered texels
-    of the network's grid, and depends on the seed and its number only.
-    """
-    import cv2
-
-    cv2.setNumThreads(1)  # generators share a machine
-    mixer, out = Mixer(load_subjects(folder / "train.npz")), folder / "photos"
-    out.mkdir(parents=True, exist_ok=True)
-    layout = uv_layout("default", OBSERVED_SIZE)
-    covered = shrink(np.ones((len(layout.index), 1)), layout, GRID)[..., 0] > 0
-    for number in range(first, first + count):
-        rng = np.random.default_rng([seed, number])
-        try:
-            sample = make_sample(rng, *mixer.draw(rng))
-        except (ValueError, IndexError, np.linalg.LinAlgError) as error:
-            log.warning("sample %d shows no hand: %s", number, error)
-            continue
-        if sample.observation.seen.mean() < 0.04 or sample.right.mean() < 0.03:
-            continue
-        values = [sample.observation.inputs, sample.target, sample.right[:, None]]
-        grid = shrink(np.concatenate(values, axis=1), layout, GRID)[covered].astype(np.float16)
-        split = len(CHANNELS)
-        path = out / f"{number:05d}.npz"
-        np.savez(
-            path.with_suffix(".tmp.npz"),
-            inputs=grid[:, :split],
-            target=grid[:, split : split + 3],
-            right=grid[:, -1],
-            tone=sample.observation.tone.astype(np.float32),
-        )
-        path.with_suffix(".tmp.npz").replace(path)
+    labels = _labels(pixels, occluded, observation, wrong, camera, canonical, skin)
+    target, right, shown, worn = labels
+    return Sample(observation, target, right, photo, mask, camera, wrong, shown, worn)
 
 
 def _random_pose(rng: np.random.Generator) -> Pose:
@@ -330,8 +294,8 @@ def _labels(
     camera: Camera,
     canonical: np.ndarray,
     skin: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Target (N, 3) and where the photo shows a texel's own skin (N,).
+) -> tuple[np.ndarray, ...]:
+    """Target (N, 3), where the photo shows a texel's own skin (N,), ``shown`` and ``worn``.
 
     What was rightly seen is moved as the photo moved it: else the network would learn to blur
     what it sees. Elsewhere the target is the canonical subject.
@@ -342,16 +306,18 @@ def _labels(
     size = (*pixels.hit.shape, 3)
     uv, rest = np.full((*size[:2], 2), 9.0), np.full(size, 9.0)
     uv[pixels.hit], rest[pixels.hit] = pixels.uv, pixels.rest
-    rest[occluded] = 9.0
+    uv[occluded], rest[occluded] = 9.0, 9.0
     at = camera.project(layout.at(wrong.vertices))
     gap = np.linalg.norm(nearest(rest, at) - layout.rest, axis=1)
     right = (gap < SAME_SKIN_M) & (observation.seen > 0)
-    move = nearest(uv, at) - layout.uv
+    shown = nearest(uv, at)
+    shown[observation.seen <= 0] = 9.0
+    move = shown - layout.uv
     move[(np.linalg.norm(move, axis=1) > 0.03) | ~right] = 0
     move = blurred(layout.image(move).astype(np.float32), 2.0).reshape(-1, 2)[layout.index]
+    shown[right] = (layout.uv + move)[right]
+    worn = layout.look_up(skin, shown) * (shown[:, :1] < 2)
     plain = subject_layout().image(canonical)
-    target = np.where(
-        right[:, None], layout.look_up(skin, layout.uv + move), layout.look_up(plain, layout.uv)
-    )
+    target = np.where(right[:, None], worn, layout.look_up(plain, layout.uv))
     weight = observation.sure * right + 1e-6 * (observation.seen > 0) + 1e-9
-    return target - weighted_median(target, weight), right
+    return target - weighted_median(target, weight), right, shown, worn

@@ -19,7 +19,7 @@ import numpy as np
 from ...avatar import surface
 from ...core.conventions import FINGERS, KEYPOINT_TO_MANO
 from ...core.errors import InputError
-from ...geometry.colour import srgb_to_linear
+from ...geometry.colour import linear_to_srgb, srgb_to_linear
 from ...hand_model.mano_uv import in_proportion
 from ...synth.appearance import Appearance, sample_appearance
 from ...synth.skin import MELANIN_ABSORPTION, bake, load_skin, nail_coordinates, palmar_share
@@ -50,6 +50,9 @@ GODOT_MESH = "Hand_Nails_R.gltf"
 NAIL_FACTOR = np.array([1.24, 1.34, 1.30])
 """Drawn nail beds over the skin around them: the synthesizer's own are darker than skin, people's
 paler."""
+
+PACK_QUALITY = 100
+"""Of WebP pictures of subjects."""
 
 CANONICAL_SEED = 7
 """The one seed of all detail that is drawn where nothing was seen: detail that varied in place
@@ -323,7 +326,10 @@ def _realistic(look: Appearance, rng: np.random.Generator) -> Appearance:
 
 
 def save_subjects(path: Path, subjects: list[Subject]) -> None:
-    """Write subjects as float16 arrays."""
+    """Write subjects as float16 arrays, or as pictures where the file's name ends in ``.pack``."""
+    if path.suffix == ".pack":
+        _save_pictures(path, subjects)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(
         path,
@@ -333,21 +339,59 @@ def save_subjects(path: Path, subjects: list[Subject]) -> None:
     )
 
 
-def load_subjects(path: Path) -> list[Subject]:
-    """Read what :func:`save_subjects` wrote.
+def load_subjects(path: Path, families: tuple[str, ...] = ()) -> list[Subject]:
+    """Read what :func:`save_subjects` wrote, all families or the named ones.
 
     Raises:
-        InputError: no such file.
+        InputError: no such file, or nobody of those families in it.
     """
     if not path.is_file():
         raise InputError(f"no subjects at {path.name}; make them with the command 'subjects' first")
     with np.load(path, allow_pickle=False) as data:
-        canonical, own = data["canonical"], data["own"]
-        families = [str(f) for f in data["family"]]
-    return [
+        own_family = [str(f) for f in data["family"]]
+        if "length" in data:
+            canonical, own = _from_pictures(data["pictures"], data["length"])
+        else:
+            canonical, own = data["canonical"], data["own"]
+    subjects = [
         Subject(f, c.astype(np.float32), o.astype(np.float32))
-        for f, c, o in zip(families, canonical, own)
+        for f, c, o in zip(own_family, canonical, own)
+        if f in families or not families
     ]
+    if not subjects:
+        raise InputError(f"{path.name} has nobody of {families}; it has {sorted(set(own_family))}")
+    return subjects
+
+
+def _save_pictures(path: Path, subjects: list[Subject]) -> None:
+    """A twelfth of the arrays' size; canonical and own pictures in turn, sRGB WebP."""
+    import cv2
+
+    how, coded = [cv2.IMWRITE_WEBP_QUALITY, PACK_QUALITY], []
+    for subject in subjects:
+        for values in (subject.canonical, subject.own):
+            shown = linear_to_srgb(np.exp(layout().image(values)))
+            picture = np.clip(shown * 255 + 0.5, 0, 255).astype(np.uint8)
+            coded.append(cv2.imencode(".webp", picture[..., ::-1], how)[1].ravel())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        np.savez(
+            file,
+            family=np.array([s.family for s in subjects]),
+            length=np.array([len(c) for c in coded]),
+            pictures=np.concatenate(coded),
+        )
+
+
+def _from_pictures(pictures: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    import cv2
+
+    result = []
+    for part in np.split(pictures, np.cumsum(length)[:-1]):
+        picture = cv2.imdecode(part, cv2.IMREAD_COLOR)[..., ::-1]
+        linear = srgb_to_linear(picture.reshape(-1, 3)[layout().index] / 255)
+        result.append(np.log(np.maximum(linear, DARKEST)))
+    return np.stack(result[::2]), np.stack(result[1::2])
 
 
 class Mixer:
@@ -359,8 +403,8 @@ class Mixer:
         self.slow = [slow_part(self.layout, s.canonical) for s in subjects]
         self.fine = [(s.canonical - low, s.own - low) for s, low in zip(subjects, self.slow)]
 
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Canonical and own log albedo, (N, 3) each."""
+    def draw(self, rng: np.random.Generator, plain: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Canonical and own log albedo, (N, 3) each; without fine detail if ``plain``."""
         count = len(self.slow)
         first, second = rng.integers(count, size=2)
         fine = first if rng.random() < 0.5 else second
@@ -370,6 +414,9 @@ class Mixer:
             low - rng.normal() * 0.2 * MELANIN_ABSORPTION + rng.normal(size=3) * [0.03, 0.03, 0.06]
         )
         low = low + self.palm * (rng.normal() * np.array([0.06, 0.10, 0.12]))
+        if plain:
+            low = np.clip(low, -5, 0)
+            return low, low
         gain = np.exp(rng.normal() * 0.2)
         canonical, own = (low + gain * part for part in self.fine[fine])
         if rng.random() < 0.12:  # lacquer, alike on all nails

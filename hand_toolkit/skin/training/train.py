@@ -1,8 +1,7 @@
-"""Trains the completion network on whatever samples have been written so far."""
+"""Trains the completion network on photos as they are written, dressed in endless subjects."""
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from pathlib import Path
@@ -11,104 +10,28 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ...core.errors import InputError
+from ...learn.average import MovingAverage
 from ..completion_weights import make_bank, save_completion
-from ..grid import GRID, grid_cover, shrink
-from ..network import SEEN, CompletionNetwork, compose, resized
-from ..uv_observation import CHANNELS
-from .subjects import Mixer, layout, load_subjects, nail_mask, palm_mask
+from ..network import SEEN, CompletionNetwork, Heads, compose
+from .dressing import Wardrobe
+from .pool import Pool
+from .subjects import Mixer, load_subjects, nail_mask
 
 log = logging.getLogger(__name__)
 
-RIM, BESIDE, MASK = (CHANNELS.index(name) for name in ("rim", "beside", "mask"))
-FLUSH = torch.tensor([-0.05, 0.8, 0.9])
-"""Log absorbance of blood under a flushed palm, linear R, G, B."""
-
-FLUSH_MEAN, FLUSH_SPREAD = 0.15, 0.3
 RATE = 2e-3
-SAVE_EVERY = 50
-
-
-class Samples:
-    """Batches from a folder of samples that may still grow; read anew each time, since the
-    system keeps files in memory better than we would."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.files = folder, [Path()][:0]
-        self.cover = torch.tensor(grid_cover())
-        palm = shrink(palm_mask(), layout(), GRID)
-        self.palm = torch.tensor(palm).permute(2, 0, 1)
-
-    def refresh(self) -> None:
-        """Look for new files.
-
-        Raises:
-            InputError: there is none.
-        """
-        self.files = sorted(self.folder.glob("[0-9]" * 5 + ".npz"))
-        if not self.files:
-            raise InputError(f"no samples in {self.folder.name}; make some with 'photos' first")
-
-    def batch(self, size: int, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
-        """Inputs (B, 15, GRID, GRID), targets (B, 3, ...), right (B, 1, ...), tone (B, 3)."""
-        images, tones = [], []
-        for k in rng.integers(len(self.files), size=size):
-            with np.load(self.files[k], allow_pickle=False) as data:
-                columns = [data["inputs"], data["target"], data["right"][:, None]]
-                values = torch.tensor(np.concatenate(columns, axis=1).astype(np.float32))
-                tones.append(torch.tensor(data["tone"]))
-            image = torch.zeros(values.shape[1], GRID, GRID)
-            image[:, self.cover] = values.T
-            images.append(image)
-        stack, split = torch.stack(images), len(CHANNELS)
-        right = (stack[:, -1:] > 0.7).float()
-        return self._varied(
-            stack[:, :split], stack[:, split : split + 3], right, torch.stack(tones), rng
-        )
-
-    def _varied(
-        self,
-        inputs: torch.Tensor,
-        target: torch.Tensor,
-        right: torch.Tensor,
-        tone: torch.Tensor,
-        rng: np.random.Generator,
-    ) -> tuple[torch.Tensor, ...]:
-        """Palms flush without the back; exposure and white balance say nothing of the skin."""
-        count = len(inputs)
-        amount = FLUSH_MEAN + FLUSH_SPREAD * rng.normal(size=(count, 1, 1, 1))
-        field = -torch.tensor(amount, dtype=torch.float32) * FLUSH[None, :, None, None] * self.palm
-        seen = inputs[:, SEEN : SEEN + 1]
-        rims = inputs[:, [RIM, BESIDE]].amax(1, keepdim=True)
-        sure = seen * (1 - rims) * inputs[:, MASK : MASK + 1] + 1e-6
-        shift = (sure * field).sum((2, 3)) / sure.sum((2, 3))
-        field = (field - shift[:, :, None, None]) * self.cover
-        color = inputs[:, :3] + (field + self._light_left(count, rng)) * (seen > 0)
-        tone = tone + shift + torch.tensor(rng.normal(size=(count, 1)) * 0.25, dtype=torch.float32)
-        tone = tone + torch.tensor(rng.normal(size=(count, 3)) * [0.15, 0.08, 0.15]).float()
-        varied = torch.cat([color, inputs[:, 3:]], dim=1)
-        kept = self._hidden_parts(count, rng)
-        varied[:, :4] *= kept
-        return varied, target + field, right * kept, tone
-
-    def _light_left(self, count: int, rng: np.random.Generator) -> torch.Tensor:
-        """(B, 3, GRID, GRID) slow shade that the estimated light leaves on the photo."""
-        grey = rng.normal(size=(count, 1, 5, 5)) * 0.12 + rng.normal(size=(count, 3, 5, 5)) * 0.03
-        field = resized(torch.tensor(grey, dtype=torch.float32), GRID)
-        return field * torch.tensor(rng.random((count, 1, 1, 1)) < 0.5)
-
-    def _hidden_parts(self, count: int, rng: np.random.Generator) -> torch.Tensor:
-        """(B, 1, GRID, GRID) 0 in a random part of some layouts: less of the hand is seen."""
-        field = resized(torch.tensor(rng.normal(size=(count, 1, 7, 7))).float(), GRID)
-        some = torch.tensor(rng.random((count, 1, 1, 1)) < 0.3)
-        return 1 - ((field > 0.5) & some).float()
+WARM_UP = 100
+KEPT = 0.998
+LOOK_EVERY = 50
+KEPT_PARTS = (0.4, 0.75)
+"""Parts of the time after which a checkpoint is kept beside the last one."""
 
 
 def steps_loss(
     out: torch.Tensor, target: torch.Tensor, cover: torch.Tensor, pools: tuple[int, ...]
 ) -> torch.Tensor:
     """L1 of neighbours' differences at several sizes, which keeps detail sharp."""
-    total, difference = torch.zeros(()), (out - target) * cover
+    total, difference = torch.zeros((), device=out.device), (out - target) * cover
     full = cover.float()[None, None]
     for pool in pools:
         held = functional.avg_pool2d(difference, pool) if pool > 1 else difference
@@ -122,77 +45,106 @@ def steps_loss(
     return total
 
 
-def train(folder: Path, weights: Path, minutes: float, size: int, seed: int) -> None:
+def _loss(
+    inputs: torch.Tensor,
+    target: torch.Tensor,
+    right: torch.Tensor,
+    heads: Heads,
+    maps: torch.Tensor,
+    nail: torch.Tensor,
+    cover: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The loss, and (4,) what goes into the log: albedo, hidden, detail, belief."""
+    seen = inputs[:, SEEN : SEEN + 1]
+    out, hidden, belief, _ = compose(inputs[:, :3], seen, heads, maps, nail)
+    area = cover.sum() * len(inputs) * 3
+    albedo = ((out - target).abs() * cover).sum() / area
+    below = ((hidden - target).abs() * cover).sum() / area
+    detail = steps_loss(out, target, cover, (1, 2))
+    known = (seen > 0.1).float()
+    entropy = functional.binary_cross_entropy(belief.clamp(1e-3, 1 - 1e-3), right, reduction="none")
+    sure = (entropy * known).sum() / known.sum().clamp(min=1)
+    loss = albedo + 0.4 * below + 0.5 * detail + 0.1 * sure
+    loss = loss + 0.25 * steps_loss(hidden, target, cover, (1,))
+    return loss, torch.stack([albedo, below, detail, sure]).detach()
+
+
+def train(
+    folder: Path,
+    weights: Path,
+    minutes: float,
+    size: int,
+    seed: int,
+    families: tuple[str, ...] = (),
+    device: str = "cpu",
+    capacity: int = 8000,
+) -> None:
     """Train for a time and write the weights with what is known of them.
 
     Args:
         folder: with ``train.npz`` and ``photos/``; the latter may still be filling.
-        weights: file to write, every ``SAVE_EVERY`` steps and at the end.
+        weights: file to write at the end; earlier ones lie beside it with the part of the time
+            in their name.
         minutes: wall time; the learning rate falls to nothing over it.
         size: samples in a batch.
         seed: of the weights and the order.
+        families: of the subjects that are worn; all of the file by default.
+        device: torch's; on CUDA the network runs in bfloat16.
+        capacity: photos that are kept in the device's memory, .7 MB each.
     """
     torch.manual_seed(seed)
-    torch.set_num_threads(1)
+    torch.backends.cudnn.benchmark = True
+    if device == "cpu":
+        torch.set_num_threads(1)
     rng = np.random.default_rng(seed)
-    bank = make_bank(Mixer(load_subjects(folder / "train.npz")), nail_mask())
-    maps, nail = bank.at_grid()
-    samples = Samples(folder / "photos")
-    cover = samples.cover
-    network = CompletionNetwork(len(maps))
+    mixer = Mixer(load_subjects(folder / "train.npz", families))
+    bank = make_bank(mixer, nail_mask())
+    maps, nail = (t.to(device) for t in bank.at_grid())
+    pool = Pool(folder / "photos", Wardrobe.of(mixer, device), capacity, device)
+    cover = pool.cover
+    network = CompletionNetwork(len(maps)).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-4)
-    average = {k: v.detach().clone() for k, v in network.state_dict().items()}
-    start, step = time.monotonic(), 0
-    history: list[list[float]] = []
+    average = MovingAverage(network, KEPT)
+    start, step, kept = time.monotonic(), 0, 0
+    losses: list[torch.Tensor] = []
     while True:
         passed = (time.monotonic() - start) / 60 / minutes
-        if step % SAVE_EVERY == 0 or passed >= 1:
-            if history:
-                parts = np.mean(history[-SAVE_EVERY:], axis=0)
+        due = kept < len(KEPT_PARTS) and passed >= KEPT_PARTS[kept]
+        if step % LOOK_EVERY == 0 or passed >= 1 or due:
+            pool.refresh(rng)
+            parts = torch.stack(losses[-LOOK_EVERY:]).mean(0).tolist() if losses else []
+            if step % (4 * LOOK_EVERY) == 0 and parts:
                 log.info(
-                    "step %d, %.0f%%, %d samples: albedo %.4f hidden %.4f detail %.4f belief %.4f",
-                    step, 100 * passed, len(samples.files), *parts,
+                    "step %d, %.0f%%, %d photos: albedo %.4f hidden %.4f detail %.4f belief %.4f",
+                    step, 100 * passed, pool.count, *parts,
                 )  # fmt: skip
+            losses = losses[-LOOK_EVERY:]
+            if passed >= 1 or due:
+                part = "" if passed >= 1 else f"-{round(100 * KEPT_PARTS[kept])}"
+                kept += 1
                 notes = {
                     "command": f"python -m hand_toolkit.skin.training train --minutes {minutes:g} "
-                    f"--batch {size} --seed {seed}",
+                    f"--batch {size} --seed {seed} --families {' '.join(families)}",
                     "step": step,
-                    "samples": len(samples.files),
+                    "samples": pool.count,
                     "losses": [round(float(p), 5) for p in parts],
                 }
-                save_completion(weights, average, bank, notes)
+                path = weights.with_name(f"{weights.stem}{part}{weights.suffix}")
+                save_completion(path, average.state, bank, notes)
             if passed >= 1:
                 return
-            samples.refresh()
-        rate = RATE * min(1.0, (step + 1) / 30) * max(0.03, 0.5 + 0.5 * np.cos(np.pi * passed))
+        rate = RATE * min(1.0, (step + 1) / WARM_UP) * max(0.02, 0.5 + 0.5 * np.cos(np.pi * passed))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        inputs, target, right, tone = samples.batch(size, rng)
-        heads = network(inputs, tone)
-        seen = inputs[:, SEEN : SEEN + 1]
-        out, hidden, belief, _ = compose(inputs[:, :3], seen, heads, maps, nail)
-        area = cover.sum() * len(inputs) * 3
-        albedo = ((out - target).abs() * cover).sum() / area
-        below = ((hidden - target).abs() * cover).sum() / area
-        detail = steps_loss(out, target, cover, (1, 2))
-        known = (seen > 0.1).float()
-        entropy = functional.binary_cross_entropy(
-            belief.clamp(1e-3, 1 - 1e-3), right, reduction="none"
-        )
-        sure = (entropy * known).sum() / known.sum().clamp(min=1)
-        loss = albedo + 0.4 * below + 0.5 * detail + 0.1 * sure
-        loss = loss + 0.25 * steps_loss(hidden, target, cover, (1,))
-        optimizer.zero_grad()
+        with torch.no_grad():
+            inputs, target, right, tone = pool.batch(size, rng)
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=device != "cpu"):
+            heads = network(inputs, tone, nail)
+        loss, shares = _loss(inputs, target, right, heads.single(), maps, nail, cover)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         step += 1
-        with torch.no_grad():
-            for key, value in network.state_dict().items():
-                average[key].lerp_(value, 1 - min(0.99, step / (step + 10)))
-        history.append([float(v.detach()) for v in (albedo, below, detail, sure)])
-
-
-def describe(path: Path) -> dict[str, object]:
-    """The notes beside a weights file."""
-    return dict(json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
+        average.follow(network, step)
+        losses.append(shares)
