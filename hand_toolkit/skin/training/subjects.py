@@ -51,6 +51,10 @@ NAIL_FACTOR = np.array([1.24, 1.34, 1.30])
 """Drawn nail beds over the skin around them: the synthesizer's own are darker than skin, people's
 paler."""
 
+RIP, RIP_REACH = 4.0, 3
+"""Neighbours this many times farther apart in a picture than most lie on different skin; and the
+texels around that are filled with them."""
+
 PACK_QUALITY = 100
 """Of WebP pictures of subjects."""
 
@@ -250,7 +254,39 @@ def godot_skin(path: Path) -> np.ndarray:
     except OSError as error:
         raise InputError(f"cannot read the skin {path.name}: {error}; give a PNG") from None
     at = _godot_uv(str(path.parent)) * [pixels.shape[1], pixels.shape[0]]
-    return np.log(np.maximum(srgb_to_linear(bilinear(pixels, at) / 255), DARKEST))
+    log_albedo = np.log(np.maximum(srgb_to_linear(bilinear(pixels, at) / 255), DARKEST))
+    return _without_rips(log_albedo, at)
+
+
+def _without_rips(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """(N, 3) values, filled from around where neighbours' places (N, 2) in a picture lie apart.
+
+    There the surfaces do not match, and texels take their skin now from one side of a cut in the
+    picture, now from the other.
+    """
+    from scipy.ndimage import binary_dilation, gaussian_filter
+
+    own = layout()
+    image, place, covered = own.image(values), own.image(at), own.covered
+    steps = [np.linalg.norm(np.diff(place, axis=a, append=place[-1:] if a == 0 else place[:, -1:]),
+                            axis=2) for a in (0, 1)]  # fmt: skip
+    step = np.maximum(*steps)
+    ripped = (step > RIP * np.median(step[covered])) & covered
+    nails = own.image(nail_mask())[..., 0] > 0.05  # a nail's edge is a cut of the picture, too
+    ripped &= ~binary_dilation(nails, iterations=2 * RIP_REACH)
+    ripped = binary_dilation(ripped, iterations=RIP_REACH) & covered
+    known = (covered & ~ripped).astype(np.float64)
+    filled, share = np.zeros_like(image), np.zeros(covered.shape)
+    for sigma in (3.0, 9.0, 27.0):  # the nearest skin decides, the wider fills what it leaves
+        part = gaussian_filter(known, sigma)
+        soft = gaussian_filter(image * known[..., None], (sigma, sigma, 0))
+        new = np.clip(part / 0.05, 0, 1) * (1 - share)
+        filled += new[..., None] * soft / np.maximum(part, 1e-6)[..., None]
+        share += new
+    filled /= np.maximum(share, 1e-6)[..., None]
+    smooth = np.clip(gaussian_filter(ripped.astype(np.float64), 1.5) * 2, 0, 1)[..., None]
+    result: np.ndarray = (image + smooth * (filled - image)).reshape(-1, values.shape[1])
+    return result[own.index]
 
 
 def read_skins(folders: list[Path], stems: tuple[str, ...]) -> dict[str, np.ndarray]:
