@@ -1,10 +1,15 @@
 """Skin from one photo, on families of skins that no training subject wears.
 
     python benchmarks/skin.py FOLDER [--cases 12] [--weights FILE] [--splats] [--json FILE]
+        [--subjects FILE] [--families NAME ...] [--parity even] [--template FILE]
 
 FOLDER is that of ``python -m hand_toolkit.skin.training subjects``: its ``held.npz`` holds the
-held-out subjects. Each is photographed synthetically and observed with a wrong pose, as in
-training. Scores are of albedo, its tone aligned on skin that was rightly seen: PSNR (sRGB) where
+held-out subjects (``--subjects``: another file, of which ``--families`` takes some). The
+population template that is shipped has seen MakeHuman's women; ``--template`` takes one that has
+not (``scripts/extract_skin_template.py --without female``). ``--parity`` scores the odd or the
+even cases alone: choose on the former, report the latter.
+
+Each subject is photographed synthetically and observed with a wrong pose, as in training. Scores are of albedo, its tone aligned on skin that was rightly seen: PSNR (sRGB) where
 the photo shows the skin itself (seen), where it shows background or other skin (wrong), and
 elsewhere (hidden); there also the energy of gradients over the truth's and the correlation of
 detail finer than 3 mm; and the step of log albedo across the UV layout's cuts, with the truth's.
@@ -18,6 +23,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -25,11 +31,12 @@ from hand_toolkit.avatar import Avatar, surface
 from hand_toolkit.core.types import HandPose, Photo, PoseEstimate
 from hand_toolkit.geometry.colour import linear_to_srgb, srgb_to_linear
 from hand_toolkit.hand_model import pose_hand_numpy
+from hand_toolkit.skin import completion_weights, template
 from hand_toolkit.skin.complete import complete_skin
 from hand_toolkit.skin.completion_weights import load_completion
 from hand_toolkit.skin.training.photos import OBSERVED_SIZE, Sample, make_sample
+from hand_toolkit.skin.training.subjects import Subject, load_subjects
 from hand_toolkit.skin.training.subjects import layout as subject_layout
-from hand_toolkit.skin.training.subjects import load_subjects
 from hand_toolkit.skin.uv_layout import LEVEL, seam_of, uv_layout
 from hand_toolkit.skin.uv_observation import DARKEST, weighted_median
 from hand_toolkit.systems.texture.one_photo import TextureConfig, fit_texture
@@ -54,11 +61,15 @@ class Case:
     truth: np.ndarray
 
 
-def cases(folder: Path, count: int) -> Iterator[Case]:
+def cases(
+    subjects: list[Subject], count: int, parity: Literal["all", "odd", "even"] = "all"
+) -> Iterator[Case]:
     """Photos of the held-out subjects in turn; one that shows little of the hand is retaken."""
-    subjects, layout = load_subjects(folder / "held.npz"), uv_layout("default", OBSERVED_SIZE)
+    layout = uv_layout("default", OBSERVED_SIZE)
     for number in range(count):
-        subject = subjects[number % len(subjects)]
+        if parity != "all" and (parity == "odd") != number % 2:
+            continue
+        subject = subjects[number // 2 % len(subjects)]  # odd and even cases show everybody
         own = subject.own.astype(np.float64)
         for attempt in range(20):
             sample = make_sample(np.random.default_rng([SEED, number, attempt]), own, own)
@@ -111,10 +122,10 @@ def cut_step(log_albedo: np.ndarray) -> float:
     return float((high - low).mean())
 
 
-def network(case: Case, weights: Path | None, without: str = "") -> np.ndarray:
+def network(case: Case, without: str = "") -> np.ndarray:
     """(N, 3) log albedo of the completion network, composed on the texels."""
     layout, seen = uv_layout("default", OBSERVED_SIZE), case.sample.observation
-    return complete_skin(seen, layout, load_completion(weights), without).compose(seen.log_albedo)
+    return complete_skin(seen, layout, load_completion(), without).compose(seen.log_albedo)
 
 
 def product(case: Case, completion: str) -> np.ndarray:
@@ -160,18 +171,28 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cases", type=int, default=12)
     parser.add_argument("--weights", type=Path, default=None)
+    parser.add_argument("--subjects", type=Path, default=None)
+    parser.add_argument("--families", nargs="*", default=[])
+    parser.add_argument("--parity", choices=("all", "odd", "even"), default="all")
+    parser.add_argument("--template", type=Path, default=None)
     parser.add_argument("--splats", action="store_true")
     parser.add_argument("--json", type=Path, default=None)
     arguments = parser.parse_args()
+    if arguments.template is not None:
+        template.TEMPLATE_FILE = arguments.template
+    if arguments.weights is not None:
+        completion_weights.SHIPPED = arguments.weights
     rows: dict[str, list[dict[str, float]]] = {}
-    for case in cases(arguments.folder, arguments.cases):
+    file = arguments.subjects or arguments.folder / "held.npz"
+    held = load_subjects(file, tuple(arguments.families))
+    for case in cases(held, arguments.cases, arguments.parity):
         seen = case.sample.observation
         tried = {
             "flat colour": np.zeros_like(case.truth),
-            "network": network(case, arguments.weights),
+            "network": network(case),
         }
         for head in ("belief", "shade", "mixture"):
-            tried[f"network without {head}"] = network(case, arguments.weights, head)
+            tried[f"network without {head}"] = network(case, head)
         if arguments.splats:
             tried["product before, splats"] = product(case, "membrane")
             tried["product, belief, splats"] = product(case, "belief")

@@ -8,12 +8,14 @@ Its third map, ``detail``, is what is too fine for the skins and for the learned
 lunula and free edge, knuckle folds, flexion and palm creases, drawn as for the rendered hands
 (``hand_toolkit.synth.skin``), relative to the colour around them.
 
-    python scripts/extract_skin_template.py SKIN_FOLDER
+    python scripts/extract_skin_template.py SKIN_FOLDER [--without WORD ...] [--out FILE]
+
+``--without female`` leaves skins out, for a benchmark that must not know them.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -112,10 +114,12 @@ def detail() -> np.ndarray:
     return picture[nearest[0], nearest[1]]
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, without: list[str], out: Path) -> None:
     covered, maps = layout(SIZE)
     groups: dict[bool, list[np.ndarray]] = {True: [], False: []}
     for path in sorted(folder.glob("*diffuse*.png")):
+        if any(word in path.name for word in without):
+            continue
         skin = np.asarray(Image.open(path).convert("RGB")) / 255.0
         height, width = skin.shape[:2]
         for uv in maps:
@@ -135,9 +139,14 @@ def main(folder: Path) -> None:
         print(f"{'dark' if dark else 'light'}: {len(groups[dark])} maps, ", end="")
         print(f"log range {mean.min():.2f} to {mean.max():.2f}")
     fine = np.clip(np.round((detail() / DETAIL_RANGE + 1) * 127.5), 0, 255).astype(np.uint8)
-    np.savez_compressed(TEMPLATE_FILE, light=result[0], dark=result[1], detail=fine)
-    print(f"{TEMPLATE_FILE}: {TEMPLATE_FILE.stat().st_size} bytes")
+    np.savez_compressed(out, light=result[0], dark=result[1], detail=fine)
+    print(f"{out}: {out.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--without", nargs="*", default=[], help="words of file names to leave out")
+    parser.add_argument("--out", type=Path, default=TEMPLATE_FILE)
+    given = parser.parse_args()
+    main(given.folder, given.without, given.out)
