@@ -9,11 +9,12 @@ population template that is shipped has seen MakeHuman's women; ``--template`` t
 not (``scripts/extract_skin_template.py --without female``). ``--parity`` scores the odd or the
 even cases alone: choose on the former, report the latter.
 
-Each subject is photographed synthetically and observed with a wrong pose, as in training. Scores are of albedo, its tone aligned on skin that was rightly seen: PSNR (sRGB) where
-the photo shows the skin itself (seen), where it shows background or other skin (wrong), and
-elsewhere (hidden); there also the energy of gradients over the truth's and the correlation of
-detail finer than 3 mm; and the step of log albedo across the UV layout's cuts, with the truth's.
-``--splats`` fits the product as well, before (membrane) and now (network): half a minute a case.
+Each subject is photographed synthetically and observed with a wrong pose, as in training. Scores
+are of albedo, its tone aligned on skin that was rightly seen: PSNR (sRGB) where the photo shows
+the skin itself (seen), where it shows background or other skin (wrong), and elsewhere (hidden);
+there also the energy of gradients over the truth's and the correlation of detail finer than 3 mm;
+and the step of log albedo across the UV layout's cuts, with the truth's. ``--splats`` fits the
+product as well, before (membrane) and now (network): half a minute a case.
 """
 
 from __future__ import annotations
