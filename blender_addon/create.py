@@ -16,26 +16,21 @@ from .errors import HandError
 PICTURES = "*.jpg;*.jpeg;*.png;*.webp;*.bmp;*.tif;*.tiff"
 
 
-_pose_sources = []  # Blender keeps no reference to the strings of dynamic enums
+_pose_sources, _methods = [], []
 
 
 def _pose_source_items(_self, _context):
     """What the toolkit has installed; only the default while it was not asked."""
     names = (link.offers() or {}).get("pose_sources", [])
-    _pose_sources[:] = [("default", "Default", "The toolkit's own choice")]
-    _pose_sources.extend((n, n.capitalize(), f"The plugin '{n}'") for n in names)
-    return _pose_sources
-
-
-_methods = []
+    first = ("default", "Default", "The toolkit's own choice")
+    return options.menu(_pose_sources, first, [(n, f"The plugin '{n}'") for n in names])
 
 
 def _method_items(_self, _context):
     """The toolkit's avatar methods; only its own choice while it was not asked."""
     listed = (link.offers() or {}).get("methods", [])
-    _methods[:] = [("auto", "Automatic", "The learned prior where it knows the hand model")]
-    _methods.extend((m["name"], m["name"].capitalize(), m["description"]) for m in listed)
-    return _methods
+    first = ("auto", "Automatic", "The learned prior where it knows the hand model")
+    return options.menu(_methods, first, [(m["name"], m["description"]) for m in listed])
 
 
 def _fill_settings(operator, _context):
@@ -76,7 +71,7 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
     output: bpy.props.StringProperty(
         name="Save avatar as",
         description="The .hand file to write; empty puts it beside the picture, or beside the "
-        ".blend where that folder is read-only",
+        ".blend where that folder is read-only, under a name that is free",
         subtype="FILE_PATH",
         options={"SKIP_SAVE"},
     )
@@ -122,7 +117,7 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
         default="standard",
     )
     pack: bpy.props.BoolProperty(
-        name="Pack", description="Keep the avatar inside the .blend file too", default=False
+        name="Pack", description="Keep the avatar inside the .blend file too", default=True
     )
 
     def invoke(self, context, event):
@@ -186,7 +181,7 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
             folders.append(os.path.dirname(bpy.data.filepath))
         folders.append(bpy.utils.user_resource("DATAFILES", path="hand_toolkit", create=True))
         folder = next((f for f in folders if f and os.access(f, os.W_OK)), folders[-1])
-        return os.path.join(folder, stem + ".hand")
+        return scene_data.free_name(os.path.join(folder, stem + ".hand"))
 
     def take(self, context, value, arrays):
         # the worker has it open under its key, and has described it
@@ -310,7 +305,7 @@ class HAND_TOOLKIT_OT_import_avatar(HandOperator, bpy.types.Operator):
     )
     filter_glob: bpy.props.StringProperty(default="*.hand", options={"HIDDEN"})
     pack: bpy.props.BoolProperty(
-        name="Pack", description="Keep the avatar inside the .blend file too", default=False
+        name="Pack", description="Keep the avatar inside the .blend file too", default=True
     )
 
     interactive = False

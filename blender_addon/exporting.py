@@ -13,6 +13,9 @@ from . import axes, link, options, rig, scene_data
 from .base import NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 
+FORMATS = ("glb", "usd", "fbx", "obj", "bvh", "ply", "spz", "splat", "sog", "npz")
+"""What a script may name before the toolkit was asked what it has installed."""
+
 _formats = []  # Blender keeps no reference to the strings of dynamic enums
 
 
@@ -23,9 +26,8 @@ def formats():
 
 def _format_items(_self, _context):
     listed = (link.offers() or {}).get("formats", [])
-    _formats[:] = [(f["name"], f["name"].upper(), f["description"]) for f in listed] or [
-        ("glb", "GLB", "Skinned mesh and splats")
-    ]
+    found = [(f["name"], f["description"]) for f in listed] or [(name, "") for name in FORMATS]
+    _formats[:] = [(n, n.upper(), text, options.number(n)) for n, text in found]
     return _formats
 
 
@@ -51,7 +53,11 @@ class HAND_TOOLKIT_OT_export(NeedsHand, WorkerOperator, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
     format: bpy.props.EnumProperty(
-        name="Format", description="File format", items=_format_items, update=_fill_options
+        name="Format",
+        description="File format",
+        items=_format_items,
+        default=options.number("glb"),
+        update=_fill_options,
     )
     what: bpy.props.EnumProperty(
         name="Contents",

@@ -3,7 +3,27 @@
 
 from __future__ import annotations
 
+import zlib
+
 import bpy
+
+
+def number(name):
+    """A menu entry's number that stays the same when further entries come.
+
+    Blender keeps what was chosen in a dynamic menu by its number.
+    """
+    return zlib.crc32(name.encode()) & 0x7FFFFFFF
+
+
+def menu(kept, first, named):
+    """Fill ``kept`` with menu entries: the default ``first``, then (name, description) pairs.
+
+    Blender keeps no reference to the strings of dynamic menus, so the caller must.
+    """
+    kept[:] = [(*first, 0)]
+    kept.extend((name, name.capitalize(), text, number(name)) for name, text in named)
+    return kept
 
 
 class HandToolkitOption(bpy.types.PropertyGroup):

@@ -82,6 +82,16 @@ def armature_of(ob):
     return None
 
 
+def free_name(path):
+    """``path``, or with the first number at which no file is: another avatar stays whole."""
+    stem, ending = os.path.splitext(path)
+    count = 1
+    while os.path.exists(path):
+        count += 1
+        path = f"{stem}_{count}{ending}"
+    return path
+
+
 def root_of(ob):
     """The avatar that ``ob`` belongs to, or None."""
     if ob is None:

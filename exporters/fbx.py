@@ -1,7 +1,13 @@
-"""FBX through Blender's own exporter, in a process of its own."""
+"""FBX through Blender's own exporter, in a process of its own.
+
+Blender's glTF importer turns seconds to frames with a rate that holds for whole rates only, so the
+glTF between is written at ``PLAIN_FPS``, one key a frame, and the scene gets its own rate
+afterwards: the FBX exporter places frame k at k / rate.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import subprocess
 import sys
@@ -15,11 +21,13 @@ from hand_toolkit.export.base import ExportRequest, Option
 _SCRIPT = """
 import sys
 import bpy
-source, target, fps = sys.argv[1], sys.argv[2], float(sys.argv[3])
+source, target, fps, plain, frames = sys.argv[1:3] + [float(v) for v in sys.argv[3:]]
 bpy.ops.wm.read_factory_settings(use_empty=True)
-bpy.context.scene.render.fps = max(1, round(fps))
-bpy.context.scene.render.fps_base = max(1, round(fps)) / fps
+scene = bpy.context.scene
+scene.render.fps, scene.render.fps_base = int(plain), 1.0
 bpy.ops.import_scene.gltf(filepath=source, bone_heuristic="BLENDER")
+scene.frame_start, scene.frame_end = 0, int(frames) - 1
+scene.render.fps, scene.render.fps_base = max(1, round(fps)), max(1, round(fps)) / fps
 bpy.ops.export_scene.fbx(
     filepath=target, path_mode="COPY", embed_textures=True, add_leaf_bones=False,
     bake_anim=True, bake_anim_simplify_factor=0.0, mesh_smooth_type="FACE",
@@ -27,6 +35,7 @@ bpy.ops.export_scene.fbx(
 )
 """
 TIMEOUT_SECONDS = 600
+PLAIN_FPS = 30.0
 
 
 class FbxExporter:
@@ -57,14 +66,14 @@ class FbxExporter:
         with tempfile.TemporaryDirectory() as folder, atomic_path(request.path) as temporary:
             source = Path(folder) / "hands.glb"
             inner = ExportRequest(
-                request.scene, source, "mesh", options,
+                dataclasses.replace(request.scene, fps=PLAIN_FPS), source, "mesh", options,
                 lambda fraction, text: request.progress(fraction * 0.5, text),
             )  # fmt: skip
             GlbExporter().write(inner)
             request.progress(0.5, "Blender writes FBX")
-            command = [sys.executable, "-c", _SCRIPT, str(source), str(temporary)]
+            command = [sys.executable, "-c", _SCRIPT, source, temporary, request.scene.fps]
             done = subprocess.run(
-                [*command, str(request.scene.fps)],
+                [str(part) for part in (*command, PLAIN_FPS, request.scene.frames)],
                 capture_output=True,
                 text=True,
                 check=False,

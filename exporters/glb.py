@@ -3,9 +3,10 @@
 Every hand has a skeleton of MANO's sixteen joints under its wrist node, in an upright bind pose
 with y up. Mesh and splats share the skin. A splat primitive follows the ratified
 KHR_gaussian_splatting (colour space ``srgb_rec709_display``, spherical harmonics in glTF axes);
-``COLOR_0`` (linear) and ``JOINTS_n``/``WEIGHTS_n`` let other viewers show moving points.
-Application-specific attributes (glTF 2.0, 3.7.2.1) keep the surface binding, so that
-``hand-toolkit import`` makes an avatar of the file again.
+``COLOR_0`` (linear) lets other viewers show points. The splat primitive's extras name accessors
+that keep the surface binding, so that ``hand-toolkit import`` makes an avatar of the file again.
+A skin on the splats and application-specific attributes (glTF 2.0, 3.7.2.1) are options, since
+Blender's importers stop at them: 5.3 at a skinned point cloud, 5.0 at attributes of several widths.
 """
 
 from __future__ import annotations
@@ -48,10 +49,12 @@ class GlbExporter:
         Option("image", str, "png", "picture format of the textures", ("png", "jpg")),
         Option("influences", int, 8, "skin weights a vertex: 8 is exact, 4 suits engines that "
                "read no more", (), 4, 8),
-        Option("splat_skin", str, "auto", "splats follow the skeleton in viewers that skin "
-               "points: auto (unless a still pose is exported), always, never",
-               ("auto", "always", "never")),
+        Option("splat_skin", str, "never", "splats follow the skeleton in viewers that skin "
+               "points: never, always, auto (unless a still pose is exported); Blender 5.3 cannot "
+               "open such files", ("never", "auto", "always")),
         Option("binding", bool, True, "keep what 'hand-toolkit import' needs to make an avatar"),
+        Option("attributes", bool, False, "keep the binding as attributes of the points "
+               "(_TRIANGLE, ...), which Blender 5.0 cannot open"),
     )  # fmt: skip
 
     def write(self, request: ExportRequest) -> list[Path]:
@@ -243,12 +246,13 @@ class _Writer:
         extras: dict[str, Any] = {"side": side}
         if self.options["binding"]:
             binding = data.binding
-            attributes["_TRIANGLE"] = add(binding.triangle.astype(np.float32))
-            attributes["_BARYCENTRIC"] = add(binding.barycentric)
-            attributes["_OFFSET"] = add(binding.offset)
-            attributes["_LOCAL_ROTATION"] = add(np.roll(binding.quat, -1, axis=1))
-            attributes["_LOCAL_SCALE"] = add(binding.scale)
-            attributes["_ALBEDO"] = add(data.albedo)
+            kept = attributes if self.options["attributes"] else extras.setdefault("accessors", {})
+            kept["_TRIANGLE"] = add(binding.triangle.astype(np.float32))
+            kept["_BARYCENTRIC"] = add(binding.barycentric)
+            kept["_OFFSET"] = add(binding.offset)
+            kept["_LOCAL_ROTATION"] = add(np.roll(binding.quat, -1, axis=1))
+            kept["_LOCAL_SCALE"] = add(binding.scale)
+            kept["_ALBEDO"] = add(data.albedo)
             extras.update(
                 binding_version=BINDING_VERSION,
                 plain_color=bool(data.color.ndim == 2),

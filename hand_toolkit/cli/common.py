@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import sys
 from collections.abc import Iterator
@@ -135,8 +136,11 @@ def beside(source: Path, suffix: str, force: bool) -> Path:
     source = Path(source)
     name = source.resolve().name if source.is_dir() else source.stem
     target = (source.resolve().parent if source.is_dir() else source.parent) / f"{name}{suffix}"
-    if target.exists() and not force:
+    # a format that holds one moment numbers its files: me_0000.ply
+    taken = [target, *target.parent.glob(f"{glob.escape(name)}_[0-9][0-9][0-9][0-9]{suffix}")]
+    there = next((path for path in taken if path.exists()), None)
+    if there is not None and not force:
         raise InputError(
-            f"{target} is there already; name another file with -o, or write over it with --force"
+            f"{there} is there already; name another file with -o, or write over it with --force"
         )
     return target

@@ -9,7 +9,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.options import split_settings
-from .common import check_output, drawable_of, progress_option, reporting
+from .common import beside, check_output, drawable_of, progress_option, reporting
 
 _input = click.Path(path_type=Path)
 
@@ -19,7 +19,13 @@ _input = click.Path(path_type=Path)
 @click.option(
     "-f", "--format", "format_name", help="See 'hand-toolkit formats'; default by suffix."
 )
-@click.option("-o", "--output", type=_input, required=True, help="The file to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=_input,
+    help="The file to write.  [default: the avatar's name with the format's ending, beside it]",
+)
+@click.option("--force", is_flag=True, help="Write over files of the default name.")
 @click.option("--motion", help="A built-in motion or a motion file; see 'hand-toolkit plugins'.")
 @click.option("--pose", help="A built-in pose (fist, pinch, ...) or the first frame of a file.")
 @click.option(
@@ -48,7 +54,8 @@ _input = click.Path(path_type=Path)
 def export(
     avatar: Path,
     format_name: str | None,
-    output: Path,
+    output: Path | None,
+    force: bool,
     motion: str | None,
     pose: str | None,
     settings: tuple[str, ...],
@@ -58,7 +65,8 @@ def export(
     """Write an avatar in a format that other software opens.
 
     \b
-    hand-toolkit export me.hand --format glb -o me.glb --motion wave
+    hand-toolkit export me.hand --format glb
+    hand-toolkit export me.hand --format glb -o wave.glb --motion wave
     hand-toolkit export me.hand -o me.ply --pose fist
     hand-toolkit export me.hand -o me.usdz
     """
@@ -66,6 +74,8 @@ def export(
     from ..avatar import Avatar
     from ..export import export_avatar
 
+    if output is None:
+        output = beside(avatar, _ending(format_name), force)
     check_output(output)
     loaded = Avatar.load(avatar)
     sequence = None
@@ -91,6 +101,18 @@ def export(
         click.echo(f"... {len(paths)} files")
 
 
+def _ending(format_name: str | None) -> str:
+    """The file ending of a format that was named instead of a file."""
+    from ..export import formats as installed
+
+    if format_name is None:
+        raise InputError("neither a format nor a file was named; give --format (such as glb) or -o")
+    table = {info.name: info for info in installed()}
+    if format_name not in table:
+        raise InputError(f"no format {format_name!r}; installed are: {', '.join(sorted(table))}")
+    return table[format_name].suffixes[0]
+
+
 @click.command()
 def formats() -> None:
     """List the formats of 'export' and their options."""
@@ -107,8 +129,14 @@ def formats() -> None:
 
 @click.command("import")
 @click.argument("source", type=_input, metavar="FILE.ply|glb")
-@click.option("-o", "--output", type=_input, required=True, help="The avatar, a .hand file.")
-def import_(source: Path, output: Path) -> None:
+@click.option(
+    "-o",
+    "--output",
+    type=_input,
+    help="The avatar, a .hand file.  [default: the source's name, beside it]",
+)
+@click.option("--force", is_flag=True, help="Write over a file of the default name.")
+def import_(source: Path, output: Path | None, force: bool) -> None:
     """Make an avatar again from a file that this toolkit exported.
 
     Files without the binding hold bare splats: they can be drawn, but not posed; give a .ply
@@ -119,6 +147,7 @@ def import_(source: Path, output: Path) -> None:
     from ..export import import_file
     from ..export.ply import ply_bytes
 
+    output = beside(source, ".hand", force) if output is None else output
     check_output(output, (".hand", ".ply"))
     found = import_file(source)
     if isinstance(found, Avatar):

@@ -94,8 +94,7 @@ def _read_gltf(path: Path) -> Avatar | Splats:
             f"{path.name} holds no Gaussian splats ({SPLATTING}); export it with splats"
         )
     info = _own_extras(gltf, gltf.entry(gltf.json, "asset", dict, {}))
-    attributes = [gltf.entry(p, "attributes", dict, {}) for _, p in found]
-    if "level" in info and all("_TRIANGLE" in names for names in attributes):
+    if "level" in info and all("_TRIANGLE" in _kept_arrays(gltf, p) for _, p in found):
         return _avatar(gltf, info, [p for _, p in found])
     return _placed_splats(gltf, found)
 
@@ -119,6 +118,15 @@ def _own_extras(gltf: GltfFile, holder: dict[str, Any]) -> dict[str, Any]:
     extras = holder.get("extras")
     own = extras.get("hand_toolkit") if isinstance(extras, dict) else None
     return own if isinstance(own, dict) else {}
+
+
+def _kept_arrays(gltf: GltfFile, primitive: dict[str, Any]) -> dict[str, Any]:
+    """Accessor numbers by name: the primitive's attributes, and those that its extras name."""
+    own = _own_extras(gltf, primitive)
+    return {
+        **gltf.entry(own, "accessors", dict, {}),
+        **gltf.entry(primitive, "attributes", dict, {}),
+    }
 
 
 def _primitive_splats(gltf: GltfFile, primitive: dict[str, Any]) -> Splats:
@@ -247,7 +255,7 @@ def _avatar_hand(
     extras = _own_extras(gltf, primitive)
     splats = _primitive_splats(gltf, primitive)
     n = len(splats)
-    attributes = primitive["attributes"]
+    attributes = _kept_arrays(gltf, primitive)
 
     def read(name: str, width: int) -> np.ndarray:
         return gltf.accessor(attributes[name], width, n)

@@ -209,3 +209,25 @@ def test_plugins_and_doctor(capsys: pytest.CaptureFixture[str]) -> None:
         assert word in text
     assert run(["doctor"]) == 0
     assert "device" in capsys.readouterr().out
+
+
+def test_an_export_without_a_name_lies_beside_the_avatar_and_over_nothing(
+    avatar_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "me.hand"
+    mine.write_bytes(avatar_file.read_bytes())
+    assert run(["export", str(mine), "--format", "ply"]) == 0
+    written = (tmp_path / "me.ply").read_bytes()
+    assert written.startswith(b"ply\n")
+    (tmp_path / "me.ply").write_bytes(b"another's")
+    refused(capsys, ["export", str(mine), "--format", "ply"], 2, "--force")
+    assert (tmp_path / "me.ply").read_bytes() == b"another's"
+    assert run(["export", str(mine), "--format", "ply", "--force"]) == 0
+    assert (tmp_path / "me.ply").read_bytes() == written
+    refused(capsys, ["export", str(mine)], 2, "--format")
+    refused(capsys, ["export", str(mine), "--format", "gbl"], 2, "installed are")
+    (tmp_path / "me.ply").rename(tmp_path / "other.ply")
+    (tmp_path / "other_0003.ply").write_bytes(b"a frame of another's")
+    other = mine.rename(tmp_path / "other.hand")
+    (tmp_path / "other.ply").unlink()
+    refused(capsys, ["export", str(other), "--format", "ply"], 2, "other_0003.ply")

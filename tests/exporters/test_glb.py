@@ -116,7 +116,9 @@ def test_posed_file_shows_the_pose_without_animation(tmp_path: Path) -> None:
 def test_a_viewer_that_skins_points_moves_the_splats(tmp_path: Path) -> None:
     avatar = procedural_avatar(0, sides=("right",), limit=200)
     motion = short_motion()
-    path = export_avatar(avatar, tmp_path / "a.glb", what="splats", motion=motion)[0]
+    path = export_avatar(
+        avatar, tmp_path / "a.glb", what="splats", motion=motion, options={"splat_skin": "always"}
+    )[0]
     scene = build_scene(avatar, motion=motion)
     frame = len(motion) // 2
     got = skinned(GltfFile(path), "right_splats", frame)

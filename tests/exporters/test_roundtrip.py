@@ -65,10 +65,11 @@ def assert_same_avatar(a: Avatar, b: Avatar) -> None:
 
 
 @RELAXED
-@given(odd=ODD)
-def test_glb_gives_the_avatar_back(odd: dict, tmp_path: Path) -> None:
+@given(odd=ODD, attributes=st.booleans())
+def test_glb_gives_the_avatar_back(odd: dict, attributes: bool, tmp_path: Path) -> None:
     avatar = procedural_avatar(**odd)
-    path = export_avatar(avatar, tmp_path / "a.glb", what="splats")[0]
+    options = {"attributes": attributes}
+    path = export_avatar(avatar, tmp_path / "a.glb", what="splats", options=options)[0]
     back = import_file(path)
     assert isinstance(back, Avatar)
     assert_same_avatar(avatar, back)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,15 @@ def test_blender_imports_the_glb_and_moves_it_alike(tmp_path: Path) -> None:
     assert report["error_mm"] < 0.1
 
 
+@pytest.mark.parametrize("moving", [False, True])
+def test_blender_opens_the_default_glb(moving: bool, tmp_path: Path) -> None:
+    motion = short_motion() if moving else None
+    avatar = procedural_avatar(0, limit=60)
+    path = export_avatar(avatar, tmp_path / "a.glb", motion=motion, options=SMALL)[0]
+    error = blender_errors(path, build_scene(avatar, motion=motion))["error_mm"]
+    assert error < 0.1
+
+
 def test_blender_imports_the_fbx_and_moves_it_alike(tmp_path: Path) -> None:
     avatar = procedural_avatar(0, sides=("right",), limit=5, level=0)
     motion = short_motion()
@@ -98,6 +109,36 @@ def test_blender_imports_the_fbx_and_moves_it_alike(tmp_path: Path) -> None:
     report = blender_errors(path, build_scene(avatar, motion=motion))
     assert report["bones"] == 16
     assert report["error_mm"] < 0.5  # FBX keeps Euler curves and four decimals of a centimetre
+
+
+def fbx_times(path: Path) -> dict[int, np.ndarray]:
+    """(K,) seconds of the keys of every animation curve of a binary FBX file.
+
+    A record is end offset, property count, property bytes (u64 each), a name, properties and
+    children; of curves only KeyTime, an array of 1/46186158000 s, is read.
+    """
+    data = path.read_bytes()
+    assert data.startswith(b"Kaydara FBX Binary")
+    found = {}
+    for match in re.finditer(b"KeyTimel", data):
+        count, packed, size = struct.unpack_from("<III", data, match.end())
+        raw = data[match.end() + 12 :][:size]
+        ticks = np.frombuffer(zlib.decompress(raw) if packed else raw, "<i8", count)
+        found[match.start()] = ticks / 46186158000
+    return found
+
+
+@pytest.mark.parametrize("fps", [12.5, 24000 / 1001, 30000 / 1001])
+def test_fbx_keys_lie_on_the_motion_s_times(fps: float, tmp_path: Path) -> None:
+    motion = builtin_motion("open-close")
+    motion = Motion(motion.theta, motion.translation, motion.present, fps)
+    avatar = procedural_avatar(0, sides=("right",), limit=60)
+    path = export_avatar(avatar, tmp_path / "a.fbx", motion=motion, options=SMALL)[0]
+    curves = [times for times in fbx_times(path).values() if len(times) > 1]
+    assert len(curves) >= 16 * 3
+    for times in curves:
+        assert len(times) == len(motion)
+        assert np.abs(times - np.arange(len(motion)) / fps).max() < 1e-4
 
 
 def test_obj_has_the_posed_mesh_and_its_pictures(tmp_path: Path) -> None:
