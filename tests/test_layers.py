@@ -31,7 +31,7 @@ LAYERS = (
     ("skin", "view", "pictures"),
     ("systems",),
     ("pipeline", "testing"),
-    ("worker",),
+    ("batch", "worker"),
     ("cli",),
 )
 """Low to high; a module may import, at module level, from its own row and the rows above it."""

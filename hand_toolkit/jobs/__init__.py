@@ -5,6 +5,7 @@ What is done to an item is :data:`Work`; where it is done is an :class:`Engine`.
 
 from __future__ import annotations
 
+from .cluster import RayCluster
 from .contract import Engine, Failure, Outcome, Task, Work
 from .ledger import Ledger
 from .processes import Processes
@@ -17,6 +18,7 @@ __all__ = [
     "Ledger",
     "Outcome",
     "Processes",
+    "RayCluster",
     "Report",
     "Task",
     "Work",

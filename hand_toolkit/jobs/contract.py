@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -58,10 +58,11 @@ class Outcome:
 class Engine(Protocol):
     """Runs tasks somewhere: on this machine, or on many."""
 
-    def run(self, work: Work, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+    def run(self, work: Work, tasks: Iterable[Task]) -> Generator[Outcome, None, None]:
         """Yield each task's outcome as it comes; to close the generator stops the work.
 
-        A task that fails does not stop the others.
+        A task that fails does not stop the others. Tasks are taken a few at a time, as they are
+        needed, so there may be more than fit into memory.
 
         Raises:
             HandToolkitError: the work cannot be begun.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import pickle
 import queue
@@ -10,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 
 LOOK_AHEAD = 64
 """Waiting tasks among which one of a process's own groups is looked for."""
+
+MOST_WORKERS = 512
 
 STOP_S = 20.0
 """Seconds that a process has to clean up before it is killed."""
@@ -36,18 +40,22 @@ class Processes:
     Attributes:
         workers: processes.
         tries: processes that a task may cost.
+        limit_s: seconds that a task may take before its process is killed, or None.
     """
 
     workers: int = 1
     tries: int = 2
+    limit_s: float | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.workers <= 512:
-            raise InputError(f"workers is {self.workers}; accepted is 1 to 512")
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise InputError(f"workers is {self.workers}; accepted is 1 to {MOST_WORKERS}")
         if self.tries < 1:
             raise InputError(f"tries is {self.tries}; give at least 1")
+        if self.limit_s is not None and not self.limit_s > 0:
+            raise InputError(f"the limit is {self.limit_s} seconds; give more than 0")
 
-    def run(self, work: Work, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+    def run(self, work: Work, tasks: Iterable[Task]) -> Generator[Outcome, None, None]:
         """Yield outcomes as they come; see :class:`.contract.Engine`.
 
         Raises:
@@ -55,9 +63,9 @@ class Processes:
             HandToolkitError: the work cannot be begun, with its exit code.
         """
         greeting = _greeting(work)
-        pool = _Pool(greeting, list(tasks), self.tries)
+        pool = _Pool(greeting, iter(tasks), self.tries, self.limit_s)
         try:
-            for _ in range(min(self.workers, len(tasks))):
+            for _ in range(min(self.workers, pool.look())):
                 pool.start()
             while pool.busy:
                 yield from pool.follow()
@@ -72,11 +80,17 @@ class _Worker:
     task: Task | None = None
     groups: set[str] = field(default_factory=set)
     ready: bool = False
+    since: float = 0.0
+    late: bool = False
 
 
 class _Pool:
-    def __init__(self, greeting: bytes, waiting: list[Task], tries: int) -> None:
-        self._greeting, self._waiting, self._tries = greeting, waiting, tries
+    def __init__(
+        self, greeting: bytes, tasks: Iterator[Task], tries: int, limit_s: float | None
+    ) -> None:
+        self._greeting, self._tasks, self._tries = greeting, tasks, tries
+        self._limit_s = limit_s
+        self._waiting: list[Task] = []
         self._workers: list[_Worker] = []
         self._messages: queue.Queue[tuple[_Worker, str, Any]] = queue.Queue()
         self._spent: dict[str, int] = {}
@@ -85,6 +99,11 @@ class _Pool:
     def busy(self) -> bool:
         """Whether there are processes that still have something to say."""
         return bool(self._workers)
+
+    def look(self) -> int:
+        """How many tasks are known to wait, up to the most workers that there may be."""
+        self._waiting += itertools.islice(self._tasks, max(0, MOST_WORKERS - len(self._waiting)))
+        return len(self._waiting)
 
     def start(self) -> None:
         """Start a process; it is given tasks once it is ready."""
@@ -108,7 +127,9 @@ class _Pool:
         try:
             worker, kind, value = self._messages.get(timeout=1.0)
         except queue.Empty:
+            self._kill_the_late()
             return
+        self._kill_the_late()
         task = worker.task
         if kind == "broken" and worker.ready:
             log.warning("a process could not clean up: %s", value["message"])
@@ -122,7 +143,7 @@ class _Pool:
             yield from self._ended(worker)
             return
         worker.ready = True
-        worker.task = None
+        worker.task, worker.late = None, False
         self._feed(worker)  # before anything is done with the outcome, so that nobody waits
         if task is None:
             return
@@ -145,9 +166,17 @@ class _Pool:
             _close(worker)
         self._workers.clear()
 
+    def _kill_the_late(self) -> None:
+        if self._limit_s is None:
+            return
+        for worker in self._workers:
+            if worker.task and time.monotonic() - worker.since > self._limit_s and not worker.late:
+                worker.late = True
+                worker.process.kill()
+
     def _feed(self, worker: _Worker) -> None:
         """Give it a task: of its groups, else of nobody's, else the next; or let it go."""
-        if not self._waiting:
+        if not self.look():
             _quietly_close(worker.process.stdin)
             return
         taken = {g for w in self._workers for g in w.groups}
@@ -157,7 +186,7 @@ class _Pool:
         task = self._waiting.pop((own or free or [0])[0])
         if task.group:
             worker.groups.add(task.group)
-        worker.task = task
+        worker.task, worker.since = task, time.monotonic()
         self._send(worker, pickle.dumps((task.item,)))
 
     def _send(self, worker: _Worker, message: bytes) -> None:
@@ -193,16 +222,20 @@ class _Pool:
                     f"a process ended before it began ({_how(code)}){last}; run with --verbose "
                     "to see what it wrote"
                 )
-            if self._waiting:
+            if self.look():
                 self.start()
             return
         spent = self._spent[task.key] = self._spent.get(task.key, 0) + 1
-        if spent < self._tries:
+        if worker.late:
+            how = f"it took more than {self._limit_s:g} seconds"
+        else:
+            how = f"its process died {spent} times ({_how(code)}){last}"
+        if spent < self._tries and not worker.late:
             log.warning("a process died at %s (%s); it is tried again", task.key, _how(code))
             self._waiting.insert(0, task)
         else:
-            yield _failed(task, f"its process died {spent} times ({_how(code)}){last}")
-        if self._waiting:
+            yield _failed(task, how)
+        if self.look():
             self.start()
 
 

@@ -30,6 +30,7 @@ def main() -> int:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
+    _end_with_parent()
     try:
         # behind one's own: some libraries put folders in front that hide their own modules
         sys.path += [folder for folder in pickle.load(tasks) if folder not in sys.path]
@@ -40,15 +41,24 @@ def main() -> int:
                     try:
                         _say(outcomes, "result", function(item[0]))
                     except Exception as error:
-                        _say(outcomes, "failure", _told(error))
+                        _say(outcomes, "failure", told(error))
         except Exception as error:
-            _say(outcomes, "broken", _told(error))
+            _say(outcomes, "broken", told(error))
             return 1
     except KeyboardInterrupt:
         return 130
     except (OSError, EOFError):  # the parent is gone
         return 1
     return 0
+
+
+def _end_with_parent() -> None:
+    """Where the system can, be killed with the parent, however it dies: no orphan works on."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _next(tasks: IO[bytes]) -> tuple[Any] | None:
@@ -64,7 +74,8 @@ def _say(outcomes: IO[bytes], kind: str, value: Any) -> None:
     outcomes.flush()
 
 
-def _told(error: Exception) -> dict[str, Any]:
+def told(error: Exception) -> dict[str, Any]:
+    """What is said of an error: message, trace and exit code."""
     known = isinstance(error, HandToolkitError)
     text = str(error).strip().splitlines()
     name = type(error).__name__
