@@ -109,7 +109,7 @@ class _Actors:
         from ray.exceptions import RayActorError, RayError
 
         waiting = iter(tasks)
-        actors = [self._host.remote(self._work) for _ in range(self._engine.workers)]
+        actors: list[Any] = [self._host.remote(self._work) for _ in range(self._engine.workers)]
         try:
             ray.get(actors[0].ready.remote())
         except RayError as error:
