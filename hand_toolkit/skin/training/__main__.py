@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-TRAINING_FAMILIES = ("light_men", "dark_men", "real_hands", "painted_hands")
+TRAINING_FAMILIES = ("light_men", "dark_men", "real_hands", "painted_hands", "reom")
 HELD_OUT_FAMILIES = ("light_women",)
 
 

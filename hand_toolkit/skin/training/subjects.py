@@ -42,8 +42,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "dark_men": ("young_darkskinned_male_diffuse", "middleage_darkskinned_male_diffuse"),
     "real_hands": ("caucasian_realistic_baseColor", "african_realistic_baseColor"),
     "painted_hands": ("caucasian_baseColor", "african_baseColor"),
+    "reom": ("LightSkin_Arms_BaseColor", "DarkSkin_Arms_BaseColor"),
 }
-"""File stems of each family: MakeHuman's skins, and the Godot XR hands' (both CC0)."""
+"""File stems of each family: MakeHuman's skins, the Godot XR hands' (both CC0), and CharMorph's
+Reom (CC BY)."""
 
 GODOT_MESH = "Hand_Nails_R.gltf"
 
@@ -255,14 +257,14 @@ def godot_skin(path: Path) -> np.ndarray:
         raise InputError(f"cannot read the skin {path.name}: {error}; give a PNG") from None
     at = _godot_uv(str(path.parent)) * [pixels.shape[1], pixels.shape[0]]
     log_albedo = np.log(np.maximum(srgb_to_linear(bilinear(pixels, at) / 255), DARKEST))
-    return _without_rips(log_albedo, at)
+    return without_rips(log_albedo, at)
 
 
-def _without_rips(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+def without_rips(values: np.ndarray, at: np.ndarray, extra: np.ndarray | None = None) -> np.ndarray:
     """(N, 3) values, filled from around where neighbours' places (N, 2) in a picture lie apart.
 
     There the surfaces do not match, and texels take their skin now from one side of a cut in the
-    picture, now from the other.
+    picture, now from the other. Texels of ``extra`` (N,) are filled, too.
     """
     from scipy.ndimage import binary_dilation, gaussian_filter
 
@@ -274,6 +276,8 @@ def _without_rips(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     ripped = (step > RIP * np.median(step[covered])) & covered
     nails = own.image(nail_mask())[..., 0] > 0.05  # a nail's edge is a cut of the picture, too
     ripped &= ~binary_dilation(nails, iterations=2 * RIP_REACH)
+    if extra is not None:
+        ripped |= own.image(extra[:, None])[..., 0]
     ripped = binary_dilation(ripped, iterations=RIP_REACH) & covered
     known = (covered & ~ripped).astype(np.float64)
     filled, share = np.zeros_like(image), np.zeros(covered.shape)
@@ -299,6 +303,11 @@ def read_skins(folders: list[Path], stems: tuple[str, ...]) -> dict[str, np.ndar
     for stem in stems:
         for folder in folders:
             path = folder / f"{stem}.png"
+            if (folder / f"{stem}.jpg").is_file():
+                from .pictured_arms import reom_skin
+
+                found[stem] = reom_skin(folder / f"{stem}.jpg")
+                break
             if path.is_file():
                 godot = (folder / GODOT_MESH).is_file()
                 found[stem] = godot_skin(path) if godot else pictured(load_skin(path))
