@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).with_name("weights") / "completion.safetensors"
 BANK_SIZE = 512
-PRINCIPAL_MAPS = 8
+PRINCIPAL_MAPS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +85,12 @@ def make_bank(mixer: Mixer, nail: np.ndarray) -> Bank:
     fine = np.stack([canonical for canonical, _ in mixer.fine])
     data = np.stack(mixer.slow) + fine
     data = data - np.median(data, axis=1, keepdims=True)
-    mean = data.mean(0)
-    _, strength, basis = np.linalg.svd((data - mean).reshape(len(data), -1), full_matrices=False)
+    mean, common = (np.einsum("s,snc->nc", mixer.share, part) for part in (data, fine))
+    spread = ((data - mean) * np.sqrt(mixer.share)[:, None, None]).reshape(len(data), -1)
+    _, strength, basis = np.linalg.svd(spread, full_matrices=False)
     count = min(PRINCIPAL_MAPS, len(data) - 1)
-    principal = basis[:count] * strength[:count, None] / np.sqrt(len(data))
-    maps = [mean[None], fine.mean(0)[None], principal.reshape(count, *mean.shape)]
+    principal = basis[:count] * strength[:count, None]
+    maps = [mean[None], common[None], principal.reshape(count, *mean.shape)]
     return Bank(np.concatenate(maps).astype(np.float32), nail.astype(np.float32))
 
 

@@ -45,6 +45,7 @@ class Wardrobe:
         palm, nail: (1, ...) 1 on palms, on nails.
         rest: (3, ...) place on the rest surface, metres.
         cover: (1, 1, OBSERVED_SIZE, OBSERVED_SIZE) 1 on the layout's covered texels.
+        share: (S,) how often each subject is drawn.
     """
 
     slow: torch.Tensor
@@ -54,6 +55,7 @@ class Wardrobe:
     nail: torch.Tensor
     rest: torch.Tensor
     cover: torch.Tensor
+    share: np.ndarray
 
     @classmethod
     def of(cls, mixer: Mixer, device: str) -> Wardrobe:
@@ -75,6 +77,7 @@ class Wardrobe:
             nail=single[1].float(),
             rest=pictures([mixer.layout.rest])[0].float(),
             cover=torch.tensor(covered.astype(np.float32), device=device)[None, None],
+            share=mixer.share,
         )
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -95,7 +98,9 @@ class Wardrobe:
 
         pigment = torch.tensor(MELANIN_ABSORPTION, dtype=torch.float32, device=device)
         pigment = pigment[None, :, None, None]
-        first, second, other = (torch.tensor(i) for i in rng.integers(kinds, size=(3, count)))
+        first, second, other = (
+            torch.tensor(i) for i in rng.choice(kinds, size=(3, count), p=self.share)
+        )
         fine = torch.where(torch.tensor(rng.random(count) < 0.5), first, second)
         share = some(0.3) * torch.tensor(rng.uniform(0, 0.5, (count, 1, 1, 1))).float().to(device)
         low = self.slow[first].float() * (1 - share) + self.slow[other].float() * share

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -447,13 +448,17 @@ class Mixer:
         self.palm, self.nail = palm_mask(), nail_mask()
         self.slow = [slow_part(self.layout, s.canonical) for s in subjects]
         self.fine = [(s.canonical - low, s.own - low) for s, low in zip(subjects, self.slow)]
+        size = Counter(s.family for s in subjects)
+        share = np.array([size[s.family] ** -0.5 for s in subjects])
+        self.share = share / share.sum()
+        """(S,) how often each subject is drawn: a family of many drawn subjects is one photo."""
 
     def draw(self, rng: np.random.Generator, plain: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Canonical and own log albedo, (N, 3) each; without fine detail if ``plain``."""
         count = len(self.slow)
-        first, second = rng.integers(count, size=2)
+        first, second, other = rng.choice(count, size=3, p=self.share)
         fine = first if rng.random() < 0.5 else second
-        other, share = rng.integers(count), rng.uniform(0, 0.5) * (rng.random() < 0.3)
+        share = rng.uniform(0, 0.5) * (rng.random() < 0.3)
         low = self.slow[first] * (1 - share) + self.slow[other] * share
         low = (
             low - rng.normal() * 0.2 * MELANIN_ABSORPTION + rng.normal(size=3) * [0.03, 0.03, 0.06]
