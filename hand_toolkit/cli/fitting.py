@@ -83,6 +83,12 @@ def _pose_options(command: Any) -> Any:
     help="An option of the method; 'hand-toolkit methods' lists them.",
 )
 @click.option(
+    "--trust",
+    type=click.FloatRange(0, 1),
+    help="How far to trust the photo's skin: 0 invents nearly all of it from its tone, 1 keeps all "
+    "that is seen, shadows and spilt background too; .5, the default, is the network's judgement.",
+)
+@click.option(
     "--prior-mode",
     type=click.Choice(FIT_MODES),
     help="Old name of --set mode=... of the method igsn (docs/prior.md).",
@@ -119,6 +125,7 @@ def fit(
     force: bool,
     mask: Path | None,
     settings: tuple[str, ...],
+    trust: float | None,
     report: Path | None,
     progress: str,
     **options: Any,
@@ -139,6 +146,8 @@ def fit(
     from ..pipeline import fit_photo, fit_photos
 
     options["settings"] = split_settings(settings)
+    if trust is not None:
+        options["settings"]["trust"] = trust
     single = len(photos) == 1 and not photos[0].is_dir() and not is_video(photos[0])
     if mask is not None and not single:
         raise InputError(

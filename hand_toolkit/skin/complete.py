@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,9 @@ from .uv_observation import UVObservation
 
 COMPOSE_SIZE = 512
 """Texels of the layout's side at which skin is composed."""
+
+LEAST_BELIEF = 0.05
+"""Part of the network's belief that stays when the photo is not trusted at all."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,22 @@ class CompletedSkin:
     belief: np.ndarray
     shade: np.ndarray
     step: np.ndarray
+
+    def trusted(self, trust: float) -> CompletedSkin:
+        """The same with belief moved up or down.
+
+        Args:
+            trust: 0.5 is as the network says; towards 0 belief shrinks to ``LEAST_BELIEF`` of that,
+                which still tells the skin's tone, towards 1 it grows to 1 wherever anything is
+                seen.
+        """
+        if trust == 0.5:
+            return self
+        if trust < 0.5:
+            belief = self.belief * max(2 * trust, LEAST_BELIEF)
+        else:
+            belief = np.where(self.belief > 0, 1 - (1 - self.belief) * 2 * (1 - trust), 0.0)
+        return dataclasses.replace(self, belief=belief)
 
     def compose(self, observed: np.ndarray) -> np.ndarray:
         """(N, 3) log albedo, where ``observed`` (N, 3) is the photo's over the estimated light."""
@@ -87,7 +107,7 @@ def complete_skin(
 
     grid = torch.tensor(shrink(seen.inputs, layout, GRID)).permute(2, 0, 1)[None].float()
     maps, nail = completion.bank.at(layout)
-    nail_at_grid = completion.bank.at_grid()[1]
+    nail_at_grid = completion.bank.nail_at_grid()
     full = torch.tensor(spread(seen.inputs[:, : SEEN + 1], layout)).permute(2, 0, 1)[None]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a small network: more threads cost more in waiting than they save

@@ -55,6 +55,13 @@ class Bank:
         values = np.concatenate([*self.maps, self.nail], axis=1)
         return self._split(torch.tensor(shrink(values, own, GRID), dtype=torch.float32))
 
+    def nail_at_grid(self) -> torch.Tensor:
+        """(1, GRID, GRID) alone."""
+        import torch
+
+        nail = shrink(self.nail, uv_layout("default", BANK_SIZE), GRID)
+        return torch.tensor(nail, dtype=torch.float32).permute(2, 0, 1)
+
     def _split(self, picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         channels = picture.permute(2, 0, 1).contiguous()
         return channels[:-1].unflatten(0, (len(self.maps), 3)), channels[-1:]

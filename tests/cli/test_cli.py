@@ -114,6 +114,7 @@ def test_studio_light_changes_the_picture(avatar_file: Path, tmp_path: Path) -> 
             "no method 'x'",
         ),
         (["fit", "OUT/grey.png", "-o", "OUT/x.hand", "--set", "x=1"], 2, "has no option 'x'"),
+        (["fit", "OUT/grey.png", "-o", "OUT/x.hand", "--trust", "1.5"], 2, "--trust"),
         (["fit", "OUT/grey.png", "OUT/noise.jpg", "--mask", "OUT/grey.png"], 2, "for one photo"),
         (["fit", "OUT/grey.png", "-o", "OUT/x.hand", "--device", "cuda"], 2, "CUDA"),
         (["fit", "OUT/grey.png", "-o", "OUT/x.hand", "--pose-source", "x"], 2, "installed"),

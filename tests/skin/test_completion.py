@@ -159,3 +159,14 @@ def test_the_weights_are_small(shipped: None) -> None:
     assert SHIPPED.stat().st_size <= 8e6
     notes = load_completion().notes
     assert {"command", "step", "samples", "scores"} <= set(notes)
+
+
+def test_trust_moves_belief_up_and_down(shipped: None) -> None:
+    seen, layout = observed("right")
+    skin = complete_skin(seen, layout, load_completion())
+    none, less, more, all_of_it = (skin.trusted(t) for t in (0, 0.3, 0.7, 1))
+    assert skin.trusted(0.5) is skin
+    assert none.belief.max() <= 0.05
+    assert less.belief.sum() < skin.belief.sum() < more.belief.sum() < all_of_it.belief.sum()
+    assert (all_of_it.belief[skin.belief > 0] == 1).all()
+    assert (all_of_it.belief[seen.seen == 0] == 0).all()

@@ -22,6 +22,7 @@ def complete_hands(
     camera: Camera,
     light: np.ndarray | None = None,
     completion: Completion | None = None,
+    trust: float = 0.5,
 ) -> list[CompletedSkin]:
     """The skin of each hand, on the layout of its model.
 
@@ -32,6 +33,7 @@ def complete_hands(
         camera: the photo's.
         light: (9, 3) where it is known; else each hand's own estimate is taken off it.
         completion: the network; the shipped one by default.
+        trust: in the photo, see :meth:`hand_toolkit.skin.complete.CompletedSkin.trusted`.
     """
     completion = completion or load_completion()
     vertices = np.concatenate([s.vertices for s in surfaces])
@@ -47,7 +49,7 @@ def complete_hands(
         seen = observe_uv(
             scene, mask, layout, posed.side, posed.vertices, posed.normals, own, light
         )
-        skin = complete_skin(seen, layout, completion)
+        skin = complete_skin(seen, layout, completion).trusted(trust)
         result.append(skin)
         tones.append(seen.tone)
         clean.append(skin.compose(seen.log_albedo))

@@ -35,6 +35,16 @@ OPTIONS = (
         "what a network believes (belief), or that network's own (network)",
         ("belief", "membrane", "network"),
     ),
+    Option(
+        "trust",
+        float,
+        0.5,
+        "how far to trust the photo's skin, from 0, little but its tone, to 1, all that is seen; "
+        ".5 is what the network believes",
+        (),
+        0,
+        1,
+    ),
 )
 
 
@@ -70,4 +80,5 @@ def texture_config(quality: str, options: Mapping[str, Any]) -> TextureConfig:
         options.get("working_size") or size,
         OptimizeConfig(steps=options.get("refinement") or steps),
         options.get("completion", "belief"),
+        options.get("trust", 0.5),
     )

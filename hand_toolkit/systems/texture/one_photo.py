@@ -48,17 +48,26 @@ class TextureConfig:
         completion: "network", what to believe and what lies hidden as the completion network
             says; "belief", only what to believe and which shade to take off, while hidden skin is
             a template moved to the person's tone; or "membrane", that without the network.
+        trust: 0 to 1, see :meth:`hand_toolkit.skin.complete.CompletedSkin.trusted`.
     """
 
     splats_per_face: int = 4
     max_size: int = 640
     optimize: OptimizeConfig = field(default_factory=OptimizeConfig)
     completion: str = "belief"
+    trust: float = 0.5
 
     def __post_init__(self) -> None:
         if self.completion not in COMPLETIONS:
             raise InputError(
                 f"unknown completion {self.completion!r}; accepted are: {', '.join(COMPLETIONS)}"
+            )
+        if not 0 <= self.trust <= 1:
+            raise InputError(f"trust is {self.trust}; accepted is 0 to 1")
+        if self.completion == "membrane" and self.trust != 0.5:
+            raise InputError(
+                "trust moves what the completion network believes, which the completion 'membrane' "
+                "does not ask; fit with 'network' or 'belief'"
             )
 
 
@@ -130,7 +139,9 @@ def fit_view(
     skin = FittedSkin.of(hands, bindings, seen, known)
     completed, invents = None, config.completion == "network"
     if config.completion != "membrane":
-        completed = complete_hands(hands, surfaces, crop.pixels, masks, crop.camera, skin.light)
+        completed = complete_hands(
+            hands, surfaces, crop.pixels, masks, crop.camera, skin.light, trust=config.trust
+        )
         skin = dataclasses.replace(skin, completed=completed, invents=invents)
         seen = skin.believed()
         skin = dataclasses.replace(skin, seen=seen)

@@ -82,3 +82,30 @@ def test_one_hand_tells_the_other_what_it_shows() -> None:
 def test_an_unknown_completion_is_refused() -> None:
     with pytest.raises(InputError, match="belief, network, membrane"):
         TextureConfig(completion="magic")
+
+
+@pytest.mark.parametrize(("trust", "completion"), [(1.2, "belief"), (0.2, "membrane")])
+def test_trust_is_checked(trust: float, completion: str) -> None:
+    with pytest.raises(InputError, match="trust"):
+        TextureConfig(completion=completion, trust=trust)
+
+
+@pytest.mark.parametrize("completion", ["belief", "network"])
+def test_a_photo_that_is_not_trusted_gives_its_tone_alone(completion: str) -> None:
+    """A blue spot in the middle of the palm stays where the photo is trusted."""
+    hands = (hand_pose(),)
+    photo, mask, labels = drawn_photo(hands)
+    rows, columns = np.nonzero(mask > 0.5)
+    middle = (int(np.median(rows)), int(np.median(columns)))
+    rows_of, columns_of = np.indices(mask.shape)
+    pixels = photo.pixels.copy()
+    near = np.hypot(rows_of - middle[0], columns_of - middle[1]) < 6
+    pixels[near] = (30, 40, 160)
+    blue = []
+    for trust in (0.0, 1.0):
+        how = dataclasses.replace(NETWORK, completion=completion, trust=trust)
+        avatar = fit_texture(Photo(pixels), mask, labels, PoseEstimate(hands, CAMERA), how)
+        color = next(h for h in avatar.hands if h.side == "right").albedo
+        blue.append((color[:, 2] > color[:, 0]).sum())
+        assert 0.1 < np.median(color) < 0.95
+    assert blue[0] * 4 < blue[1]
