@@ -37,7 +37,8 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if arguments.command == "subjects":
-        from .subjects import make_subjects, save_subjects
+        from .families import make_subjects
+        from .subjects import save_subjects
 
         for name, families, count, seed in (
             ("train", TRAINING_FAMILIES, arguments.count, 5),

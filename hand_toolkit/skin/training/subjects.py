@@ -7,9 +7,6 @@ that share a photographed hand are one *family*; scores hold out whole families.
 
 from __future__ import annotations
 
-import base64
-import dataclasses
-import json
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,12 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from ...avatar import surface
-from ...core.conventions import FINGERS, KEYPOINT_TO_MANO
+from ...core.conventions import FINGERS
 from ...core.errors import InputError
 from ...geometry.colour import linear_to_srgb, srgb_to_linear
-from ...hand_model.mano_uv import in_proportion
-from ...synth.appearance import Appearance, sample_appearance
-from ...synth.skin import MELANIN_ABSORPTION, bake, load_skin, nail_coordinates, palmar_share
+from ...synth.appearance import Appearance
+from ...synth.skin import MELANIN_ABSORPTION, bake, nail_coordinates, palmar_share
 from ...synth.surface import load_surface
 from ...synth.texels import SKIN_SIZE, TexelMap, build_texel_map
 from ..uv_layout import LEVEL, UVLayout, bilinear, uv_layout
@@ -31,24 +27,6 @@ from ..uv_observation import DARKEST
 
 SUBJECT_SIZE = 512
 """Texels of a subject's skin, 0.56 mm each."""
-
-FAMILIES: dict[str, tuple[str, ...]] = {
-    "light_men": (
-        "young_lightskinned_male_diffuse",
-        "young_lightskinned_male_diffuse2",
-        "middleage_lightskinned_male_diffuse",
-        "middleage_lightskinned_male_diffuse2",
-    ),
-    "light_women": ("young_lightskinned_female_diffuse2", "young_lightskinned_female_diffuse3"),
-    "dark_men": ("young_darkskinned_male_diffuse", "middleage_darkskinned_male_diffuse"),
-    "real_hands": ("caucasian_realistic_baseColor", "african_realistic_baseColor"),
-    "painted_hands": ("caucasian_baseColor", "african_baseColor"),
-    "reom": ("LightSkin_Arms_BaseColor", "DarkSkin_Arms_BaseColor"),
-}
-"""File stems of each family: MakeHuman's skins, the Godot XR hands' (both CC0), and CharMorph's
-Reom (CC BY)."""
-
-GODOT_MESH = "Hand_Nails_R.gltf"
 
 NAIL_FACTOR = np.array([1.24, 1.34, 1.30])
 """Drawn nail beds over the skin around them: the synthesizer's own are darker than skin, people's
@@ -61,10 +39,6 @@ texels around that are filled with them."""
 PACK_QUALITY = 100
 """Of WebP pictures of subjects."""
 
-CANONICAL_SEED = 7
-"""The one seed of all detail that is drawn where nothing was seen: detail that varied in place
-would have a mean of nothing."""
-
 SLOW_SIGMA = 9.0
 """Texels of the Gaussian between slow and fine parts: 5 mm."""
 
@@ -74,7 +48,7 @@ class Subject:
     """One subject's log albedo relative to nothing, at the N texels of the training layout.
 
     Attributes:
-        family: key of ``FAMILIES``, or "drawn" for the skin without a picture.
+        family: key of ``families.FAMILIES``, or "drawn" for the skin without a picture.
         canonical: (N, 3) with the canonical seed of detail, without tattoos, spots and rings.
         own: (N, 3) as the subject is.
     """
@@ -153,114 +127,6 @@ def nail_mask() -> np.ndarray:
     return bilinear(texels.map.image(inside[:, None]), texels.pixel)
 
 
-@lru_cache(maxsize=1)
-def _godot_uv(folder: str) -> np.ndarray:
-    """(N, 2) where the layout's texels lie on the Godot hands' pictures, origin upper left."""
-    import trimesh
-    from scipy.spatial import cKDTree
-
-    position, uv, faces, weights, keypoints = _read_godot(Path(folder) / GODOT_MESH)
-    model, texels = surface("default", "right", LEVEL), layout()
-    moved = in_proportion(position, weights, keypoints, model.keypoint_template)
-    triangles = moved[faces]
-    cross = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    area = np.linalg.norm(cross, axis=1)
-    keep = area > 1e-9
-    triangles, faces, normal = triangles[keep], faces[keep], cross[keep] / area[keep, None]
-    own = _rest_normals()
-    count = 24
-    close = cKDTree(triangles.mean(1)).query(texels.rest, k=count)[1]
-    point = np.repeat(texels.rest, count, axis=0)
-    on = trimesh.triangles.closest_point(triangles[close.ravel()], point)
-    distance = np.linalg.norm(on - point, axis=1).reshape(close.shape)
-    # the skin of a neighbouring finger, or of the other side, faces elsewhere
-    distance += 0.02 * np.clip(0.6 - np.einsum("nc,nkc->nk", own, normal[close]), 0, None)
-    best = distance.argmin(1)
-    row = np.arange(len(best))
-    face = close[row, best]
-    at = on.reshape(len(best), count, 3)[row, best]
-    bary = np.clip(trimesh.triangles.points_to_barycentric(triangles[face], at), 0, 1)
-    bary /= np.maximum(bary.sum(1, keepdims=True), 1e-9)
-    return np.einsum("nk,nkc->nc", bary, uv[faces[face]])
-
-
-def _rest_normals() -> np.ndarray:
-    from ...hand_model import vertex_normals
-
-    model = surface("default", "right", LEVEL)
-    normal = layout().at(vertex_normals(model.template, model.faces))
-    return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-
-
-def _read_godot(path: Path) -> tuple[np.ndarray, ...]:
-    """Vertices, UVs, faces, weights of MANO's joints and keypoints, in our rest axes."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        blob = base64.b64decode(data["buffers"][0]["uri"].split(",", 1)[1])
-    except (OSError, ValueError, KeyError, IndexError) as error:
-        raise InputError(
-            f"cannot read the hand {path.name}: {error}; give the folder of the Godot XR hands"
-        ) from None
-    kinds = {5126: np.float32, 5123: np.uint16, 5121: np.uint8}
-    widths = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
-
-    def array(number: int) -> np.ndarray:
-        accessor = data["accessors"][number]
-        start = data["bufferViews"][accessor["bufferView"]].get("byteOffset", 0)
-        width = widths[accessor["type"]]
-        flat = np.frombuffer(
-            blob, kinds[accessor["componentType"]], accessor["count"] * width, start
-        )
-        return flat.reshape(-1, width)
-
-    primitive, skin = data["meshes"][0]["primitives"][0], data["skins"][0]
-    axes = [2, 0, 1]  # the Godot hand points along -z, its back along x, its thumb along y
-    names = [data["nodes"][j]["name"].lower() for j in skin["joints"]]
-    inverse = array(skin["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)
-    places = np.linalg.inv(inverse.astype(np.float64))[:, :3, 3][:, axes]
-    chains = {"thumb": ("metacarpal", "proximal", "distal", "tip")}
-    keypoints, joint_of = [places[names.index("wrist_r")]], np.zeros(len(names), int)
-    for f, finger in enumerate(FINGERS):
-        own = "little" if finger == "pinky" else finger
-        for k, part in enumerate(chains.get(finger, ("proximal", "intermediate", "distal", "tip"))):
-            bone = names.index(f"{own}_{part}_r")
-            keypoints.append(places[bone])
-            mano = KEYPOINT_TO_MANO[1 + 4 * f + k]
-            joint_of[bone] = mano if mano >= 0 else KEYPOINT_TO_MANO[4 * f + k]
-    attributes = primitive["attributes"]
-    joints, share = array(attributes["JOINTS_0"]), array(attributes["WEIGHTS_0"])
-    weights = np.zeros((len(joints), 16))
-    for k in range(4):
-        np.add.at(weights, (np.arange(len(joints)), joint_of[joints[:, k]]), share[:, k])
-    weights /= weights.sum(1, keepdims=True)
-    root = np.array(keypoints[0])
-    return (
-        array(attributes["POSITION"]).astype(np.float64)[:, axes] - root,
-        array(attributes["TEXCOORD_0"]).astype(np.float64),
-        array(primitive["indices"]).reshape(-1, 3).astype(np.int64),
-        weights,
-        np.array(keypoints) - root,
-    )
-
-
-def godot_skin(path: Path) -> np.ndarray:
-    """(N, 3) log albedo of a Godot XR hand's picture, by its mesh beside it.
-
-    Raises:
-        InputError: the picture or the mesh cannot be read.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("RGB"))
-    except OSError as error:
-        raise InputError(f"cannot read the skin {path.name}: {error}; give a PNG") from None
-    at = _godot_uv(str(path.parent)) * [pixels.shape[1], pixels.shape[0]]
-    log_albedo = np.log(np.maximum(srgb_to_linear(bilinear(pixels, at) / 255), DARKEST))
-    return without_rips(log_albedo, at)
-
-
 def without_rips(values: np.ndarray, at: np.ndarray, extra: np.ndarray | None = None) -> np.ndarray:
     """(N, 3) values, filled from around where neighbours' places (N, 2) in a picture lie apart.
 
@@ -292,83 +158,6 @@ def without_rips(values: np.ndarray, at: np.ndarray, extra: np.ndarray | None = 
     smooth = np.clip(gaussian_filter(ripped.astype(np.float64), 1.5) * 2, 0, 1)[..., None]
     result: np.ndarray = (image + smooth * (filled - image)).reshape(-1, values.shape[1])
     return result[own.index]
-
-
-def read_skins(folders: list[Path], stems: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Log albedo (N, 3) of each skin picture that one of the folders holds.
-
-    Raises:
-        InputError: none of them is there.
-    """
-    found: dict[str, np.ndarray] = {}
-    for stem in stems:
-        for folder in folders:
-            path = folder / f"{stem}.png"
-            if (folder / f"{stem}.jpg").is_file():
-                from .pictured_arms import reom_skin
-
-                found[stem] = reom_skin(folder / f"{stem}.jpg")
-                break
-            if path.is_file():
-                godot = (folder / GODOT_MESH).is_file()
-                found[stem] = godot_skin(path) if godot else pictured(load_skin(path))
-                break
-    if not found:
-        raise InputError(
-            f"no skins in {', '.join(f.name for f in folders)}; expected files such as "
-            f"{stems[0]}.png"
-        )
-    return found
-
-
-def make_subjects(
-    folders: list[Path], families: tuple[str, ...], count: int, seed: int
-) -> list[Subject]:
-    """Every picture of the families as it is, and drawn subjects up to a count.
-
-    Args:
-        folders: with the pictures; Godot's beside their mesh.
-        families: keys of ``FAMILIES``.
-        count: subjects in all.
-        seed: of the drawn subjects.
-    """
-    stems = {stem: family for family in families for stem in FAMILIES[family]}
-    skins = read_skins(folders, tuple(stems))
-    subjects = [Subject(stems[stem], log, log) for stem, log in skins.items()]
-    # drawn detail belongs on MakeHuman's soft pictures; the Godot hands have their own
-    paths = {
-        stem: folder / f"{stem}.png"
-        for stem in skins
-        for folder in folders
-        if (folder / f"{stem}.png").is_file() and not (folder / GODOT_MESH).is_file()
-    }
-    names: list[str] = sorted(paths)
-    for k in range(count - len(subjects)):
-        rng = np.random.default_rng([seed, k])
-        stem = names[k % len(names)] if names and rng.random() < 0.9 else None
-        look = _realistic(sample_appearance(rng, stem, rng.random() < 0.15), rng)
-        plain = dataclasses.replace(
-            look, seed=CANONICAL_SEED, tattoo="none", rings=(), freckles=0.0, moles=0.0
-        )
-        skin = None if stem is None else load_skin(paths[stem])
-        family = "drawn" if stem is None else stems[stem]
-        subjects.append(Subject(family, drawn(plain, skin), drawn(look, skin)))
-    return subjects
-
-
-def _realistic(look: Appearance, rng: np.random.Generator) -> Appearance:
-    """Nails paler than skin, little flush; faint detail teaches the network to draw none."""
-    nail = look.nail
-    if not look.polish:
-        r, g, b = (float(v) for v in NAIL_FACTOR * np.exp(rng.normal(size=3) * 0.06))
-        nail = (r, g, b)
-    return dataclasses.replace(
-        look,
-        nail=nail,
-        redness=0.5 * look.redness,
-        wrinkles=0.25 + 0.7 * look.wrinkles,
-        creases=0.25 + 0.6 * look.creases,
-    )
 
 
 def save_subjects(path: Path, subjects: list[Subject]) -> None:
