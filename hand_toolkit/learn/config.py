@@ -20,6 +20,8 @@ class LoopSettings:
 
     Attributes:
         steps: optimiser steps to reach (a resumed run counts the earlier ones).
+        minutes: most that one call trains; the schedule then runs by the clock where that is
+            faster than by steps; 0 sets no limit.
         checkpoint_every: steps between two checkpoints.
         log_every: steps whose mean losses become one line of the log.
         score_every: steps between two scorings of held-out data; 0 never scores.
@@ -29,6 +31,7 @@ class LoopSettings:
     """
 
     steps: int = 20_000
+    minutes: float = 0.0
     checkpoint_every: int = 200
     log_every: int = 20
     score_every: int = 0
@@ -45,6 +48,8 @@ class LoopSettings:
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise InputError(f"{name} is {value!r}; give a whole number of at least {least}")
+        if not 0 <= self.minutes < float("inf"):
+            raise InputError(f"minutes is {self.minutes!r}; give a number of at least 0")
         if not 0 <= self.average < 1:
             raise InputError(f"average is {self.average!r}; accepted is 0 to below 1")
 

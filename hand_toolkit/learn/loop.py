@@ -95,18 +95,22 @@ def train(
     )
     started = time.monotonic()
     try:
+        clock = _Clock(settings, run.agreed)
         for step in range(done, settings.steps):
-            losses = run.step(step)
+            losses = run.step(step, clock.scheduled(step))
+            last = clock.over(step + 1)
             if average:
                 average.follow(trainable.module, step + 1)
             if logger is None:
+                if last:
+                    break
                 continue
             if on_step:
                 on_step(step, losses)
             logger.losses(step, losses, time.monotonic() - started)
-            if _due(step + 1, settings.score_every, settings):
+            if _due(step + 1, settings.score_every, last):
                 logger.scores(step + 1, scored(trainable, average))
-            if _due(step + 1, settings.checkpoint_every, settings):
+            if _due(step + 1, settings.checkpoint_every, last):
                 state = _header(trainable, system, step + 1)
                 save_checkpoint(
                     checkpoint,
@@ -116,6 +120,8 @@ def train(
                     trainable.keeps,
                     average.state if average else None,
                 )
+            if last:
+                break
         accelerator.wait_for_everyone()
     finally:
         if logger:
@@ -178,18 +184,18 @@ class _Run:
         """The torch optimizer inside Accelerate's wrapper."""
         return getattr(self._prepared, "optimizer", self._prepared)
 
-    def step(self, step: int) -> dict[str, float]:
-        """Do one; returns the mean losses of this process's items."""
+    def step(self, step: int, scheduled: int) -> dict[str, float]:
+        """Do one, at the rate of step ``scheduled``; the mean losses of this process's items."""
         import torch
 
         trainable, accelerator = self._trainable, self._accelerator
         rank = accelerator.process_index
-        place = Place(step, rank, accelerator.num_processes, self._agreed)
+        place = Place(step, rank, accelerator.num_processes, self.agreed)
         # so that dropout and the like are the same after a resumption
         mixed = np.random.SeedSequence([self._seed, step, rank]).generate_state(1, np.uint64)
         torch.manual_seed(int(mixed[0] >> np.uint64(1)))
         items = trainable.items(place)
-        factor = trainable.rate(step)
+        factor = trainable.rate(scheduled)
         for group in self._prepared.param_groups:
             group["lr"] = group["base"] * factor
         self._prepared.zero_grad(set_to_none=True)
@@ -211,12 +217,38 @@ class _Run:
         self._prepared.step()
         return totals
 
-    def _agreed(self, value: Callable[[], Any]) -> Any:
+    def agreed(self, value: Callable[[], Any]) -> Any:
+        """What ``value`` returns on the first process."""
         from accelerate.utils import broadcast_object_list
 
         found = [value() if self._accelerator.is_main_process else None]
         broadcast_object_list(found)
         return found[0]
+
+
+class _Clock:
+    """When a run ends, and where its schedule is, by steps or by minutes."""
+
+    def __init__(self, settings: LoopSettings, agreed: Callable[[Callable[[], Any]], Any]) -> None:
+        self._settings, self._agreed = settings, agreed
+        self._begun = time.monotonic()
+
+    def scheduled(self, step: int) -> int:
+        """The step that the schedule is at."""
+        settings = self._settings
+        if not settings.minutes:
+            return step
+        return max(step, int(self._agreed(self._spent) * settings.steps))
+
+    def over(self, done: int) -> bool:
+        """Whether nothing is left to do."""
+        settings = self._settings
+        if done >= settings.steps:
+            return True
+        return bool(settings.minutes and self._agreed(self._spent) >= 1)
+
+    def _spent(self) -> float:
+        return (time.monotonic() - self._begun) / 60 / self._settings.minutes
 
 
 def _optimizer(trainable: Trainable) -> torch.optim.Optimizer:
@@ -248,8 +280,8 @@ def _header(trainable: Trainable, system: str, done: int) -> dict[str, Any]:
     }
 
 
-def _due(done: int, every: int, settings: LoopSettings) -> bool:
-    return every > 0 and (done % every == 0 or done == settings.steps)
+def _due(done: int, every: int, last: bool) -> bool:
+    return every > 0 and (done % every == 0 or last)
 
 
 def _same_config(config: Any, state: Mapping[str, Any]) -> None:

@@ -10,12 +10,14 @@ from ..core.hookspecs import hookimpl
 
 @hookimpl
 def register_trainings(register: Callable[[Any], None]) -> None:
-    """The prior of IGSN, and the class network of the eyes."""
+    """The prior of IGSN, the class network of the eyes, and the diffusion of hand meshes."""
     from ..see.eyes_training import EyesTraining
+    from .hhmr.train import HhmrTraining
     from .igsn.train import IgsnTraining
 
     register(IgsnTraining())
     register(EyesTraining())
+    register(HhmrTraining())
 
 
 @hookimpl

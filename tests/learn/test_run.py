@@ -64,7 +64,7 @@ def test_the_command_trains_any_system(known: None, tmp_path: Path) -> None:
 def test_an_unknown_system_and_no_checkpoint(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["train", "--system", "nose", "-o", str(tmp_path)])
     assert isinstance(done.exception, InputError) or done.exit_code == 2
-    wanted = "no training 'nose' is installed; installed are: eyes, igsn"
+    wanted = "no training 'nose' is installed; installed are: eyes, hhmr, igsn"
     with pytest.raises(InputError, match=wanted):
         registry().get("trainings", "nose")
     bad = tmp_path / "bad.safetensors"

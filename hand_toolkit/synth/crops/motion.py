@@ -104,23 +104,32 @@ def _bones(points: np.ndarray, rest: np.ndarray) -> np.ndarray:
 
 
 def read_leap(folder: Path, every: int = 3, least_confidence: float = 0.5) -> np.ndarray:
-    """(N, 21, 3) right-hand keypoints of Leap Motion recordings, left hands mirrored.
+    """(N, 21, 3) right-hand keypoints of a folder of Leap Motion recordings.
 
     Args:
-        folder: of NPZ files with ``joints_mm`` (N, 26, 3), ``hand`` and ``confidence``.
+        folder: of files for :func:`read_leap_file`.
         every: keeps one frame of so many.
         least_confidence: of the tracker.
     """
-    found = []
-    for path in sorted(folder.glob("*.npz")):
-        with np.load(path, allow_pickle=False) as data:
-            joints = data["joints_mm"][:, :LEAP_ROWS].astype(float)
-            left = data["hand"] == "left"
-            good = data["confidence"] >= least_confidence
-        joints[left, :, 0] *= -1
-        good &= np.isfinite(joints).all((1, 2))
-        found.append(joints[good][::every])
-    joints = np.concatenate(found)
+    paths = sorted(folder.glob("*.npz"))
+    return np.concatenate([read_leap_file(path, every, least_confidence) for path in paths])
+
+
+def read_leap_file(path: Path, every: int = 1, least_confidence: float = 0.5) -> np.ndarray:
+    """(N, 21, 3) right-hand keypoints of a Leap Motion recording, left hands mirrored.
+
+    Args:
+        path: NPZ file with ``joints_mm`` (N, 26, 3), ``hand`` and ``confidence``.
+        every: keeps one frame of so many.
+        least_confidence: of the tracker.
+    """
+    with np.load(path, allow_pickle=False) as data:
+        joints = data["joints_mm"][:, :LEAP_ROWS].astype(float)
+        left = data["hand"] == "left"
+        good = data["confidence"] >= least_confidence
+    joints[left, :, 0] *= -1
+    good &= np.isfinite(joints).all((1, 2))
+    joints = joints[good][::every]
     # what Leap Motion calls the wrist is the palm's centre
     fixed, rest = np.array([1, *PALM[1:]]), hand_chain("default").rest
     middle, rest_middle = joints[:, fixed].mean(1, keepdims=True), rest[fixed].mean(0)
