@@ -4,7 +4,8 @@
 - ``mano``: ``global_orient`` (T, 3), ``hand_pose`` (T, 45), ``transl`` (T, 3), ``betas``, one
   file a hand.
 - ``amass``: SMPL-H ``poses`` (T, 156) (left hand 66:111, right hand 111:156, wrists as body
-  joints 20 and 21), ``trans`` (T, 3), ``betas``, ``gender``, ``mocap_framerate``; z up.
+  joints 20 and 21), ``trans`` (T, 3), ``betas``, ``gender``, ``mocap_framerate``; z up; and
+  ``present`` (T, 2), which is ours.
 """
 
 from __future__ import annotations
@@ -100,7 +101,9 @@ def _amass(scene: ExportScene) -> dict[str, Any]:
     from scipy.spatial.transform import Rotation
 
     poses = np.zeros((scene.frames, 52, 3))
+    present = np.zeros((scene.frames, 2), bool)
     for hand in scene.hands:
+        present[:, SIDES.index(hand.side)] = hand.present
         first, wrist = (37, 21) if hand.side == "right" else (22, 20)
         poses[:, first : first + 15] = hand.theta[:, 1:]
         turned = TO_Z_UP @ Rotation.from_rotvec(hand.theta[:, 0]).as_matrix()
@@ -110,6 +113,7 @@ def _amass(scene: ExportScene) -> dict[str, Any]:
         "poses": poses.reshape(scene.frames, 156),
         "trans": trans,
         "betas": _betas(scene, scene.sides[0], 16),
+        "present": present,
         "dmpls": np.zeros((scene.frames, 8)),
         "gender": np.array("neutral"),
         "mocap_framerate": np.float64(scene.fps),

@@ -26,14 +26,21 @@ Outputs of research code, as ``numpy.savez`` or JSON of the arrays named
 - ACR (``acr/utils.py``, ``reorganize_results``): ``hand_type`` (N,) 0 left and 1 right,
   ``pj2d_org`` (N, 21, 2) pixels, ``j3d`` (N, 21, 3). Its ``poses`` leave out MANO's mean
   pose, which is licensed data, so the joints are used instead.
+
+Keypoints of other programs
+---------------------------
+- OpenPose's JSON: ``people``, each with ``hand_left_keypoints_2d`` and ``hand_right_keypoints_2d``
+  (21 times x, y, score; pixels); a hand of zeros is none.
+- MediaPipe's results as JSON: ``landmarks`` or ``hand_landmarks`` (21 objects x, y in fractions of
+  the picture), ``worldLandmarks``, and ``handedness`` or ``handednesses``, whose names are those of
+  the hands where the picture was mirrored and else the other ones; set ``mirrored`` to false where
+  they were exchanged already.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,9 +48,12 @@ from typing import Any
 import numpy as np
 
 from hand_toolkit.core.errors import FileFormatError, InputError
+from hand_toolkit.core.npz import read_npz
 from hand_toolkit.core.types import HandObservation, Photo
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
 from hand_toolkit.see.source import Progress
+
+from .keypoint_files import mediapipe_hands, openpose_hands
 
 FILE_ENV = "HAND_TOOLKIT_POSE_FILE"
 """Environment variable with the path of the file to read."""
@@ -110,7 +120,10 @@ def read_hands(path: Path, photo: Photo) -> list[HandObservation]:
         content = {"hands": content}
     if not isinstance(content, Mapping):
         raise FileFormatError(f"'{path.name}' holds no hands; see the documented layouts")
-    if isinstance(content.get("hands"), list):
+    others = openpose_hands(content) + mediapipe_hands(content, photo.size)
+    if others:
+        records = others
+    elif isinstance(content.get("hands"), list):
         records = list(content["hands"])
     else:
         records = _split(dict(content), path.name)
@@ -131,24 +144,17 @@ def _load(path: Path) -> Any:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InputError(f"'{path.name}' is larger than {MAX_BYTES >> 20} MB; split it")
-        data = path.read_bytes()
+        if path.suffix.lower() == ".npz":
+            return read_npz(path, 4 * MAX_BYTES)
+        return json.loads(path.read_bytes().decode("utf-8"))
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror or error}") from error
-    try:
-        if path.suffix.lower() == ".json":
-            return json.loads(data.decode("utf-8"))
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > 4 * MAX_BYTES:
-                raise FileFormatError(f"'{path.name}' unpacks to an absurd size and is refused")
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except FileFormatError:
-        raise
     except RecursionError as error:
         raise FileFormatError(f"'{path.name}' is nested too deeply") from error
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        hint = " (Python objects in NPZ files are never loaded)" if "pickle" in str(error) else ""
-        raise FileFormatError(f"'{path.name}' cannot be read: {error}{hint}") from error
+    except (ValueError, KeyError) as error:
+        if isinstance(error, FileFormatError | InputError):
+            raise
+        raise FileFormatError(f"'{path.name}' cannot be read: {error}") from error
 
 
 _ALIASES = {
@@ -178,7 +184,15 @@ def _known_names(record: Mapping[str, Any]) -> dict[str, Any]:
 def _split(arrays: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """One record per hand from arrays with a leading hand axis; scalars go to all."""
     flat = _known_names(arrays)
-    for key in ("side", "right", "hand_type", "global_orient", "keypoints_2d"):
+    for key in (
+        "side",
+        "right",
+        "is_rhand",
+        "handedness",
+        "hand_type",
+        "global_orient",
+        "keypoints_2d",
+    ):
         if key in flat and np.ndim(flat[key]) >= 1:
             count = len(flat[key])
             break
@@ -257,21 +271,21 @@ def _project(
 
 
 def _side(record: Mapping[str, Any]) -> str:
-    side = record.get("side")
+    side = record.get("side", record.get("handedness"))
     if side is not None:
         word = str(side).lower()
         if word in ("right", "left"):
             return word
         raise InputError(f"side is {side!r}; accepted are 'right' and 'left'")
-    for key in ("right", "hand_type"):
+    for key in ("right", "is_rhand", "hand_type"):
         if key in record:
             return "right" if float(np.asarray(record[key]).reshape(-1)[0]) > 0.5 else "left"
-    raise InputError("its side is missing; give 'side', 'is_right' or 'hand_type'")
+    raise InputError("its side is missing; give 'side', 'is_right', 'is_rhand' or 'hand_type'")
 
 
 def _theta(record: Mapping[str, Any], side: str) -> tuple[np.ndarray | None, bool]:
     """(16, 3) θ of the hand itself, and whether its source mirrors left hands."""
-    mirrored = bool(record.get("mirrored", True))
+    mirrored = bool(record.get("mirrored", "is_rhand" not in record and "side" not in record))
     theta = _array(record, "theta", (16, 3))
     if theta is not None:
         return theta, mirrored
@@ -291,7 +305,7 @@ def _theta(record: Mapping[str, Any], side: str) -> tuple[np.ndarray | None, boo
         raise InputError(
             "global_orient and hand_pose must be 1 and 15 rotations, as 3x3 matrices or axis-angle"
         )
-    if side == "left":
+    if side == "left" and ("right" in record or mirrored):
         parts = parts * [1.0, -1.0, -1.0]
     return parts, mirrored
 

@@ -1,7 +1,8 @@
 """Motions: load, save, retime, smooth, and the ones that come with the toolkit."""
 
 from .builtin import MOTIONS, POSES, builtin_motion, finger_pose
-from .motion import Motion, interpolate, load_motion, resample, save_motion, smooth
+from .files import load_motion
+from .motion import Motion, interpolate, resample, save_motion, smooth
 
 __all__ = [
     "MOTIONS",

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.conventions import UPRIGHT_WRISTS_M, mirror_theta
 from ..core.errors import InputError
-from .motion import Motion, _display_wrists, interpolate
+from .motion import Motion, display_wrists, interpolate
 
 FPS = 30.0
 Pose = dict[str, tuple[float, float, float]]
@@ -96,7 +96,7 @@ def _compose_wrist(wrist: np.ndarray) -> np.ndarray:
     """Apply the display rotation after the wrist's own rotation (T, 2, 3)."""
     from scipy.spatial.transform import Rotation
 
-    shown = _display_wrists()
+    shown = display_wrists()
     out = np.empty_like(wrist)
     for k in range(2):
         out[:, k] = (Rotation.from_rotvec(shown[k]) * Rotation.from_rotvec(wrist[:, k])).as_rotvec()

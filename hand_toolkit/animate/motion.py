@@ -1,27 +1,20 @@
 """Motions: θ sequences for both hands, their files, and operations on them.
 
-A motion file is an ``.npz`` without Python objects. Accepted layouts:
-
-- this project's: ``poses`` (T, 2, 16, 3) rad, sides right, left; ``trans`` (T, 2, 3) m;
-  ``present`` (T, 2); ``fps``. What ``hand-toolkit pose`` writes is a superset.
-- one hand: ``poses`` (T, 16, 3) or (T, 48), ``trans`` (T, 3), ``side`` (default right).
-- AMASS (SMPL-H): ``poses`` (T, 156), of which 66:111 is the left hand and 111:156 the right
-  without wrist rotation; ``mocap_framerate`` or ``mocap_frame_rate``.
-- MANO: ``global_orient`` (T, 3), ``hand_pose`` (T, 45), ``transl`` (T, 3).
+Files are read by :mod:`hand_toolkit.animate.files`; what :func:`save_motion` writes is
+``poses`` (T, 2, 16, 3) rad, sides right, left; ``trans`` (T, 2, 3) m; ``present`` (T, 2); ``fps``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..core.conventions import SIDES, UPRIGHT_WRISTS_M, side_index
-from ..core.errors import FileFormatError, InputError
+from ..core.conventions import SIDES
+from ..core.errors import InputError
 from ..core.files import atomic_path
 from ..core.types import _check, _finite, _Repr
 from ..geometry.rotations import axis_angle_from_quat, continuous_quats, quat_from_axis_angle
@@ -168,110 +161,8 @@ def save_motion(motion: Motion, path: str | Path, **more: Any) -> Path:
     return path
 
 
-def load_motion(path: str | Path) -> Motion:
-    """Read any of the layouts in the module's docstring.
-
-    Raises:
-        InputError: the file does not exist.
-        FileFormatError: the file is damaged or has none of the layouts.
-    """
-    path = Path(path)
-    arrays = read_npz(path)
-    try:
-        return _motion_from(arrays, path.stem)
-    except (KeyError, TypeError, ValueError) as error:
-        detail = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
-        raise FileFormatError(
-            f"{path.name} is not a motion: {detail}; give poses (T, 16, 3) or (T, 2, 16, 3)"
-        ) from error
-
-
-def read_npz(path: Path, limit_bytes: int = 1 << 30) -> dict[str, np.ndarray]:
-    """Arrays of an .npz without objects, bounded in size.
-
-    Raises:
-        InputError: the file does not exist.
-        FileFormatError: no zip, objects inside, or more than ``limit_bytes`` unpacked.
-    """
-    if not path.is_file():
-        raise InputError(f"the file {path} does not exist; check the path")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(info.file_size for info in archive.infolist())
-        if size > limit_bytes:
-            raise FileFormatError(f"{path.name} unpacks to {size} bytes; accepted is {limit_bytes}")
-        with np.load(path, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
-    except FileFormatError:
-        raise
-    except (OSError, ValueError, zipfile.BadZipFile, KeyError, EOFError, MemoryError) as error:
-        raise FileFormatError(
-            f"{path.name} is not a readable .npz file ({str(error)[:120]})"
-        ) from error
-    except (RuntimeError, NotImplementedError, SyntaxError, OverflowError) as error:
-        raise FileFormatError(f"{path.name} is a damaged .npz file ({str(error)[:120]})") from error
-
-
-def _motion_from(arrays: dict[str, np.ndarray], name: str) -> Motion:
-    fps = next(
-        (
-            float(arrays[key])
-            for key in ("fps", "mocap_framerate", "mocap_frame_rate")
-            if key in arrays
-        ),
-        30.0,
-    )
-    if "hand_pose" in arrays:
-        fingers = np.reshape(arrays["hand_pose"], (-1, 15, 3))
-        wrist = np.reshape(arrays.get("global_orient", np.zeros((len(fingers), 3))), (-1, 1, 3))
-        theta = np.concatenate([wrist, fingers], axis=1)
-        return _one_hand(theta, arrays.get("transl"), arrays, fps, name)
-    poses = np.asarray(arrays["poses"], dtype=np.float64)
-    if len(poses) > MAX_FRAMES:
-        raise InputError(f"{len(poses)} frames; accepted is up to {MAX_FRAMES}")
-    if poses.ndim == 4:
-        count = len(poses)
-        translation = arrays.get("trans", np.zeros((count, 2, 3)))
-        return Motion(
-            poses, translation, arrays.get("present", np.ones((count, 2), bool)), fps, name
-        )
-    if poses.ndim == 2 and poses.shape[1] == 156:
-        theta = np.zeros((len(poses), 2, 16, 3))
-        theta[:, 0, 1:] = poses[:, 111:156].reshape(-1, 15, 3)
-        theta[:, 1, 1:] = poses[:, 66:111].reshape(-1, 15, 3)
-        theta[:, :, 0] = _display_wrists()
-        translation = np.zeros((len(poses), 2, 3)) + UPRIGHT_WRISTS_M
-        return Motion(theta, translation, np.ones((len(poses), 2), bool), fps, name)
-    if poses.ndim == 2 and poses.shape[1] == 48:
-        poses = poses.reshape(-1, 16, 3)
-    if poses.ndim == 3 and poses.shape[1:] == (16, 3):
-        return _one_hand(poses, arrays.get("trans"), arrays, fps, name)
-    raise InputError(
-        f"poses has shape {poses.shape}; accepted are (T, 16, 3), (T, 2, 16, 3), (T, 48) or "
-        "AMASS's (T, 156)"
-    )
-
-
-def _one_hand(
-    theta: np.ndarray,
-    translation: np.ndarray | None,
-    arrays: dict[str, np.ndarray],
-    fps: float,
-    name: str,
-) -> Motion:
-    side = side_index(str(arrays.get("side", "right")))
-    count = len(theta)
-    both = np.zeros((count, 2, 16, 3))
-    both[:, side] = theta
-    where = np.zeros((count, 2, 3))
-    if translation is not None:
-        where[:, side] = translation
-    present = np.zeros((count, 2), bool)
-    present[:, side] = True
-    return Motion(both, where, present, fps, name)
-
-
-def _display_wrists() -> np.ndarray:
+def display_wrists() -> np.ndarray:
+    """(2, 3) wrist rotations of upright hands, for files that tell none."""
     from ..avatar import display_theta
 
     return np.stack([display_theta(s)[0] for s in SIDES])

@@ -19,6 +19,7 @@ from ..core.conventions import KEYPOINT_TO_MANO, MANO_PARENTS, SIDES, side_index
 from ..core.errors import FileFormatError, InputError, MissingDependencyError
 from .base import HandModel
 from .mano_check import check_against_smplx
+from .mano_poses import keep_pose_space
 from .restricted_pickle import read_restricted_pickle
 from .user_data import user_data_folder
 
@@ -108,14 +109,16 @@ def import_mano(paths: Iterable[str | os.PathLike[str]]) -> Path:
         raise InputError(f"no file was given; {NEXT_STEP}")
     sources: dict[str, dict[str, np.ndarray]] = {}
     names: dict[str, str] = {}
+    spaces: dict[str, dict[str, np.ndarray]] = {}
     for file in files:
         if not file.is_file():
             raise InputError(f"no file at '{file}'; give the path of MANO_RIGHT.pkl or _LEFT.pkl")
-        arrays = _validated(read_restricted_pickle(file), file.name)
+        loaded = read_restricted_pickle(file)
+        arrays = _validated(loaded, file.name)
         side = _side_of(arrays, file.name)
         if side in sources:
             raise InputError(f"'{file.name}' is a second {side} hand; give one file per side")
-        sources[side], names[side] = arrays, file.name
+        sources[side], names[side], spaces[side] = arrays, file.name, loaded
     if "left" in sources:
         _repair_left(sources["left"], sources.get("right"))
     converted = {side: _convert(sources[side], side) for side in SIDES if side in sources}
@@ -123,6 +126,7 @@ def import_mano(paths: Iterable[str | os.PathLike[str]]) -> Path:
         check_against_smplx(sources[side], _model(arrays, side), names[side])
     for side, arrays in converted.items():
         _write(imported_file(side), arrays)
+        keep_pose_space(side, spaces[side])
     return imported_file("right").parent
 
 

@@ -26,11 +26,30 @@ MAX_ARRAY_BYTES = 64 * 1024 * 1024
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 
 
-def read_restricted_pickle(path: Path) -> dict[str, Any]:
+def read_object_array(path: Path) -> dict[str, Any]:
+    """The dict that a .npy file of one Python object holds, as :func:`read_restricted_pickle`.
+
+    Raises:
+        FileFormatError: another kind of file, too large, damaged, or it names anything beyond.
+    """
+    with path.open("rb") as file:
+        head = file.read(12)
+        # numpy's format: magic, version, header length, a Python literal, then the pickle
+        start = 10 + int.from_bytes(head[8:10], "little")
+        if head[:7] != b"\x93NUMPY\x01":
+            raise FileFormatError(f"'{path.name}' is not a .npy file of version 1")
+    return read_restricted_pickle(path, start)
+
+
+def read_restricted_pickle(path: Path, start: int = 0) -> dict[str, Any]:
     """Arrays, numbers and strings of the dict that ``path`` holds.
 
     numpy arrays, scipy csc/csr matrices (made dense) and chumpy's ``Ch`` and ``Select``
-    come back as numpy arrays; entries of other kinds are left out.
+    come back as numpy arrays, dicts as dicts; entries of other kinds are left out.
+
+    Args:
+        path: the file.
+        start: where the pickle begins, bytes.
 
     Raises:
         FileFormatError: too large, damaged, or it names anything beyond those.
@@ -43,7 +62,10 @@ def read_restricted_pickle(path: Path) -> dict[str, Any]:
         )
     try:
         with path.open("rb") as file:
+            file.seek(start)
             loaded = _Reader(file, fix_imports=False, encoding="latin1").load()
+        if isinstance(loaded, _Array) and isinstance(loaded.state, tuple) and loaded.state[1] == ():
+            loaded = loaded.state[-1][0]  # numpy.save keeps one object as an array of it
         if not isinstance(loaded, dict):
             raise FileFormatError(
                 f"'{path.name}' holds a {type(loaded).__name__}; a MANO file holds a dict"
@@ -62,7 +84,7 @@ def read_restricted_pickle(path: Path) -> dict[str, Any]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FileFormatError(
             f"'{path.name}' is not a readable MANO pickle ({reason}); "
-            f"give MANO_RIGHT.pkl or MANO_LEFT.pkl as downloaded"
+            f"give MANO_RIGHT.pkl or MANO_LEFT.pkl, or a data set's file, as downloaded"
         ) from error
 
 
@@ -196,6 +218,8 @@ def _resolve(value: Any, depth: int = 0) -> Any:
         raise pickle.UnpicklingError("its arrays are nested too deeply")
     if isinstance(value, str | int | float | bytes):
         return value
+    if isinstance(value, dict):
+        return {str(k): _resolve(v, depth + 1) for k, v in value.items()}
     if isinstance(value, list | tuple):
         if all(isinstance(v, int | float) for v in value) and len(value) <= 1_000_000:
             return np.array(value)

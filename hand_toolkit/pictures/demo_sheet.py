@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..animate import MOTIONS, Motion, builtin_motion, load_motion, resample
-from ..animate.motion import read_npz
 from ..avatar import Avatar, Drawable
 from ..core.cameras import load_cameras, orbit_camera, turntable
 from ..core.conventions import SIDES
 from ..core.errors import FileFormatError, InputError
+from ..core.npz import read_npz
 from ..core.types import Camera, HandPose, Progress
 from ..media import save_image
 from ..media.video import SUFFIXES as VIDEO_SUFFIXES

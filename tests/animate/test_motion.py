@@ -108,7 +108,7 @@ def test_amass_and_mano_layouts(tmp_path: Path) -> None:
 )
 def test_files_that_are_no_motion(tmp_path: Path, arrays: dict) -> None:
     np.savez(tmp_path / "m.npz", **arrays)
-    with pytest.raises(FileFormatError, match=r"m\.npz is not a motion"):
+    with pytest.raises(FileFormatError, match=r"m\.npz is not a motion|m\.npz' cannot"):
         load_motion(tmp_path / "m.npz")
 
 
