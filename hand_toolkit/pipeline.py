@@ -147,6 +147,7 @@ class FitOptions:
         seed: random seed.
         device: "auto", "cpu" or "cuda".
         max_views: most pictures that are used; of more, those that differ most.
+        mirrored: the pictures are mirror images, as front cameras store them.
     """
 
     pose_source: str = DEFAULT_SOURCE
@@ -161,6 +162,7 @@ class FitOptions:
     seed: int = 0
     device: str = "auto"
     max_views: int = 6
+    mirrored: bool = False
 
 
 def fit_options(given: Mapping[str, Any]) -> FitOptions:
@@ -207,9 +209,8 @@ def _fit(
         view = view_given(source, pose, mask=mask, segmenter=how.segmenter)
         views = ViewSet((view,), source.name)
     else:
-        seeing = SeeConfig(
-            how.pose_source, how.hand_model, how.hands, how.focal_px, how.segmenter, how.seed
-        )
+        names = [f.name for f in dataclasses.fields(SeeConfig)]
+        seeing = SeeConfig(**{name: getattr(how, name) for name in names})
         views = view_hands(
             source,
             seeing,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -49,6 +50,9 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line and exit; errors are one sentence, never a traceback."""
     # Threads that wait by spinning starve a busy machine. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that the console's code page lacks
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(args))
 
 

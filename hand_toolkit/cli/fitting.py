@@ -53,6 +53,11 @@ def _pose_options(command: Any) -> Any:
             type=click.FloatRange(1, 1e6),
             help="Focal length in pixels. Default: the photo's EXIF, else a usual phone's.",
         ),
+        click.option(
+            "--mirrored",
+            is_flag=True,
+            help="The pictures are mirror images, as front cameras store selfies.",
+        ),
     ):
         command = option(command)
     return command

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import math
 import os
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.errors import FileFormatError, InputError
+from ..core.errors import FileFormatError, InputError, missing_dependency
 from ..core.types import Photo
 from .exif import focal_from_exif
+from .profiles import png_cicp, to_srgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
@@ -29,6 +29,12 @@ MAX_PIXELS = 40_000_000
 MAX_DECODED_PIXELS = 110_000_000
 """Most pixels that are ever decoded at once (330 MB). Baseline JPEGs can be decoded at a
 half, quarter or eighth, so they may be larger; other formats cannot."""
+
+RAW_SUFFIXES = (
+    ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".rw2", ".raf",
+    ".pef", ".srw", ".x3f", ".3fr", ".iiq", ".raw",
+)  # fmt: skip
+"""Endings of camera raw files, whose embedded previews must not pass for the photo."""
 
 MAX_SIDE = 65_000
 """Longest side that is accepted at all."""
@@ -67,9 +73,8 @@ def load_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     _decode(picture, name)
     exif = _read_exif(picture, name)
     focal = focal_from_exif(exif, width, height)
-    icc = picture.info.get("icc_profile")
     upright = _upright(picture, exif)
-    pixels, alpha = _to_srgb(upright, icc, name)
+    pixels, alpha = _to_srgb(upright, exif, name)
     turned = upright.size != picture.size
     full = (height, width) if turned else (width, height)
     pixels, alpha = _reduce(pixels, alpha, max_pixels, name)
@@ -150,19 +155,28 @@ def _open(path: str | os.PathLike[str]) -> PilImage:
     head = _read_head(target, name)
     if not head:
         raise FileFormatError(f"'{name}' is empty (0 bytes); give a picture file")
-    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
-        raise FileFormatError(
-            f"'{name}' is a HEIC picture, which is not read; export it as JPEG or PNG first"
+    if target.suffix.lower() in RAW_SUFFIXES:
+        raise InputError(
+            f"'{name}' is a camera raw file, which is not developed here; export it as JPEG"
         )
+    if _is_heic(head):
+        _register_heif(name)
     pixel_guard = Image.MAX_IMAGE_PIXELS
     try:
         # Pillow's own bomb guard is lifted while the header is read: sizes are judged in
         # _limit_decoding, where JPEGs can be decoded at a fraction of their size.
         Image.MAX_IMAGE_PIXELS = None
-        return Image.open(target)
+        picture = Image.open(target)
+        if picture.format == "PNG" and (cicp := png_cicp(target)) is not None:
+            picture.info["cicp"] = cicp
+        return picture
     except UnidentifiedImageError as error:
+        if _is_heic(head):
+            raise FileFormatError(
+                f"'{name}' is a damaged HEIC picture; export or download it again"
+            ) from error
         raise FileFormatError(
-            f"'{name}' is not a picture that can be read; give a JPEG, PNG, WebP or TIFF file"
+            f"'{name}' is not a picture that can be read; give a JPEG, PNG, WebP, AVIF or TIFF file"
         ) from error
     except (OSError, SyntaxError, ValueError, ArithmeticError, EOFError) as error:
         raise FileFormatError(
@@ -172,12 +186,38 @@ def _open(path: str | os.PathLike[str]) -> PilImage:
         Image.MAX_IMAGE_PIXELS = pixel_guard
 
 
+def _is_heic(head: bytes) -> bool:
+    """Whether an ISO media file holds HEVC pictures; AVIF ones of brand mif1 name avif as well."""
+    if head[4:8] != b"ftyp":
+        return False
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = {head[8:12], *(head[k : k + 4] for k in range(16, end, 4))}
+    return not brands & {b"avif", b"avis"} and bool(
+        brands & {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
+    )
+
+
+def _register_heif(name: str) -> None:
+    """Let Pillow read HEIC.
+
+    Raises:
+        MissingDependencyError: the extra that does is not installed.
+    """
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise missing_dependency(f"reading '{name}', a HEIC picture,", "pillow-heif", "heic") from (
+            error
+        )
+    pillow_heif.register_heif_opener()
+
+
 def _read_head(target: Path, name: str) -> bytes:
     try:
         if target.is_dir():  # Windows calls opening a folder a lack of permission
             raise IsADirectoryError
         with target.open("rb") as stream:
-            return stream.read(32)
+            return stream.read(64)
     except FileNotFoundError as error:
         raise InputError(f"there is no file '{target}'; check the path") from error
     except IsADirectoryError as error:
@@ -244,12 +284,12 @@ def _upright(picture: PilImage, exif: Any) -> PilImage:
 
 
 def _to_srgb(
-    picture: PilImage, icc: bytes | None, name: str, *, keep_transparent: bool = False
+    picture: PilImage, exif: Any, name: str, *, keep_transparent: bool = False
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """(H, W, 3) uint8 and (H, W) float32 alpha, or None where all is opaque."""
     from PIL import Image
 
-    mode = picture.mode
+    mode, info = picture.mode, picture.info
     if mode.startswith("I"):
         values = np.asarray(picture).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
@@ -271,27 +311,16 @@ def _to_srgb(
                 raise InputError(f"'{name}' is fully transparent; give a picture with a hand in it")
             alpha = channel.astype(np.float32) / 255.0
         picture = picture.convert("RGB")
-    if icc and picture.mode in ("RGB", "L", "CMYK"):
-        picture = _apply_profile(picture, icc, name)
+    if picture.mode == "P":
+        picture = picture.convert("RGB")
+    if picture.mode in ("RGB", "L", "CMYK"):
+        picture.info.update({k: v for k, v in info.items() if k not in picture.info})
+        picture = to_srgb(picture, exif, name)
     pixels = np.array(picture.convert("RGB"))
     if alpha is not None:
         # What lies under a fully transparent pixel is arbitrary; grey misleads nobody.
         pixels[alpha == 0] = 128
     return pixels, alpha
-
-
-def _apply_profile(picture: PilImage, icc: bytes, name: str) -> PilImage:
-    from PIL import ImageCms
-
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        result = ImageCms.profileToProfile(
-            picture, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        log.warning("'%s' has an unusable colour profile, taken as sRGB (%s)", name, error)
-        return picture
-    return picture if result is None else result
 
 
 def _reduce(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,11 @@ from .estimate import SeenHands, posed_mesh, refine_fits, see_hands, to_estimate
 from .fit import HandFit, hand_chain
 from .sequence import Track, track_hands
 
+log = logging.getLogger(__name__)
+
+MAX_GAP = 4
+"""How many times as many frames numbered pictures may stand for as there are."""
+
 MAX_VIEWS = 6
 """Most pictures that an avatar is fitted to; of more, the most different sharp ones are taken."""
 
@@ -42,6 +49,7 @@ class SeeConfig:
     Attributes:
         pose_source, hand_model, hands, focal_px, seed: see :func:`hand_toolkit.estimate_pose`.
         segmenter: name of an installed segmenter; a mask that is given wins.
+        mirrored: the pictures are mirror images, as front cameras store them.
     """
 
     pose_source: str | PoseSource = DEFAULT_SOURCE
@@ -50,6 +58,7 @@ class SeeConfig:
     focal_px: float | None = None
     segmenter: str = DEFAULT_SEGMENTER
     seed: int = 0
+    mirrored: bool = False
 
     def finding(self) -> dict[str, Any]:
         """Arguments of the functions that find hands."""
@@ -92,7 +101,7 @@ def view_hands(
     """
     tell = progress or _silent
     config = config or SeeConfig()
-    pictures = open_pictures(source)
+    pictures = open_pictures(source, config.mirrored)
     if masks is not None and len(masks) != pictures.count:
         raise InputError(
             f"{len(masks)} mask(s) were given for {pictures.count or 'the frames of a video'} "
@@ -102,10 +111,9 @@ def view_hands(
         raise InputError(f"max_views is {max_views}; give 1 or more")
 
     def mask_of(index: int, size: tuple[int, int]) -> np.ndarray | None:
-        if masks is not None:
-            return masks[index]
-        path = pictures.mask_path(index)
-        return None if path is None else load_mask(path, size)
+        path = pictures.mask_path(index) if masks is None else None
+        mask = load_mask(path, size) if path is not None else masks[index] if masks else None
+        return mask[:, ::-1] if mask is not None and config.mirrored else mask
 
     if pictures.count == 1:
         photo = pictures.reader(0)()
@@ -188,7 +196,7 @@ def view_poses(
     """
     tell = progress or _silent
     config = config or SeeConfig()
-    pictures = open_pictures(source)
+    pictures = open_pictures(source, config.mirrored)
     if pictures.count == 1:
         photo = pictures.reader(0)()
         seen = see_hands(
@@ -212,7 +220,36 @@ def view_poses(
         estimate = to_estimate(fits, track.cameras[k], config.hand_model)
         time_s = k / pictures.fps if pictures.fps is not None else 0.0
         views.append(View(name, read, estimate.camera, estimate.hands, time_s=time_s))
+    if not video:
+        views = with_gaps(views)
     return ViewSet(tuple(views), pictures.name, pictures.fps, tuple(m for m in track.missing if m))
+
+
+def with_gaps(views: list[View]) -> list[View]:
+    """Views without hands where the numbers in the pictures' names leave some out.
+
+    Numbered pictures are frames: without this, a hand would jump over what is missing. Only
+    names that differ in one number are taken so, and at most ``MAX_GAP`` times as many frames.
+    """
+    parts = [re.match(r"(.*?)(\d+)(\.\w+)?$", view.name) for view in views]
+    if len(views) < 2 or not all(parts):
+        return views
+    found = [part.groups() for part in parts if part]
+    numbers = [int(number) for _, number, _ in found]
+    steps = np.diff(numbers)
+    length = numbers[-1] - numbers[0] + 1
+    if len({(a, c) for a, _, c in found}) > 1 or (steps < 1).any() or length > MAX_GAP * len(views):
+        return views
+    filled: list[View] = []
+    for view, number, step in zip(views, numbers, [*steps, 1]):
+        filled.append(view)
+        for k in range(1, int(step)):
+            name = f"{found[0][0]}{number + k} (missing)"
+            filled.append(dataclasses.replace(view, name=name, hands=(), mask=None, labels=None))
+    missing = len(filled) - len(views)
+    if missing:
+        log.warning("%d numbered pictures are missing; their frames have no hand", missing)
+    return filled
 
 
 def choose_views(track: Track, count: int) -> list[int]:

@@ -80,3 +80,38 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
         open_pictures([])
     with pytest.raises(InputError, match=r"v\.mp4 is a video and was given with other"):
         open_pictures([tmp_path / "a.jpg", tmp_path / "v.mp4"])
+
+
+def test_numbers_order_hidden_files_and_a_bad_picture(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for k in (1, 2, 10):
+        picture(tmp_path / f"IMG_{k}.png", k)
+    (tmp_path / "._IMG_1.png").write_bytes(b"what a Mac leaves on foreign disks")
+    (tmp_path / "IMG_3.png").write_bytes(b"not a picture")
+    (tmp_path / "IMG_4.cr2").write_bytes(b"raw")
+    (tmp_path / "clip.mp4").write_bytes(b"a video")
+    pictures = open_pictures(tmp_path)
+    assert pictures.names == ["IMG_1.png", "IMG_2.png", "IMG_3.png", "IMG_10.png"]
+    assert [int(photo.pixels[0, 0, 0]) for photo in pictures] == [1, 2, 10]
+    assert pictures.names == ["IMG_1.png", "IMG_2.png", "IMG_10.png"]
+    assert pictures.reader(2)().pixels[0, 0, 0] == 10
+    for name in ("IMG_3.png", "IMG_4.cr2", "clip.mp4"):
+        assert name in caplog.text
+
+
+def test_a_folder_without_a_readable_picture_says_why(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"not a picture")
+    with pytest.raises(FileFormatError, match=r"a\.png"):
+        list(open_pictures(tmp_path))
+
+
+def test_mirror_images_are_turned_about(tmp_path: Path) -> None:
+    pixels = np.zeros((40, 48, 3), np.uint8)
+    pixels[:, :10] = 200
+    Image.fromarray(pixels).save(tmp_path / "selfie.png")
+    photo = next(iter(open_pictures(tmp_path / "selfie.png", mirrored=True)))
+    np.testing.assert_array_equal(photo.pixels, pixels[:, ::-1])
+    video = write_video(tmp_path / "v.mp4", [pixels] * 3, 10)
+    frame = open_pictures(video, mirrored=True).reader(1)()
+    assert frame.pixels[:, -6:].mean() > 150 > 50 > frame.pixels[:, :6].mean()
