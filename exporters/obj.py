@@ -29,7 +29,9 @@ class ObjExporter:
     def write(self, request: ExportRequest) -> list[Path]:
         """Write all files."""
         scene, path = request.scene, request.path
-        material_path = path.with_suffix(".mtl")
+        # readers end a name at its first space
+        stem = "_".join(path.stem.split())
+        material_path = path.with_name(f"{stem}.mtl")
         size = max(int(request.options["texture_size"]) >> scene.lod, 64)
         lines = [f"# hand-toolkit, metres, y up; {scene.licence()}", f"mtllib {material_path.name}"]
         materials = [f"# {scene.licence()}"]
@@ -40,7 +42,7 @@ class ObjExporter:
             textures = scene.textures(hand.side, size, request.options["texture"])
             names = {}
             for kind in ("color", "normal"):
-                target = path.with_name(f"{path.stem}_{hand.side}_{kind}.png")
+                target = path.with_name(f"{stem}_{hand.side}_{kind}.png")
                 atomic_write(target, encoded(getattr(textures, kind)))
                 written.append(target)
                 names[kind] = target.name

@@ -22,7 +22,7 @@ class SpzExporter:
     suffixes = (".spz",)
     contents = ("splats",)
     animated = True
-    options = (Option("version", int, 3, "SPZ format version; 3 is the widest read", (), 2, 4),)
+    options = (Option("version", int, 3, "SPZ format version; 3 is the widest read", (), 3, 4),)
 
     def write(self, request: ExportRequest) -> list[Path]:
         """Write one file, or one a frame.

@@ -6,10 +6,14 @@ registrations of one name raise, because the user could not tell which one runs.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import sys
+import threading
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import pluggy
@@ -18,6 +22,10 @@ from . import hookspecs
 from .errors import InputError, PluginError
 
 ENTRY_POINT_GROUP = "hand_toolkit"
+LOAD_SECONDS = 60.0
+"""How long the import of somebody else's plugin may take."""
+
+LOAD_LIMIT_ENV = "HAND_TOOLKIT_PLUGIN_SECONDS"
 KINDS = ("pose_sources", "segmenters", "hand_models", "methods", "exporters", "trainings")
 
 log = logging.getLogger(__name__)
@@ -64,7 +72,7 @@ class Registry:
                 getattr(manager.hook, f"register_{kind}")(
                     register=lambda item, kind=kind: staged.append((kind, _name_of(item), item))
                 )
-        except Exception as error:  # a broken plugin must not stop the rest
+        except (Exception, SystemExit) as error:  # a broken plugin must not stop the rest
             record.error = f"{type(error).__name__}: {error}"
             log.warning("plugin %s was skipped: %s", record.name, record.error)
             self.plugins.append(record)
@@ -131,6 +139,37 @@ def _singular(kind: str) -> str:
     return kind.replace("_", " ").rstrip("s")
 
 
+def _loaded(entry: EntryPoint) -> Any:
+    """What the entry point names; others' within a time limit.
+
+    Raises:
+        TimeoutError: it is still being imported after ``LOAD_SECONDS``.
+    """
+    if entry.dist is not None and entry.dist.name == "hand-toolkit":
+        return entry.load()
+    outcome: list[Any] = []
+
+    def load() -> None:
+        try:
+            outcome.extend([entry.load(), None])
+        except (Exception, SystemExit) as error:
+            outcome.extend([None, error])
+
+    thread = threading.Thread(target=load, name=f"plugin {entry.name}", daemon=True)
+    thread.start()
+    limit = float(os.environ.get(LOAD_LIMIT_ENV, LOAD_SECONDS))
+    thread.join(limit)
+    if not outcome:
+        raise TimeoutError(
+            f"the plugin '{entry.name}' was not imported within {limit:g} s "
+            f"({LOAD_LIMIT_ENV} sets the limit)"
+        )
+    plugin, error = outcome
+    if error is not None:
+        raise error
+    return plugin
+
+
 @cache
 def registry() -> Registry:
     """The process-wide registry, filled from the installed entry points on first use.
@@ -143,8 +182,10 @@ def registry() -> Registry:
         dist = entry.dist
         record = PluginRecord(entry.name, f"{dist.name} {dist.version}" if dist else "unknown")
         try:
-            plugin = entry.load()
-        except Exception as error:  # a broken plugin must not stop the rest
+            # what a plugin prints must not come between the lines that programs read
+            with contextlib.redirect_stdout(sys.stderr):
+                plugin = _loaded(entry)
+        except (Exception, SystemExit) as error:  # a broken plugin must not stop the rest
             record.error = f"{type(error).__name__}: {error}"
             log.warning("plugin %s could not be imported: %s", entry.name, record.error)
             result.plugins.append(record)

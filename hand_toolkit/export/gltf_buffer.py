@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -126,5 +127,6 @@ class GltfDocument:
 
     def json(self, bin_name: str) -> str:
         """The document as the JSON of a ``.gltf`` file whose buffer is ``bin_name``."""
-        self.gltf.buffers = [self.lib.Buffer(byteLength=self._length, uri=bin_name)]
+        uri = quote(bin_name, safe="")  # RFC 3986, as glTF says
+        self.gltf.buffers = [self.lib.Buffer(byteLength=self._length, uri=uri)]
         return self.gltf.gltf_to_json()

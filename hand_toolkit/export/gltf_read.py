@@ -8,6 +8,7 @@ import json
 import struct
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -173,9 +174,14 @@ class GltfFile:
 
     def _side_file(self, uri: str) -> bytes:
         """A file beside the document; paths that leave its folder are refused."""
-        if any(c in uri for c in "/\\:%\0") or uri in ("", ".", ".."):
+        name = unquote(uri)  # RFC 3986, as glTF says
+        if "%" in uri and not self._inside(name):
             raise self._bad(f"it refers to '{uri[:60]}'; accepted are files in its own folder")
-        path = self._folder / uri
+        if not (self._folder / name).is_file() and self._inside(uri):
+            name = uri  # of writers that do not encode
+        if not self._inside(name):
+            raise self._bad(f"it refers to '{uri[:60]}'; accepted are files in its own folder")
+        path = self._folder / name
         if path.is_symlink() or not path.is_file():
             raise self._bad(
                 f"the file '{uri[:60]}' that belongs to it is missing; put it beside it"
@@ -183,6 +189,10 @@ class GltfFile:
         if path.stat().st_size > MAX_BYTES:
             raise self._bad(f"'{uri[:60]}' has more than 2 GiB")
         return path.read_bytes()
+
+    @staticmethod
+    def _inside(name: str) -> bool:
+        return not any(c in name for c in "/\\:\0") and name not in ("", ".", "..")
 
     def world_matrices(self) -> dict[int, np.ndarray]:
         """Node number -> (4, 4) local-to-world matrix of every node of the scenes.

@@ -9,15 +9,20 @@ import numpy as np
 
 from ..avatar import Avatar, AvatarHand, SurfaceBinding, surface
 from ..avatar.io import hand_model_of
+from ..core.conventions import SH_C0
 from ..core.errors import FileFormatError, InputError
 from ..core.types import Camera, Splats
-from ..geometry.rotations import quat_from_matrix, quat_multiply
+from ..geometry.colour import linear_to_srgb
+from ..geometry.rotations import matrix_from_quat, quat_from_matrix
 from .axes import splats_from_y_up
 from .gltf_read import GltfFile
 from .ply import finite_splats, read_ply
+from .splat_files import read_ksplat, read_splat, read_spz
 
 SPLATTING = "KHR_gaussian_splatting"
-SUFFIXES = (".ply", ".glb", ".gltf", ".splat")
+LINEAR = "lin_rec709_display"
+"""The extension's second colour space; its colours are taken to sRGB, without harmonics."""
+SUFFIXES = (".ply", ".glb", ".gltf", ".splat", ".spz", ".ksplat")
 _BINDING_VERSIONS = (1, 2)
 """They differ as versions 1 and 2 of the ``.hand`` file do."""
 
@@ -26,7 +31,8 @@ def import_file(path: str | Path) -> Avatar | Splats:
     """Read a file that an exporter of this or another program wrote.
 
     Args:
-        path: a 3DGS ``.ply``, a ``.glb``/``.gltf`` with KHR_gaussian_splatting, or a ``.splat``.
+        path: a ``.ply`` (3DGS's or compressed), a ``.glb``/``.gltf`` with KHR_gaussian_splatting, a
+            ``.splat``, ``.spz`` or ``.ksplat``.
 
     Returns:
         An avatar where every splat primitive carries its surface binding (files of
@@ -43,38 +49,16 @@ def import_file(path: str | Path) -> Avatar | Splats:
             f"cannot import '{path.name}'; accepted are files ending in {', '.join(SUFFIXES)}"
         )
     try:
-        if suffix == ".ply":
-            return read_ply(path)
-        if suffix == ".splat":
-            return _read_splat(path)
-        return _read_gltf(path)
+        if suffix in (".glb", ".gltf"):
+            return _read_gltf(path)
+        if not path.is_file():
+            raise InputError(f"the file {path} does not exist; check the path")
+        readers = {".ply": read_ply, ".splat": read_splat, ".spz": read_spz, ".ksplat": read_ksplat}
+        return readers[suffix](path)
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror or error}") from error
     except MemoryError as error:
         raise FileFormatError(f"{path.name} needs more memory than there is") from error
-
-
-def _read_splat(path: Path) -> Splats:
-    if not path.is_file():
-        raise InputError(f"the file {path} does not exist; check the path")
-    size = path.stat().st_size
-    if not size or size % 32 or size > 32 * 20_000_000:
-        raise FileFormatError(
-            f"{path.name} has {size} bytes; a .splat file has 32 for each splat, up to 20 million"
-        )
-    raw = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, 32)
-    numbers = raw[:, :24].copy().view("<f4")
-    rgba = raw[:, 24:28] / 255.0
-    return finite_splats(
-        path.name,
-        {
-            "means": numbers[:, :3],
-            "quats": (raw[:, 28:].astype(np.float64) - 128) / 128,
-            "scales": np.abs(numbers[:, 3:]),
-            "opacities": rgba[:, 3],
-            "colors": rgba[:, :3],
-        },
-    )
 
 
 def _read_gltf(path: Path) -> Avatar | Splats:
@@ -107,10 +91,10 @@ def _check_extension(gltf: GltfFile, extension: Any) -> None:
             f"{gltf.name} has splats of the kernel '{kernel[:40]}' or a compression that is not "
             "read; convert it to plain KHR_gaussian_splatting"
         )
-    if space not in ("srgb_rec709_display", ""):
+    if space not in ("srgb_rec709_display", LINEAR, ""):
         raise FileFormatError(
-            f"{gltf.name} has splats in the colour space '{space[:40]}'; accepted is "
-            "srgb_rec709_display"
+            f"{gltf.name} has splats in the colour space '{space[:40]}'; accepted are "
+            f"srgb_rec709_display and {LINEAR}"
         )
 
 
@@ -129,8 +113,11 @@ def _kept_arrays(gltf: GltfFile, primitive: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _primitive_splats(gltf: GltfFile, primitive: dict[str, Any]) -> Splats:
-    """Splats of one primitive in its own y-up space; colours as SH (N, K, 3)."""
+def _primitive_splats(gltf: GltfFile, primitive: dict[str, Any], whole: bool = False) -> Splats:
+    """Splats of one primitive in its own y-up space; colours as SH (N, K, 3).
+
+    ``whole``: all of them, or an error.
+    """
     attributes = gltf.entry(primitive, "attributes", dict, {})
 
     def read(name: str, width: int, count: int | None = None) -> np.ndarray:
@@ -146,6 +133,11 @@ def _primitive_splats(gltf: GltfFile, primitive: dict[str, Any]) -> Splats:
         if degree and names[0] not in attributes:
             break
         bands += [read(name, 3, n) for name in names]
+    colors = np.stack(bands, axis=1)
+    extension = gltf.entry(gltf.entry(primitive, "extensions", dict, {}), SPLATTING, dict, {})
+    if extension.get("colorSpace") == LINEAR:
+        encoded = linear_to_srgb(0.5 + SH_C0 * colors[:, :1].astype(np.float64))
+        colors = (encoded - 0.5) / SH_C0
     scales = read(f"{SPLATTING}:SCALE", 3, n)
     opacities = read(f"{SPLATTING}:OPACITY", 1, n)[:, 0]
     if scales.min() < 0 or opacities.min() < 0 or opacities.max() > 1:
@@ -157,8 +149,9 @@ def _primitive_splats(gltf: GltfFile, primitive: dict[str, Any]) -> Splats:
             "quats": np.roll(read(f"{SPLATTING}:ROTATION", 4, n), 1, axis=1),
             "scales": scales,
             "opacities": opacities,
-            "colors": np.stack(bands, axis=1),
+            "colors": colors,
         },
+        whole=whole,
     )
 
 
@@ -182,18 +175,18 @@ def _placed_splats(gltf: GltfFile, found: list[tuple[int, dict[str, Any]]]) -> S
 
 
 def _transformed(name: str, splats: Splats, matrix: np.ndarray) -> Splats:
+    """Splats under an affine map M: their covariances become M S Mᵀ, also mirrored or uneven."""
     if np.allclose(matrix, np.eye(4)):
         return splats
     linear = matrix[:3, :3]
-    scale = np.cbrt(max(np.linalg.det(linear), 0.0))
-    if not scale > 1e-9 or not np.allclose(
-        linear @ linear.T, scale**2 * np.eye(3), atol=1e-3 * scale**2
-    ):
-        raise FileFormatError(
-            f"{name} places splats with a transform that is mirrored, sheared or uneven; "
-            "apply the transform first"
-        )
-    turn = quat_from_matrix(linear / scale)
+    scale = np.cbrt(abs(np.linalg.det(linear)))
+    if not scale > 1e-9:
+        raise FileFormatError(f"{name} places splats with a transform that flattens them")
+    # half = M R diag(s), and half halfᵀ the covariance: its left singular vectors are the axes
+    turn = matrix_from_quat(np.asarray(splats.quats, np.float64))
+    half = linear @ turn * np.asarray(splats.scales, np.float64)[:, None, :]
+    axes, scales, _ = np.linalg.svd(half)
+    axes[:, :, 2] *= np.sign(np.linalg.det(axes))[:, None]
     colors = np.asarray(splats.colors)
     if colors.shape[1] > 1 and not np.allclose(linear / scale, np.eye(3), atol=1e-6):
         colors = colors[:, :1]  # view-dependent colour would have to turn with the node
@@ -201,8 +194,8 @@ def _transformed(name: str, splats: Splats, matrix: np.ndarray) -> Splats:
         name,
         {
             "means": splats.means @ linear.T + matrix[:3, 3],
-            "quats": quat_multiply(turn, np.asarray(splats.quats, np.float64)),
-            "scales": np.asarray(splats.scales) * scale,
+            "quats": quat_from_matrix(axes),
+            "scales": scales,
             "opacities": splats.opacities,
             "colors": colors,
         },
@@ -253,7 +246,7 @@ def _avatar_hand(
     gltf: GltfFile, primitive: dict[str, Any], hand_model: str, level: int
 ) -> AvatarHand:
     extras = _own_extras(gltf, primitive)
-    splats = _primitive_splats(gltf, primitive)
+    splats = _primitive_splats(gltf, primitive, whole=True)
     n = len(splats)
     attributes = _kept_arrays(gltf, primitive)
 
@@ -270,8 +263,6 @@ def _avatar_hand(
     turned = splats_from_y_up(splats)
     colors = np.asarray(turned.colors)
     if extras.get("plain_color") is True:
-        from ..core.conventions import SH_C0
-
         colors = 0.5 + SH_C0 * colors[:, 0]
     return AvatarHand(
         side=side,

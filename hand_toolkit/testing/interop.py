@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ import numpy as np
 
 from ..core.errors import HandToolkitError
 from ..export.scene import ExportScene
+
+FBX_TICKS_A_SECOND = 46186158000
 
 _BLENDER = """
 import sys
@@ -97,6 +102,21 @@ def blender_errors(path: Path, scene: ExportScene) -> dict[str, Any]:
             if hand.present[frame]:
                 worst = max(worst, float(np.linalg.norm(ours[match] - theirs, axis=1).max()))
     return {"error_mm": worst * 1000, "bones": len(data["bones"]), "names": list(data["bones"])}
+
+
+def fbx_key_times(path: Path) -> list[np.ndarray]:
+    """(K,) seconds of the keys of every animation curve of a binary FBX file.
+
+    Only ``KeyTime`` is read: an array property of 64-bit numbers, whose unit is the FBX SDK's.
+    """
+    data = path.read_bytes()
+    found = []
+    for match in re.finditer(b"KeyTimel", data):
+        count, packed, size = struct.unpack_from("<III", data, match.end())
+        raw = data[match.end() + 12 :][:size]
+        ticks = np.frombuffer(zlib.decompress(raw) if packed else raw, "<i8", count)
+        found.append(ticks / FBX_TICKS_A_SECOND)
+    return found
 
 
 def usd_errors(path: Path, scene: ExportScene) -> float:

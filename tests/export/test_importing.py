@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hand_toolkit import Avatar, Splats, export_avatar
 from hand_toolkit.core.errors import FileFormatError, HandToolkitError, InputError
 from hand_toolkit.export import import_file
+from hand_toolkit.geometry.rotations import matrix_from_quat
 from hand_toolkit.testing.avatars import procedural_avatar
 
 FUZZ = settings(
@@ -125,7 +126,7 @@ def bad_glbs(glb: bytes) -> list[bytes]:
     for name in document["meshes"][0]["primitives"][0]["attributes"]:
         if name.startswith("KHR_gaussian") and "DEGREE_1_COEF_0" not in name:
             bad.append(edited(lambda doc, p, name=name: p["attributes"].pop(name)))
-    for value in ("lin_rec709_display", "x" * 10_000, 4):
+    for value in ("lin_p3_display", "x" * 10_000, 4):
         bad.append(
             edited(
                 lambda doc, p, v=value: p["extensions"]["KHR_gaussian_splatting"].update(
@@ -170,6 +171,12 @@ def bad_glbs(glb: bytes) -> list[bytes]:
     return bad
 
 
+def everywhere(body: bytes, stride: int, at: int, value: float) -> bytes:
+    """The records with ``value`` at one place of each."""
+    records = [body[k : k + stride] for k in range(0, len(body), stride)]
+    return b"".join(r[:at] + struct.pack("<f", value) + r[at + 4 :] for r in records)
+
+
 def bad_plys(ply: bytes) -> list[bytes]:
     head_size = ply.index(b"end_header\n") + len(b"end_header\n")
     head, body = ply[:head_size], ply[head_size:]
@@ -208,12 +215,14 @@ def bad_plys(ply: bytes) -> list[bytes]:
     for value in (float("nan"), float("inf")):
         for name in ("x", "z", "f_dc_1", "scale_1", "rot_2", "f_rest_4"):
             at = 4 * fields.index(name)
-            bad.append(head + body[:at] + struct.pack("<f", value) + body[at + 4 :])
+            bad.append(head + everywhere(body, 4 * len(fields), at, value))
     at = 4 * fields.index("scale_1")
-    bad.append(head + body[:at] + struct.pack("<f", 1e4) + body[at + 4 :])
+    bad.append(head + everywhere(body, 4 * len(fields), at, 1e4))
     at = 4 * fields.index("rot_0")
-    bad.append(head + body[:at] + b"\0" * 16 + body[at + 16 :])
-    at = 4 * fields.index("x")
+    turnless = body
+    for k in range(4):
+        turnless = everywhere(turnless, 4 * len(fields), at + 4 * k, 0.0)
+    bad.append(head + turnless)
     bad.append(head.replace(b"float", b"double") + body)
     return bad
 
@@ -222,9 +231,8 @@ def bad_splat_files(splat: bytes) -> list[bytes]:
     bad = [b"", *(splat[:k] for k in range(1, len(splat)) if k % 32)][:90]
     for at in range(6):
         for value in (float("nan"), float("inf"), -float("inf")):
-            start = 32 * at + 4 * at
-            bad.append(splat[:start] + struct.pack("<f", value) + splat[start + 4 :])
-    bad += [splat[: 32 * k + 28] + bytes([128] * 4) + splat[32 * k + 32 :] for k in range(6)]
+            bad.append(everywhere(splat, 32, 4 * at, value))
+    bad.append(b"".join(splat[k : k + 28] + bytes([128] * 4) for k in range(0, len(splat), 32)))
     return bad
 
 
@@ -340,6 +348,34 @@ def test_a_node_transform_moves_the_splats(good: dict[str, bytes], tmp_path: Pat
     y_up = before.means * [1, -1, -1]
     np.testing.assert_allclose(after.means * [1, -1, -1], 2 * y_up @ turn.T + [1, 2, 3], atol=1e-5)
     np.testing.assert_allclose(after.scales, 2 * before.scales, rtol=1e-5)
-    node["scale"] = [2, 1, 1]
+    for scale in ([2, 1, 1], [-1, 1, 1], [1, -2, 0.5]):
+        node.update(scale=scale, rotation=[0, 0, 0.6, 0.8], translation=[0, 0, 0])
+        moved.write_bytes(glb_of(document, binary))
+        after = import_file(moved)
+        assert isinstance(after, Splats)
+        matrix = FLIP @ turn @ np.diag(scale) @ FLIP
+        expected = matrix @ covariances(before) @ matrix.T
+        assert np.abs(covariances(after) - expected).max() < 1e-9 + 1e-4 * np.abs(expected).max()
+    node["scale"] = [0, 1, 1]
     moved.write_bytes(glb_of(document, binary))
     assert_one_line(moved)
+
+
+FLIP = np.diag([1.0, -1.0, -1.0])
+
+
+def covariances(splats: Splats) -> np.ndarray:
+    """(N, 3, 3) of the splats."""
+    half = matrix_from_quat(np.asarray(splats.quats, np.float64)) * splats.scales[:, None, :]
+    return half @ half.transpose(0, 2, 1)
+
+
+def test_a_few_bad_splats_are_left_out_and_counted(
+    good: dict[str, bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.splat"
+    data = good["splat"]
+    path.write_bytes(struct.pack("<f", float("nan")) + data[4:])
+    splats = import_file(path)
+    assert len(splats) == len(data) // 32 - 1
+    assert f"1 of {len(data) // 32} splats" in caplog.text

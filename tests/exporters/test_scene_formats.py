@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,12 @@ from hand_toolkit.export.scene import ExportScene, build_scene
 from hand_toolkit.geometry.rotations import normalized_quats
 from hand_toolkit.hand_model import pose_hand_numpy
 from hand_toolkit.testing.avatars import procedural_avatar
-from hand_toolkit.testing.interop import blender_errors, usd_errors, usd_problems
+from hand_toolkit.testing.interop import (
+    blender_errors,
+    fbx_key_times,
+    usd_errors,
+    usd_problems,
+)
 
 SMALL = {"texture_size": 64}
 
@@ -111,30 +114,13 @@ def test_blender_imports_the_fbx_and_moves_it_alike(tmp_path: Path) -> None:
     assert report["error_mm"] < 0.5  # FBX keeps Euler curves and four decimals of a centimetre
 
 
-def fbx_times(path: Path) -> dict[int, np.ndarray]:
-    """(K,) seconds of the keys of every animation curve of a binary FBX file.
-
-    A record is end offset, property count, property bytes (u64 each), a name, properties and
-    children; of curves only KeyTime, an array of 1/46186158000 s, is read.
-    """
-    data = path.read_bytes()
-    assert data.startswith(b"Kaydara FBX Binary")
-    found = {}
-    for match in re.finditer(b"KeyTimel", data):
-        count, packed, size = struct.unpack_from("<III", data, match.end())
-        raw = data[match.end() + 12 :][:size]
-        ticks = np.frombuffer(zlib.decompress(raw) if packed else raw, "<i8", count)
-        found[match.start()] = ticks / 46186158000
-    return found
-
-
 @pytest.mark.parametrize("fps", [12.5, 24000 / 1001, 30000 / 1001])
 def test_fbx_keys_lie_on_the_motion_s_times(fps: float, tmp_path: Path) -> None:
     motion = builtin_motion("open-close")
     motion = Motion(motion.theta, motion.translation, motion.present, fps)
     avatar = procedural_avatar(0, sides=("right",), limit=60)
     path = export_avatar(avatar, tmp_path / "a.fbx", motion=motion, options=SMALL)[0]
-    curves = [times for times in fbx_times(path).values() if len(times) > 1]
+    curves = [times for times in fbx_key_times(path) if len(times) > 1]
     assert len(curves) >= 16 * 3
     for times in curves:
         assert len(times) == len(motion)
