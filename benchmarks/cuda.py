@@ -90,11 +90,12 @@ def rendering(repeats: int) -> list[dict[str, Any]]:
 
 def networks(repeats: int) -> list[dict[str, Any]]:
     """A class map and a landmark pass of one crop, and of 64."""
-    from hand_toolkit.see.classes import ClassNetwork
-    from hand_toolkit.see.landmarks import HandLandmarkNetwork
+    from hand_toolkit.see.classes import class_network
+    from hand_toolkit.see.networks import WEIGHTS
 
     rows = []
-    for label, network in (("classes", ClassNetwork()), ("landmarks", HandLandmarkNetwork())):
+    network = class_network(WEIGHTS / "classes.safetensors")
+    for label, network in (("classes", network), ("landmarks", network.landmarks)):
         for count in (1, 64):
             row: dict[str, Any] = {"network": label, "crops": count}
             for device in ("cpu", "cuda"):
