@@ -94,8 +94,8 @@ def networks(repeats: int) -> list[dict[str, Any]]:
     from hand_toolkit.see.networks import WEIGHTS
 
     rows = []
-    network = class_network(WEIGHTS / "classes.safetensors")
-    for label, network in (("classes", network), ("landmarks", network.landmarks)):
+    classes = class_network(WEIGHTS / "classes.safetensors")
+    for label, network in (("classes", classes), ("landmarks", classes.landmarks)):
         for count in (1, 64):
             row: dict[str, Any] = {"network": label, "crops": count}
             for device in ("cpu", "cuda"):
