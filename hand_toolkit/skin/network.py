@@ -65,11 +65,6 @@ class Heads:
     slow: torch.Tensor
     nails: torch.Tensor
 
-    def single(self) -> Heads:
-        """The same in single precision, for composing."""
-        parts = (self.belief, self.shade, self.mix, self.slow, self.nails)
-        return Heads(*(p.float() for p in parts))
-
 
 def _block(inner: int, outer: int, stride: int = 1) -> nn.Module:
     return nn.Sequential(nn.Conv2d(inner, outer, 3, stride, 1), nn.GroupNorm(8, outer), nn.SiLU())

@@ -17,7 +17,7 @@ from ...synth.skin import MELANIN_ABSORPTION
 from ..grid import GRID
 from ..uv_layout import uv_layout
 from .photos import OBSERVED_SIZE
-from .subjects import SUBJECT_SIZE, Mixer
+from .subjects import Mixer
 
 FLUSH = (-0.05, 0.8, 0.9)
 """Log absorbance of blood under a flushed palm, linear R, G, B."""
@@ -37,10 +37,10 @@ STEP = OBSERVED_SIZE // GRID
 
 @dataclass(frozen=True)
 class Wardrobe:
-    """The subjects' bands as pictures on the training layout, on one device.
+    """The subjects' bands as pictures on the observations' layout, on one device.
 
     Attributes:
-        slow: (S, 3, SUBJECT_SIZE, SUBJECT_SIZE) log albedo without detail.
+        slow: (S, 3, OBSERVED_SIZE, OBSERVED_SIZE) log albedo without detail.
         canonical, own: (S, 3, ...) the detail, half precision.
         palm, nail: (1, ...) 1 on palms, on nails.
         rest: (3, ...) place on the rest surface, metres.
@@ -63,9 +63,7 @@ class Wardrobe:
         image = mixer.layout.image
 
         def pictures(values: list[np.ndarray]) -> torch.Tensor:
-            return torch.stack(
-                [torch.tensor(image(v).astype(np.float16)).permute(2, 0, 1) for v in values]
-            ).to(device)
+            return torch.cat([_reduced(image(v)).half() for v in values]).to(device)
 
         single = pictures([mixer.palm, mixer.nail])
         covered = uv_layout("default", OBSERVED_SIZE).covered
@@ -81,7 +79,7 @@ class Wardrobe:
         )
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Canonical and own log albedo (B, 3, SUBJECT_SIZE, SUBJECT_SIZE)."""
+        """Canonical and own log albedo (B, 3, OBSERVED_SIZE, OBSERVED_SIZE)."""
         device, kinds = self.slow.device, len(self.slow)
 
         def vary(*spread: float) -> torch.Tensor:
@@ -117,8 +115,10 @@ class Wardrobe:
         canonical = low + gain * self.canonical[fine].float()
         own = low + gain * self.own[fine].float()
         amount = torch.where(some(0.5) > 0, torch.full_like(share, 0.45), -0.5 + vary(0.2))
-        own = own + some(PATCHES) * amount * self._patches(count, rng) * pigment
-        own = own - some(SPECKLES) * vary(0.3).abs() * self._speckles(count, rng) * pigment
+        for k in np.flatnonzero(rng.random(count) < PATCHES):
+            own[k] += amount[k] * self._patches(1, rng)[0] * pigment[0]
+        for k in np.flatnonzero(rng.random(count) < SPECKLES):
+            own[k] -= abs(rng.normal() * 0.3) * self._speckles(1, rng)[0] * pigment[0]
         return canonical.clamp(-5, 0), own.clamp(-5, 0)
 
     def _patches(self, count: int, rng: np.random.Generator) -> torch.Tensor:
@@ -133,7 +133,7 @@ class Wardrobe:
     def _speckles(self, count: int, rng: np.random.Generator) -> torch.Tensor:
         """(B, 1, S, S) spots of a millimetre or two, or thin strokes along the layout."""
         seed = torch.Generator(self.rest.device).manual_seed(int(rng.integers(1 << 62)))
-        noise = torch.randn(count, 1, SUBJECT_SIZE, SUBJECT_SIZE, generator=seed,
+        noise = torch.randn(count, 1, OBSERVED_SIZE, OBSERVED_SIZE, generator=seed,
                             device=self.rest.device)  # fmt: skip
         wide = 3 if rng.random() < 0.7 else 9
         soft = functional.avg_pool2d(noise, (3, wide), 1, (1, wide // 2)) * (3 * wide) ** 0.5
@@ -163,6 +163,13 @@ class Wardrobe:
         )
         part = functional.avg_pool2d(self.cover, STEP)
         return functional.avg_pool2d(values * self.cover, STEP) / part.clamp(min=1e-3)
+
+
+def _reduced(picture: np.ndarray) -> torch.Tensor:
+    """(1, C, OBSERVED_SIZE, OBSERVED_SIZE) of a larger picture (S, S, C)."""
+    values = torch.tensor(picture.astype(np.float32)).permute(2, 0, 1)[None]
+    size = (OBSERVED_SIZE, OBSERVED_SIZE)
+    return functional.interpolate(values, size, mode="bilinear", antialias=True)
 
 
 def softened(values: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:

@@ -63,7 +63,8 @@ class Pool:
                     values, tone, plain = data["values"], data["tone"], bool(data["plain"])
             except (OSError, ValueError, KeyError, BadZipFile):
                 continue
-            if values.shape != self.values.shape[1:] or not np.isfinite(values).all():
+            sound = np.isfinite(values).all() and np.isfinite(tone).all()
+            if values.shape != self.values.shape[1:] or not sound:
                 continue
             full = self.count == len(self.values)
             place = int(rng.integers(self.count)) if full else self.count

@@ -19,12 +19,16 @@ from .subjects import Mixer, load_subjects, nail_mask
 
 log = logging.getLogger(__name__)
 
-RATE = 2e-3
+RATE = 1.5e-3
 WARM_UP = 100
 KEPT = 0.998
 LOOK_EVERY = 50
 KEPT_PARTS = (0.4, 0.75)
 """Parts of the time after which a checkpoint is kept beside the last one."""
+
+SAVE_SECONDS = 45.0
+LOST_AFTER = 10
+"""Steps in a row without a finite gradient after which the weights go back to their average."""
 
 
 def steps_loss(
@@ -62,11 +66,21 @@ def _loss(
     below = ((hidden - target).abs() * cover).sum() / area
     detail = steps_loss(out, target, cover, (1, 2))
     known = (seen > 0.1).float()
-    entropy = functional.binary_cross_entropy(belief.clamp(1e-3, 1 - 1e-3), right, reduction="none")
+    likely = belief.clamp(1e-3, 1 - 1e-3)
+    entropy = -(right * likely.log() + (1 - right) * (1 - likely).log())
     sure = (entropy * known).sum() / known.sum().clamp(min=1)
     loss = albedo + 0.4 * below + 0.5 * detail + 0.1 * sure
     loss = loss + 0.25 * steps_loss(hidden, target, cover, (1,))
     return loss, torch.stack([albedo, below, detail, sure]).detach()
+
+
+def _whose_fault(
+    inputs: torch.Tensor, target: torch.Tensor, tone: torch.Tensor, heads: Heads
+) -> str:
+    """What of a step without a finite gradient is not finite itself."""
+    parts = {"inputs": inputs, "targets": target, "tones": tone, **vars(heads)}
+    bad = [name for name, values in parts.items() if not torch.isfinite(values).all()]
+    return "no finite gradient; not finite: " + (", ".join(bad) or "nothing else")
 
 
 def train(
@@ -89,11 +103,12 @@ def train(
         size: samples in a batch.
         seed: of the weights and the order.
         families: of the subjects that are worn; all of the file by default.
-        device: torch's; on CUDA the network runs in bfloat16.
+        device: torch's.
         capacity: photos that are kept in the device's memory, .7 MB each.
     """
     torch.manual_seed(seed)
     torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
     if device == "cpu":
         torch.set_num_threads(1)
     rng = np.random.default_rng(seed)
@@ -106,22 +121,24 @@ def train(
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-4)
     average = MovingAverage(network, KEPT)
     start, step, kept = time.monotonic(), 0, 0
+    saved, lost, skipped = start, 0, 0
     losses: list[torch.Tensor] = []
     while True:
         passed = (time.monotonic() - start) / 60 / minutes
+        late = time.monotonic() - saved > SAVE_SECONDS
         due = kept < len(KEPT_PARTS) and passed >= KEPT_PARTS[kept]
-        if step % LOOK_EVERY == 0 or passed >= 1 or due:
+        if step % LOOK_EVERY == 0 or passed >= 1 or due or late:
             pool.refresh(rng)
             parts = torch.stack(losses[-LOOK_EVERY:]).mean(0).tolist() if losses else []
-            if step % (4 * LOOK_EVERY) == 0 and parts:
+            if step % (2 * LOOK_EVERY) == 0 and parts:
                 log.info(
-                    "step %d, %.0f%%, %d photos: albedo %.4f hidden %.4f detail %.4f belief %.4f",
-                    step, 100 * passed, pool.count, *parts,
+                    "step %d, %.0f%%, %d photos, %d skipped: albedo %.4f hidden %.4f detail %.4f "
+                    "belief %.4f", step, 100 * passed, pool.count, skipped, *parts,
                 )  # fmt: skip
             losses = losses[-LOOK_EVERY:]
-            if passed >= 1 or due:
-                part = "" if passed >= 1 else f"-{round(100 * KEPT_PARTS[kept])}"
-                kept += 1
+            if parts and (passed >= 1 or due or late):
+                part = f"-{round(100 * KEPT_PARTS[kept])}" if due and passed < 1 else ""
+                kept, saved = kept + due, time.monotonic()
                 notes = {
                     "command": f"python -m hand_toolkit.skin.training train --minutes {minutes:g} "
                     f"--batch {size} --seed {seed} --families {' '.join(families)}",
@@ -138,13 +155,22 @@ def train(
             group["lr"] = rate
         with torch.no_grad():
             inputs, target, right, tone = pool.batch(size, rng)
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=device != "cpu"):
-            heads = network(inputs, tone, nail)
-        loss, shares = _loss(inputs, target, right, heads.single(), maps, nail, cover)
+        heads = network(inputs, tone, nail)
+        loss, shares = _loss(inputs, target, right, heads, maps, nail, cover)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         step += 1
+        if not torch.isfinite(norm):
+            skipped, lost = skipped + 1, lost + 1
+            if skipped <= 3:
+                log.warning("step %d: %s", step, _whose_fault(inputs, target, tone, heads))
+            if lost >= LOST_AFTER:
+                network.load_state_dict(average.state)
+                optimizer.state.clear()
+                lost = 0
+            continue
+        lost = 0
+        optimizer.step()
         average.follow(network, step)
         losses.append(shares)
