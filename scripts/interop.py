@@ -312,9 +312,7 @@ def check_viewer(avatar: Avatar, out: Path) -> list[tuple[str, str, str, str, bo
     finally:
         viewer.stop()
     text = f"the slider bends the joint by {bend:.0f} degrees"
-    rows.append(
-        ("viewer (viser)", viewer.url.rpartition(":")[0], "the page drives it", text, bend > 60)
-    )
+    rows.append(("viewer (viser)", "http://127.0.0.1", "the page drives it", text, bend > 60))
     return rows
 
 

@@ -1,8 +1,8 @@
 """The viewer: a local web page served by viser, posed here in Python.
 
-The server listens on loopback only, on a free port unless one is given, and cannot be shared
-through a relay. Lengths are centimetres on the page: viser sends covariances as half floats, in
-which squared metres of a pore would vanish.
+The server listens on loopback only, on a free port unless one is given, answers only who brings the
+token of its address (see ``guard``), and cannot be shared through a relay. Lengths are centimetres
+on the page: viser sends covariances as half floats, in which squared metres of a pore would vanish.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ from ..core.conventions import SIDES
 from ..core.errors import InputError, missing_dependency
 from ..export.scene import build_scene
 from .drawing import CM, Drawing
+from .guard import Guard, guarding
 from .panel import BACKGROUND, Panel, plain
 
 HOST = "127.0.0.1"
 FRAME_SECONDS = 1 / 30
+IDLE_S = 1800.0
 PHOTO_SIZE = 900
 
 
@@ -97,11 +99,13 @@ class AvatarViewer:
         self._lock = threading.Lock()
         self._changed = threading.Event()
         self._stopped = threading.Event()
-        with contextlib.redirect_stdout(io.StringIO()):  # viser prints a banner of its own
+        guard = Guard(HOST)
+        # viser prints a banner of its own
+        with contextlib.redirect_stdout(io.StringIO()), guarding(guard):
             self.server = viser.ViserServer(
                 host=HOST, port=port, label="hand-toolkit", verbose=False
             )
-        self.url = f"http://{HOST}:{self.server.get_port()}"
+        self.url = f"http://{HOST}:{self.server.get_port()}/?token={guard.token}"
         self._set_camera()
         self.drawing = Drawing(self.server, avatar, drawable, light)
         self.panel = Panel(self, picture)
@@ -117,10 +121,22 @@ class AvatarViewer:
         with contextlib.redirect_stdout(io.StringIO()):
             self.server.stop()
 
-    def wait(self) -> None:
-        """Block until :meth:`stop` is called or the user interrupts."""
-        while not self._stopped.wait(0.5):
-            pass
+    def wait(self, idle_s: float = IDLE_S) -> bool:
+        """Block until :meth:`stop` is called, the user interrupts, or nobody looks any more.
+
+        Args:
+            idle_s: seconds without an open page after which it ends.
+
+        Returns:
+            Whether it was idle.
+        """
+        last = time.monotonic()
+        while not self._stopped.wait(min(0.5, idle_s)):
+            if self.server.get_clients():
+                last = time.monotonic()
+            elif time.monotonic() - last > idle_s:
+                return True
+        return False
 
     # --- poses ---
 
@@ -233,7 +249,8 @@ def serve_viewer(
         if open_browser:
             webbrowser.open(viewer.url)
         with contextlib.suppress(KeyboardInterrupt):
-            viewer.wait()
+            if viewer.wait() and announce is not None:
+                announce(f"no page was open for {IDLE_S / 60:.0f} minutes; the viewer has ended")
     finally:
         viewer.stop()
 

@@ -50,6 +50,56 @@ def test_only_this_computer_can_connect(viewer: AvatarViewer) -> None:
                 socket.create_connection((name, viewer.server.get_port()), timeout=1)
 
 
+def ask(viewer: AvatarViewer, path: str = "/", **headers: str) -> tuple[int, dict[str, str]]:
+    """Status and headers of one raw request."""
+    port = viewer.server.get_port()
+    sent = {"Host": f"127.0.0.1:{port}", **{k.replace("_", "-"): v for k, v in headers.items()}}
+    lines = [f"GET {path} HTTP/1.1", *(f"{k}: {v}" for k, v in sent.items() if v), "", ""]
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall("\r\n".join(lines).encode())
+        answer = connection.makefile("rb").read(4000).decode("latin-1")
+    head = answer.partition("\r\n\r\n")[0].split("\r\n")
+    fields = dict(line.split(": ", 1) for line in head[1:])
+    return int(head[0].split()[1]), fields
+
+
+def test_only_the_announced_address_is_answered(viewer: AvatarViewer) -> None:
+    port = viewer.server.get_port()
+    path = viewer.url.partition(str(port))[2]
+    status, fields = ask(viewer, path, Connection="close")
+    assert status == 200 and "HttpOnly; SameSite=Strict" in fields["Set-Cookie"]
+    cookie = fields["Set-Cookie"].partition(";")[0]
+    assert ask(viewer, "/", Cookie=cookie, Connection="close")[0] == 200
+    assert ask(viewer, "/../../setup.py", Cookie=cookie, Connection="close")[0] == 404
+    socket_headers = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec_WebSocket_Version": "13",
+        "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    refused = (
+        {},
+        {"path": "/?token=guess"},
+        {"path": "/?token=" + "\u00e9"},
+        {"Cookie": f"hand_toolkit_{port}=guess"},
+        {"path": path, "Host": f"evil.example:{port}"},
+        {"path": path, "Host": "127.0.0.1:1"},
+        {"path": path, "Host": ""},
+        {"path": path, "Origin": "http://evil.example"},
+        {"path": path, "Origin": "null"},
+        {**socket_headers},
+        {**socket_headers, "Cookie": cookie, "Origin": "https://evil.example"},
+    )
+    for request in refused:
+        got = ask(viewer, request.get("path", "/"), **{"Connection": "close", **{
+            k: v for k, v in request.items() if k != "path"}})  # fmt: skip
+        assert got[0] in (400, 403) and "Set-Cookie" not in got[1], request
+
+
+def test_a_viewer_that_nobody_looks_at_ends(viewer: AvatarViewer) -> None:
+    assert viewer.wait(idle_s=0.05) is True
+
+
 def test_ports_are_free_unless_given_and_checked(viewer: AvatarViewer) -> None:
     other = AvatarViewer(procedural_avatar(0, limit=5))
     try:
