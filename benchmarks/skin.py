@@ -35,11 +35,14 @@ from hand_toolkit.hand_model import pose_hand_numpy
 from hand_toolkit.skin import completion_weights, template
 from hand_toolkit.skin.complete import complete_skin
 from hand_toolkit.skin.completion_weights import load_completion
+from hand_toolkit.skin.light import LUMINANCE
+from hand_toolkit.skin.observe import smoothstep
 from hand_toolkit.skin.training.photos import OBSERVED_SIZE, Sample, make_sample
 from hand_toolkit.skin.training.subjects import Subject, load_subjects
 from hand_toolkit.skin.training.subjects import layout as subject_layout
 from hand_toolkit.skin.uv_layout import LEVEL, seam_of, uv_layout
 from hand_toolkit.skin.uv_observation import DARKEST, weighted_median
+from hand_toolkit.systems.texture.fitted_skin import toward
 from hand_toolkit.systems.texture.one_photo import TextureConfig, fit_texture
 from hand_toolkit.systems.texture.optimize import OptimizeConfig
 
@@ -129,6 +132,36 @@ def network(case: Case, without: str = "") -> np.ndarray:
     return complete_skin(seen, layout, load_completion(), without).compose(seen.log_albedo)
 
 
+def believed_template(case: Case) -> np.ndarray:
+    """(N, 3) log albedo where the network believes and the template, moved to the tone, is hidden.
+
+    What the product's completion "belief" does on splats, here on the texels.
+    """
+    layout, seen = uv_layout("default", OBSERVED_SIZE), case.sample.observation
+    skin = complete_skin(seen, layout, load_completion())
+    observed, trust = seen.log_albedo - skin.shade, skin.belief[:, 0]
+    luminance = float(np.exp(seen.tone) @ LUMINANCE)
+    plain = template.template_log_albedo(layout.uv, luminance)
+    faces = surface("default", "right", LEVEL).faces
+    hidden = template.complete_log_albedo(
+        observed, trust, plain, layout.corners, layout.barycentric, faces
+    )
+    blend = smoothstep(trust, 0.05, 0.6)[:, None]
+    return blend * observed + (1 - blend) * hidden
+
+
+def network_in_tone(case: Case, share: float) -> np.ndarray:
+    """(N, 3) of the network, its hidden skin's mean moved to the template's by a share.
+
+    What the product's completion "network" does on splats.
+    """
+    layout, seen = uv_layout("default", OBSERVED_SIZE), case.sample.observation
+    skin = complete_skin(seen, layout, load_completion())
+    plain = template.template_log_albedo(layout.uv, float(np.exp(seen.tone) @ LUMINANCE))
+    belief = skin.belief[:, 0]
+    return skin.compose(seen.log_albedo) + share * toward(plain, skin.hidden, belief)
+
+
 def product(case: Case, completion: str) -> np.ndarray:
     """(N, 3) log albedo of the avatar that the product fits, from its splats."""
     sample, posed = case.sample, case.sample.posed
@@ -192,6 +225,9 @@ def main() -> None:
             "flat colour": np.zeros_like(case.truth),
             "network": network(case),
         }
+        tried["belief and template"] = believed_template(case)
+        for share in (0.5, 1.0):
+            tried[f"network, tone {share:g}"] = network_in_tone(case, share)
         for head in ("belief", "shade", "mixture"):
             tried[f"network without {head}"] = network(case, head)
         if arguments.splats:

@@ -141,7 +141,7 @@ class FittedSkin:
             uv, known = _uvs(self.hands[k], self.bindings[k]), self.seen[k].evidence
             log, belief = skin.compose_at(uv, observed[k], smoothstep(known, 0.0, 0.12))
             hidden = skin.compose_at(uv, observed[k], np.zeros(len(uv)))[0]
-            pairs.append((log + _toward(self.template[k], hidden, belief), belief))
+            pairs.append((log + TEMPLATE_SHARE * toward(self.template[k], hidden, belief), belief))
         return [p[0] for p in pairs], [p[1] for p in pairs]
 
     def _lit(self, log_albedo: list[np.ndarray]) -> CompleteSkin:
@@ -160,7 +160,7 @@ TEMPLATE_SHARE = 1.0
 palms and backs of four families, the template those of all."""
 
 
-def _toward(template: np.ndarray, hidden: np.ndarray, belief: np.ndarray) -> np.ndarray:
+def toward(template: np.ndarray, hidden: np.ndarray, belief: np.ndarray) -> np.ndarray:
     """(N, 3) what moves hidden skin's mean contrast to seen skin toward the template's.
 
     Args:
@@ -172,7 +172,8 @@ def _toward(template: np.ndarray, hidden: np.ndarray, belief: np.ndarray) -> np.
         return np.zeros_like(hidden)
     difference = template - hidden
     step = np.median(difference[unseen], axis=0) - np.median(difference[seen], axis=0)
-    return TEMPLATE_SHARE * (1 - belief)[:, None] * step
+    moved: np.ndarray = (1 - belief)[:, None] * step
+    return moved
 
 
 def _gentle(shading: np.ndarray, light: np.ndarray) -> np.ndarray:
