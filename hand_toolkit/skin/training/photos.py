@@ -23,7 +23,7 @@ from ...synth.surface import load_surface, pose_surface
 from ..observe import openness_of
 from ..uv_layout import LEVEL, nearest, uv_layout
 from ..uv_observation import UVObservation, observe_uv, scene_of, weighted_median
-from .shots import SkinPixels, blurred, compose_picture, develop, found_outline, lit_skin
+from .shots import SkinPixels, blurred, compose_picture, develop, found_outline, lit_skin, sleeved
 
 OBSERVED_SIZE = 384
 """Texels of the layout on which synthetic photos are observed, 0.75 mm each."""
@@ -93,6 +93,7 @@ def make_sample(rng: np.random.Generator, canonical: np.ndarray, own: np.ndarray
     free = _openness(pose)
     pixels = _cover(rng, pose, other, camera, free)
     linear = lit_skin(rng, pixels, pose.vertices, skin)
+    pixels, linear = sleeved(rng, pixels, linear, size)
     picture, occluded = compose_picture(rng, pixels, linear, size)
     photo = develop(rng, picture)
     mask = found_outline(rng, pixels.own.copy(), occluded, size)

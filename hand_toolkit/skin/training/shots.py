@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,10 @@ from ..light import visibility
 from ..observe import depth_behind, smoothstep
 from ..uv_layout import LEVEL, bilinear
 from .backdrop import noise_picture, paint_backdrop
+
+SLEEVES = 0.25
+NO_REST = 9.0
+"""Coordinates of pixels that show no texel of the hand, metres."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,29 @@ def reached_by(
         wave = np.sin(point @ (rng.normal(size=3) * 40) + rng.uniform(0, 6))
         reached = reached * smoothstep(wave, -0.1, rng.uniform(-0.05, 0.4))
     return reached
+
+
+def sleeved(
+    rng: np.random.Generator, pixels: SkinPixels, linear: np.ndarray, size: int
+) -> tuple[SkinPixels, np.ndarray]:
+    """The pixels and their colours (M, 3), in a quarter of the photos with a sleeve or a cuff.
+
+    It covers the forearm and often some millimetres of the wrist, and the outline that is found
+    may take it for the hand.
+    """
+    rng = rng.spawn(1)[0]  # its draws move no other's
+    if rng.random() >= SLEEVES:
+        return pixels, linear
+    own = pixels.own[pixels.hit]
+    wrist = surface("default", "right", LEVEL).template[:, 0].max()
+    reach = max(0.0, rng.uniform(-0.005, 0.018))
+    under = (pixels.rest == NO_REST).all(1) | (own & (pixels.rest[:, 0] > wrist - reach))
+    cloth = paint_backdrop(rng, size, np.median(linear, axis=0))[pixels.hit]
+    linear, uv, rest, mask = linear.copy(), pixels.uv.copy(), pixels.rest.copy(), pixels.own.copy()
+    linear[under], uv[under], rest[under] = cloth[under] * rng.uniform(0.2, 1), 9.0, NO_REST
+    if rng.random() < 0.5:
+        mask[pixels.hit] &= ~under
+    return dataclasses.replace(pixels, uv=uv, rest=rest, own=mask), linear
 
 
 def compose_picture(
