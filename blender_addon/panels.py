@@ -90,6 +90,9 @@ class HAND_TOOLKIT_PT_pose(HandPanel, bpy.types.Panel):
         row.operator("hand_toolkit.mirror_pose", text="Mirror", icon="MOD_MIRROR")
         row.operator("hand_toolkit.photo_pose", text="As in Photo", icon="CAMERA_DATA")
         row = layout.row(align=True)
+        row.operator("hand_toolkit.random_pose", text="Random", icon="SHADERFX")
+        row.operator("hand_toolkit.complete_pose", text="Complete", icon="MOD_ARMATURE")
+        row = layout.row(align=True)
         row.scale_y = 1.2
         row.operator("hand_toolkit.key_pose", icon="KEY_HLT")
         grid = layout.column(align=True)

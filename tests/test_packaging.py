@@ -21,12 +21,12 @@ FOLDERS = {"hand_toolkit": "hand_toolkit", "hand_toolkit_plugins": "plugins",
            "hand_toolkit_exporters": "exporters"}  # fmt: skip
 DATA = {".npz", ".safetensors", ".png", ".jpg", ".jpeg", ".json", ".html", ".js", ".css", ".typed"}
 BUILTIN = {
-    "pose_sources": ["file", "mediapipe", "network"],
+    "pose_sources": ["file", "hhmr", "mediapipe", "network"],
     "segmenters": ["grabcut", "network"],
     "hand_models": ["default", "default_1", "mano"],
     "methods": ["igsn", "texture"],
     "exporters": ["bvh", "fbx", "glb", "npz", "obj", "ply", "sog", "splat", "spz", "usd"],
-    "trainings": ["eyes", "igsn"],
+    "trainings": ["eyes", "hhmr", "igsn"],
 }
 
 

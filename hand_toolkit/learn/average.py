@@ -31,12 +31,16 @@ class MovingAverage:
         import torch
 
         keep = min(self._keep, done / (done + 10))
+        owned, followed = [], []
         with torch.no_grad():
             for name, value in module.state_dict().items():
                 if value.is_floating_point():
-                    self.state[name].lerp_(value, 1 - keep)
+                    owned.append(self.state[name])
+                    followed.append(value)
                 else:
                     self.state[name].copy_(value)
+            # one launch for hundreds of small tensors
+            torch._foreach_lerp_(owned, followed, 1 - keep)
 
     def restore(self, state: Mapping[str, torch.Tensor]) -> None:
         """Take back a saved average; what it lacks stays."""

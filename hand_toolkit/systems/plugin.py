@@ -21,6 +21,14 @@ def register_trainings(register: Callable[[Any], None]) -> None:
 
 
 @hookimpl
+def register_pose_sources(register: Callable[[Any], None]) -> None:
+    """The diffusion of hand meshes."""
+    from .hhmr.source import HhmrSource
+
+    register(HhmrSource())
+
+
+@hookimpl
 def register_methods(register: Callable[[Any], None]) -> None:
     """The learned prior, and the photo's texture."""
     from .igsn.method import IgsnMethod

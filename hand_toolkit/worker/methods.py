@@ -16,6 +16,7 @@ from ..avatar import Avatar
 from ..core.conventions import MANO_JOINTS, MANO_PARENTS, SIDES, mirror_theta
 from ..core.errors import InputError
 from .frames import FrameBlocks, FrameRenderer
+from .natural import natural_pose
 from .surfaces import describe_hand, reshape_hand
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Session:
             "fit": self.fit,
             "pose": pose,
             "motion": motion,
+            "natural_pose": natural_pose,
             "texture": self.texture,
             "export": self.export,
         }

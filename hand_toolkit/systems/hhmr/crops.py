@@ -9,14 +9,17 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...core.conventions import mirror_theta
 from ...core.files import atomic_path
+from ...hand_model.limits import compose
 from .config import HhmrConfig
+from .poses import draw_bank, held_out_poses
 from .recordings import read_recordings
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from ...see.backdrops import Backdrops
     from ...synth.crops.render import CropAssets
+    from ...synth.crops.scenes import PlacedHand
 
 SHARD = 64
 """Rendered crops of a shard."""
@@ -34,7 +38,10 @@ CUTS = 2
 STRIDE = 32
 """Of the feature map; 7 x 7 patches of a crop."""
 
-FOLDER = "images"
+FOLDER, HELD_OUT_FOLDER = "images", "held_out_images"
+POSES = 6000
+"""Poses that a process renders."""
+
 PATCH_QUALITY = 85
 
 
@@ -78,28 +85,34 @@ def read_assets(path: Path) -> Assets:
         return Assets(data["skins"], data["environments"].astype(np.float64), patches)
 
 
-def scene_sources(assets: Assets, motion: np.ndarray) -> tuple[CropAssets, Backdrops]:
-    """What the crop renderer and the backgrounds draw from.
-
-    Args:
-        assets: skins, light and patches.
-        motion: (N, 26) recorded poses.
-    """
+def scene_sources(assets: Assets) -> tuple[CropAssets, Backdrops]:
+    """What the crop renderer and the backgrounds draw from."""
     from ...see.backdrops import Backdrops
     from ...synth.crops.render import CropAssets
 
     skins = (assets.skins.astype(np.float32) / 255) ** 2
     nothing = np.zeros((0, 1, 1, 3), np.uint8)
     return (
-        CropAssets([], motion, assets.environments, skins),
+        CropAssets([], np.zeros((0, 26)), assets.environments, skins),
         Backdrops(assets.patches, nothing, np.zeros((0, 1, 1, 4), np.uint8)),
     )
 
 
 def sample_images(
-    rng: np.random.Generator, sources: CropAssets, backdrops: Backdrops, count: int
+    rng: np.random.Generator,
+    sources: CropAssets,
+    backdrops: Backdrops,
+    poses: np.ndarray,
+    count: int,
 ) -> dict[str, np.ndarray]:
     """Samples of ``count`` rendered crops, ``CUTS`` of each.
+
+    Args:
+        rng: of all choices.
+        sources: of scenes.
+        backdrops: what is behind.
+        poses: (N, 26) finger angles that hands take.
+        count: crops.
 
     Returns:
         ``image`` (N, 224, 224, 3) uint8; ``theta`` (N, 16, 3) of the right (or mirrored left)
@@ -115,6 +128,7 @@ def sample_images(
     done = 0
     while done < count:
         scene = sample_scene(rng, sources.contacts, sources.motion, sigmas)
+        scene = replace(scene, hands=tuple(_posed(rng, hand, poses) for hand in scene.hands))
         light = sample_crop_light(rng, sources.environments)
         crop = render_scene(rng, scene, light, sources.skins)
         if not crop.own:
@@ -126,6 +140,15 @@ def sample_images(
                 rows[name].append(value)
             rows["shape"].append(scene.shape.astype(np.float32))
     return {name: np.stack(values) for name, values in rows.items()}
+
+
+def _posed(rng: np.random.Generator, hand: PlacedHand, poses: np.ndarray) -> PlacedHand:
+    """The hand with fingers of ``poses``: a scene's own may be of families that never train."""
+    theta = compose(poses[rng.integers(len(poses))].astype(np.float64))
+    if hand.side == "left":
+        theta = mirror_theta(theta)
+    theta[0] = hand.theta[0]
+    return replace(hand, theta=theta)
 
 
 def _cut(
@@ -226,14 +249,14 @@ class ImageBank:
         return self._theta[rows], self._shape[rows], self._flat[rows], self._patches[rows]
 
 
-def render_shards(folder: Path, assets: Assets, motion: np.ndarray, seed: int, until: float) -> int:
-    """Write shards until a time (``time.monotonic``); returns how many."""
-    sources, backdrops = scene_sources(assets, motion)
+def render_shards(folder: Path, assets: Assets, poses: np.ndarray, seed: int, until: float) -> int:
+    """Write shards of hands in these poses until a time (``time.monotonic``); returns how many."""
+    sources, backdrops = scene_sources(assets)
     folder.mkdir(parents=True, exist_ok=True)
     number = 0
     while time.monotonic() < until:
         rng = np.random.default_rng([seed, number, 41])
-        samples = sample_images(rng, sources, backdrops, SHARD)
+        samples = sample_images(rng, sources, backdrops, poses, SHARD)
         with atomic_path(folder / f"{seed:04d}_{number:05d}.npz") as temporary:
             np.savez(temporary, **samples)  # type: ignore[arg-type]
         number += 1
@@ -257,14 +280,20 @@ def main(arguments: list[str] | None = None) -> int:
     draw.add_argument("--assets", type=Path, required=True)
     draw.add_argument("--seed", type=int, default=0)
     draw.add_argument("--minutes", type=float, default=5.0)
+    draw.add_argument("--held-out", action="store_true", help="poses that never train")
     options = parser.parse_args(arguments)
     if options.job == "assets":
         _pack(options)
         return 0
-    motion = read_recordings(options.data).part(held_out=False).angles.astype(np.float64)
+    rng, recordings = np.random.default_rng([options.seed, 61]), read_recordings(options.data)
+    if options.held_out:
+        poses = held_out_poses(rng, recordings, POSES)
+    else:
+        poses = draw_bank(rng, recordings, POSES).numpy()
+    folder = options.data / (HELD_OUT_FOLDER if options.held_out else FOLDER)
     until = time.monotonic() + 60 * options.minutes
     assets = read_assets(options.assets)
-    print(render_shards(options.data / FOLDER, assets, motion, options.seed, until), "shards")
+    print(render_shards(folder, assets, poses, options.seed, until), "shards")
     return 0
 
 

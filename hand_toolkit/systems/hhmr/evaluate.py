@@ -124,6 +124,52 @@ def diversity_mm(points: torch.Tensor) -> float:
     return total / max(pairs, 1) * UNIT_M * MM
 
 
+def self_intersections(vertices: np.ndarray, faces: np.ndarray) -> float:
+    """Share of faces, 0 to 1, that another face passes through; neighbours do not count.
+
+    An edge of one triangle against another triangle (Moeller and Trumbore 1997), for all
+    pairs whose bounding spheres meet.
+
+    Args:
+        vertices: (V, 3).
+        faces: (F, 3).
+    """
+    from scipy.spatial import cKDTree
+
+    corners = vertices[faces]
+    centre = corners.mean(1)
+    radius = np.linalg.norm(corners - centre[:, None], axis=-1).max(1)
+    pairs = cKDTree(centre).query_pairs(2 * float(radius.max()), output_type="ndarray")
+    a, b = pairs[:, 0], pairs[:, 1]
+    near = np.linalg.norm(centre[a] - centre[b], axis=1) < radius[a] + radius[b]
+    a, b = a[near], b[near]
+    apart = ~(faces[a][:, :, None] == faces[b][:, None, :]).any((1, 2))
+    a, b = a[apart], b[apart]
+    hit = np.zeros(len(a), bool)
+    for one, other in ((a, b), (b, a)):
+        for k in range(3):
+            hit |= _pierced(corners[one][:, k], corners[one][:, (k + 1) % 3], corners[other])
+    touched = np.zeros(len(faces), bool)
+    touched[a[hit]] = touched[b[hit]] = True
+    return float(touched.mean())
+
+
+def _pierced(start: np.ndarray, end: np.ndarray, triangle: np.ndarray) -> np.ndarray:
+    """(N,) whether segments pass through triangles (N, 3, 3)."""
+    ray = end - start
+    one, two = triangle[:, 1] - triangle[:, 0], triangle[:, 2] - triangle[:, 0]
+    cross = np.cross(ray, two)
+    det = (one * cross).sum(1)
+    safe = np.where(np.abs(det) > 1e-18, det, np.inf)
+    away = start - triangle[:, 0]
+    u = (away * cross).sum(1) / safe
+    turned = np.cross(away, one)
+    v = (ray * turned).sum(1) / safe
+    t = (two * turned).sum(1) / safe
+    inside = (u >= 0) & (v >= 0) & (u + v <= 1) & (t >= 0) & (t <= 1)
+    return inside & np.isfinite(safe)
+
+
 def quick_scores(
     network: HhmrNetwork, recordings: Recordings, count: int, steps: int
 ) -> dict[str, float]:

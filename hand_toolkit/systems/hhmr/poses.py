@@ -76,7 +76,7 @@ def draw_bank(
 def held_out_poses(rng: np.random.Generator, recordings: Recordings, count: int) -> np.ndarray:
     """(count, 26) poses of recordings and families that never train, half of each."""
     recorded = recordings.part(held_out=True).angles
-    written = _written(rng, 2 * count, held_out=True)
+    written = _written(rng, min(2 * count, DRAWN // 8), held_out=True)
     half = count // 2 if len(recorded) else 0
     out = []
     for source, wanted in ((recorded, half), (written, count - half)):

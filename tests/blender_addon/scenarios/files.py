@@ -189,6 +189,7 @@ def undo_all():
         "preset_pose": {"pose": "fist", "both": True},
         "rest_pose": {},
         "mirror_pose": {},
+        "random_pose": {"seed": 3, "strength": 0.7},
         "key_pose": {},
         "toggle_limits": {"on": True},
         "fingertip_ik": {"finger": "index"},
