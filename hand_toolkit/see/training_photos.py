@@ -10,7 +10,7 @@ import numpy as np
 from ..core.conventions import SIDES
 from .backdrops import Backdrops
 from .classes import FOREARM, OTHER, OWN, ClassNetwork, predict_classes
-from .samples import IGNORED, LabelledPhoto
+from .pools import IGNORED, PHOTO_PX, LabelledPhoto, write_labelled
 
 SURE, LIKELY = 0.9, 0.6
 """Probabilities from which the network's word seeds GrabCut, and counts beside GrabCut's."""
@@ -20,9 +20,6 @@ LEAST_AGREEMENT = 0.85
 
 LEAST_INSIDE = 0.8
 """Of the keypoints, how many must lie on the agreed hand."""
-
-PHOTO_SIZE = 320
-"""Longest edge of a labelled photo, pixels."""
 
 BOX_MARGIN = 0.8
 """A labelled photo is the keypoints' box widened by this share of its size on each side."""
@@ -69,26 +66,6 @@ def _tone_mapped(folder: Path) -> np.ndarray:
         tone = np.clip(1 - np.exp(-linear), 0, 1) ** (1 / 2.2)
         pictures.append(cv2.resize((255 * tone).astype(np.uint8), (512, 256)))
     return np.stack(pictures) if pictures else np.zeros((0, 1, 1, 3), np.uint8)
-
-
-def write_labelled(path: Path, photo: LabelledPhoto) -> None:
-    """Keep one labelled photo as an NPZ."""
-    unfinished = path.with_suffix(".part")
-    with unfinished.open("wb") as file:
-        np.savez(file, picture=photo.picture, labels=photo.labels, points=photo.points)
-    unfinished.replace(path)
-
-
-def read_labelled(folder: Path, known: list[LabelledPhoto] | None = None) -> list[LabelledPhoto]:
-    """All labelled photos of a folder; ``known`` is returned where nothing was added."""
-    paths = sorted(folder.glob("*.npz"))
-    if known is not None and len(known) == len(paths):
-        return known
-    photos = []
-    for path in paths:
-        with np.load(path, allow_pickle=False) as data:
-            photos.append(LabelledPhoto(data["picture"], data["labels"], data["points"]))
-    return photos
 
 
 def label_photo(
@@ -156,7 +133,7 @@ def _about_hand(
     x0, y0 = np.maximum(np.floor(low - margin), 0).astype(int)
     x1, y1 = np.minimum(np.ceil(high + margin), picture.shape[1::-1]).astype(int)
     part, points = picture[y0:y1, x0:x1], points - [x0, y0]
-    scale = min(1.0, PHOTO_SIZE / max(part.shape[:2]))
+    scale = min(1.0, PHOTO_PX / max(part.shape[:2]))
     size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
     part = cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_AREA)
     points = points * (np.array(size) / [x1 - x0, y1 - y0])

@@ -47,6 +47,11 @@ def render_shard(
     return target
 
 
+def read_shard(path: Path) -> dict[str, np.ndarray]:
+    """All of a shard's arrays by ``FIELDS``, in memory; rows are crops."""
+    return {name: np.load(path / f"{name}.npy", allow_pickle=False) for name in FIELDS}
+
+
 @dataclass
 class CropShards:
     """All shards of a folder, mapped into memory.
