@@ -30,6 +30,11 @@ COLOUR_TABLE = np.full((8, 8), 99)
 COLOUR_TABLE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 """Steps of the colour differences' (table K.2)."""
 
+TO_COLOURS = np.array(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
+)
+"""Red, green and blue to luminance and colour differences (ITU-T T.871)."""
+
 
 def photographed(rng: np.random.Generator, pictures: torch.Tensor) -> torch.Tensor:
     """Pictures with blur, colour cast, contrast, noise and JPEG blocks, each now and then.
@@ -138,15 +143,13 @@ def coded(pictures: torch.Tensor, quality: int) -> torch.Tensor:
         (B, 3, S, S) whole numbers in [0, 255].
     """
     scale = 5000 / quality if quality < 50 else 200 - 2 * quality
-    to_colours = pictures.new_tensor(
-        [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
-    )
+    to_colours = pictures.new_tensor(TO_COLOURS)
     planes = torch.einsum("ij,bjhw->bihw", to_colours, pictures.round())
     light = _quantized(planes[:, :1] - 128, _steps(LUMINANCE_TABLE, scale)) + 128
     colour = functional.avg_pool2d(planes[:, 1:], 2)
     colour = _quantized(colour, _steps(COLOUR_TABLE, scale))
     colour = functional.interpolate(colour, scale_factor=2, mode="bilinear")
-    back = torch.linalg.inv(to_colours)
+    back = pictures.new_tensor(np.linalg.inv(TO_COLOURS))
     out = torch.einsum("ij,bjhw->bihw", back, torch.cat([light, colour], 1))
     return out.round().clamp(0, 255)
 

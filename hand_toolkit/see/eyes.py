@@ -134,6 +134,6 @@ def export_weights(checkpoint: Path, out: Path, notes: dict[str, Any]) -> Path:
             f"{checkpoint.name} holds no class network of this version ({error}); give the "
             "checkpoint of 'hand-toolkit train --system eyes'"
         ) from error
-    kept = {key: header[key] for key in ("progress", "settings") if key in header}
+    kept: dict[str, Any] = {k: header[k] for k in ("progress", "settings") if k in header}
     parameters = sum(value.numel() for value in network.parameters())
     return write_weights(network, {**notes, "parameters": parameters, **kept}, out)

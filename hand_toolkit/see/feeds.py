@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import shutil
 import threading
@@ -16,6 +17,8 @@ import torch
 from ..core.errors import InputError
 from .backdrops import SIZE, Backdrops
 from .pools import Ring, crop_rows
+
+log = logging.getLogger(__name__)
 
 SHEET = 64
 """Backgrounds that a drawing process hands over at a time."""
@@ -90,7 +93,13 @@ class ShardFeed:
                 paths = [self._known[self._turn % len(self._known)]]
                 self._turn += 1
             for path in paths:
-                self._ready.put(self._read(path))
+                try:
+                    rows = self._read(path)
+                except (OSError, ValueError) as error:
+                    # whoever renders may have thrown it away meanwhile
+                    log.warning("%s cannot be read (%s) and is left out", path, error)
+                else:
+                    self._ready.put(rows)
 
 
 @dataclass(frozen=True)

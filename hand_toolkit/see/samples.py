@@ -146,9 +146,7 @@ class Sampler:
         # a second hand, before or behind the first
         second, others, sure = self._cut(draw, draw.rows(self.sources.photos, count), 0.22)
         flip = draw.chance(count, 0.6)
-        second, others, sure = (
-            torch.where(flip, x.flip(3), x) for x in (second, others, sure)
-        )
+        second, others, sure = (torch.where(flip, x.flip(3), x) for x in (second, others, sure))
         cover = blurred(others.sum(1, keepdim=True) * sure, 0.7)
         free = 1 - blurred(torch.maximum(skin, 1 - known), 0.7)
         cover = torch.where(draw.chance(count, 0.5), cover, cover * free)
@@ -294,7 +292,7 @@ def _warped(
     axis = torch.arange(SIZE, device=layers.device) + 0.5
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     target = torch.stack([x, y], -1).view(1, -1, 2)
-    back = torch.linalg.inv(frames[:, :, :2])
+    back = torch.linalg.inv_ex(frames[:, :, :2])[0]
     place = (target - frames[:, None, :, 2]) @ back.mT
     ends = torch.stack([torch.as_tensor(e, device=layers.device).expand(len(layers)).float()
                         for e in (wide, high)], -1)[:, None]  # fmt: skip

@@ -9,20 +9,11 @@ from scipy.spatial.transform import Rotation
 
 from hand_toolkit.core.metrics import silhouette_iou
 from hand_toolkit.pose.fit import hand_chain
-from hand_toolkit.see.augment import photographed
-from hand_toolkit.see.backdrops import Backdrops, hand_free_parts
+from hand_toolkit.see.backdrops import hand_free_parts
 from hand_toolkit.see.blocks import SameConv2d
 from hand_toolkit.see.classes import CLASSES, ClassNetwork, class_network, predict_classes
 from hand_toolkit.see.fixed import fixed
-from hand_toolkit.see.samples import (
-    IGNORED,
-    MAP,
-    SIZE,
-    LabelledPhoto,
-    sample_crop,
-    sample_photo,
-)
-from hand_toolkit.see.training import class_losses
+from hand_toolkit.see.pools import IGNORED
 from hand_toolkit.see.training_photos import label_photo
 from hand_toolkit.synth.crops.light import CropLight, DirectionalLight
 from hand_toolkit.synth.crops.mesh import PlacedHand, load_crop_mesh
@@ -42,17 +33,6 @@ def _hand(size: float = 120.0, shift: tuple[float, float] = (150.0, 160.0)) -> n
     return rest / np.ptp(rest) * size + shift
 
 
-def _crop() -> Crop:
-    labels = np.zeros((256, 256), np.uint8)
-    labels[60:200, 90:170] = 1
-    rgba = np.zeros((256, 256, 4), np.uint8)
-    rgba[labels > 0] = [200, 150, 120, 255]
-    points = np.full((2, 21, 2), np.nan, np.float32)
-    points[0] = _hand(130, (130, 190))
-    return Crop(rgba, labels, points, np.zeros((2, 21), np.float32),
-                np.zeros((16, 3), np.float32), True)  # fmt: skip
-
-
 @pytest.mark.parametrize(("kernel", "stride", "size"), [(5, 1, 14), (5, 2, 14), (3, 2, 9)])
 def test_fixed_filters_give_torchs_gradients(kernel: int, stride: int, size: int) -> None:
     plain = SameConv2d(6, 6, kernel, stride=stride, groups=6)
@@ -65,42 +45,6 @@ def test_fixed_filters_give_torchs_gradients(kernel: int, stride: int, size: int
     assert torch.allclose(same, out, atol=1e-5)
     assert torch.allclose(got, wanted, atol=1e-5)
     assert not any(p.requires_grad for p in copy.parameters())
-
-
-def test_training_moves_the_decoder_and_the_late_blocks_only() -> None:
-    torch.manual_seed(1)
-    network = ClassNetwork().train()
-    fresh, tuned = network.parameter_groups()
-    batch = {
-        "image": torch.randint(0, 255, (2, SIZE, SIZE, 3), dtype=torch.uint8),
-        "labels": torch.randint(0, 4, (2, MAP, MAP), dtype=torch.uint8),
-        "depth": torch.zeros(2, 21),
-    }
-    torch.stack(list(class_losses(network, batch).values())).sum().backward()
-    assert all(p.grad is not None for p in [*fresh, *tuned])
-    assert sum(float(p.grad.abs().sum()) for p in tuned) > 0
-    backbone = network.landmarks.backbone
-    assert all(p.grad is None for p in backbone.stem.parameters())
-    assert all(p.grad is None for p in backbone.blocks[4].parameters())
-    assert any(p.grad is not None for p in backbone.blocks[14].parameters())
-
-
-def test_ignored_pixels_and_unknown_depths_cost_nothing() -> None:
-    network = ClassNetwork().eval()
-    image = torch.randint(0, 255, (1, SIZE, SIZE, 3), dtype=torch.uint8)
-    labels = torch.zeros(1, MAP, MAP, dtype=torch.uint8)
-    labels[:, :60] = 1
-    depth = torch.zeros(1, 21)
-    depth[:, 3:] = float("nan")
-    whole = class_losses(network, {"image": image, "labels": labels, "depth": depth})
-    labels[:, 60:] = IGNORED
-    some = class_losses(network, {"image": image, "labels": labels, "depth": depth})
-    assert all(torch.isfinite(v) for v in [*whole.values(), *some.values()])
-    assert float(some["entropy"].detach()) != pytest.approx(float(whole["entropy"].detach()))
-    none = class_losses(
-        network, {"image": image, "labels": labels, "depth": torch.full((1, 21), float("nan"))}
-    )
-    assert float(none["depth"].detach()) == 0
 
 
 def test_a_mirrored_picture_of_the_other_side_has_mirrored_maps(network: ClassNetwork) -> None:
@@ -126,22 +70,6 @@ def test_maps_follow_a_larger_picture(network: ClassNetwork) -> None:
     assert np.abs(big[2::4, 2::4] - small).mean() < 0.01
 
 
-def test_samples_carry_their_labels() -> None:
-    rng = np.random.default_rng(4)
-    backdrops = Backdrops([], np.zeros((0, 1, 1, 3), np.uint8), np.zeros((0, 1, 1, 4), np.uint8))
-    sample = sample_crop(rng, [_crop()], backdrops, plain=True)  # type: ignore[arg-type]
-    assert sample.image.shape == (SIZE, SIZE, 3) and sample.image.dtype == np.uint8
-    assert sample.labels.shape == (MAP, MAP)
-    assert 0.05 < (sample.labels == 1).mean() < 0.6
-
-
-def test_beyond_a_labelled_photo_nothing_is_known() -> None:
-    points = _hand(60, (30, 40)).astype(np.float32)
-    photo = LabelledPhoto(np.zeros((80, 60, 3), np.uint8), np.ones((80, 60), np.uint8), points)
-    sample = sample_photo(np.random.default_rng(5), photo)
-    assert set(np.unique(sample.labels)) == {1, IGNORED}
-
-
 def test_parts_without_hands_hold_no_keypoint() -> None:
     picture = np.zeros((400, 500, 3), np.uint8)
     points = _hand(100, (260, 180))
@@ -150,16 +78,6 @@ def test_parts_without_hands_hold_no_keypoint() -> None:
     parts = hand_free_parts(picture, [points])
     assert parts
     assert all(part.max() == 0 for part in parts)
-
-
-def test_bad_cameras_keep_the_picture() -> None:
-    rng = np.random.default_rng(6)
-    picture = np.zeros((SIZE, SIZE, 3), np.float32)
-    picture[:, SIZE // 2 :] = 200
-    for _ in range(20):
-        out = photographed(rng, picture)
-        assert out.shape == picture.shape and out.dtype == np.uint8
-        assert out[:, 150:].mean() > out[:, :70].mean() + 20
 
 
 def _rendered() -> tuple[Crop, np.ndarray]:

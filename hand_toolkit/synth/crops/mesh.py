@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -54,15 +55,21 @@ class CropMesh:
 
 @dataclass(frozen=True)
 class Sleeve:
-    """Cloth over the forearm.
+    """Cloth over the forearm, or a watch's or bracelet's band.
 
     Attributes:
         start_m: where it begins, along the forearm from the wrist joint.
         thickness_m: how far it stands off the skin.
+        end_m: where it ends; a sleeve's end is out of sight.
     """
 
     start_m: float
     thickness_m: float
+    end_m: float = math.inf
+
+    def covers(self, along_m: np.ndarray) -> np.ndarray:
+        """Whether it lies over places along the forearm, metres; bool of the same shape."""
+        return np.asarray((along_m > self.start_m) & (along_m < self.end_m))
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,7 @@ def pose_crop_mesh(
         theta, bend = mirror_theta(theta), mirror_theta(bend)
     rest = mesh.model.template.astype(float)
     if sleeve is not None:
-        covered = (rest[:, 0] > sleeve.start_m)[:, None]
+        covered = sleeve.covers(rest[:, 0])[:, None]
         rest = rest + sleeve.thickness_m * mesh.normals * covered
     arm = mesh.bend > 0
     turns = Rotation.from_rotvec(mesh.bend[arm, None] * bend)

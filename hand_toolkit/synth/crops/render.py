@@ -148,7 +148,7 @@ def _assemble(
         uvs.append(mesh.corner_uvs[:, [0, 2, 1]] if hand.mirrored else mesh.corner_uvs)
         kind = np.where(mesh.is_arm, 2, 1)
         if scene.sleeve is not None:
-            kind[mesh.is_arm & (mesh.reach > scene.sleeve.start_m)] = 3
+            kind[mesh.is_arm & scene.sleeve.covers(mesh.reach)] = 3
         part.append(kind + 3 * h)
         own = h == scene.target and not scene.wrong_side
         classes += [1 if own else 2, 3, 0]

@@ -25,7 +25,7 @@ SAME_SIDE_SHARE = 0.2
 WRONG_SIDE_SHARE = 0.1
 """Of the lone hands: shown mirrored, so that none in the crop is the asked-for right hand."""
 
-SLEEVE_SHARE, GLOVE_SHARE, HELD_SHARE = 0.55, 0.07, 0.14
+SLEEVE_SHARE, BAND_SHARE, GLOVE_SHARE, HELD_SHARE = 0.5, 0.15, 0.07, 0.14
 HOLDING = ("grip", "cup", "fist", "pinch", "asl_c", "claw", "asl_o", "hook")
 FINGERS_APART_M = 0.016
 """Keypoints of hands that should not touch are pushed at least this far apart."""
@@ -43,7 +43,7 @@ class CropScene:
         target: which one the crop is of.
         wrong_side: the target is shown as the other side than it is.
         shape: (S,) of both hands.
-        sleeve: over all forearms, or None.
+        sleeve: over all forearms, a band at the wrist, or None.
         gloves: hands in cloth.
         held: a thing in the target's hand, or None.
         two_people: the hands have skins of their own.
@@ -90,10 +90,12 @@ def sample_scene(
     else:
         hands, two_people = _near(rng, motion)
     shape = np.clip(rng.normal(size=len(sigmas)), -2, 2) * sigmas
-    sleeve = None
-    if rng.random() < SLEEVE_SHARE:
-        start, thick = float(rng.uniform(0.015, 0.2)), float(rng.uniform(0.003, 0.010))
-        sleeve = Sleeve(start, thick)
+    sleeve, worn = None, rng.random()
+    if worn < SLEEVE_SHARE:
+        sleeve = Sleeve(float(rng.uniform(0.015, 0.2)), float(rng.uniform(0.003, 0.010)))
+    elif worn < SLEEVE_SHARE + BAND_SHARE:
+        start, wide = float(rng.uniform(0.005, 0.06)), float(rng.uniform(0.008, 0.035))
+        sleeve = Sleeve(start, float(rng.uniform(0.001, 0.006)), start + wide)
     return CropScene(
         hands=tuple(hands),
         target=int(rng.integers(len(hands))),
