@@ -1,6 +1,6 @@
 """What the class network sees, against hand-drawn outlines, given masks and rendered crops.
 
-Usage: python benchmarks/eyes.py [all|outlines|rendered] [--photos ../shared/photos]
+Usage: python benchmarks/eyes.py [all|outlines|rendered|pairs] [--photos ../shared/photos]
            [--crops SHARDS] [--weights FILE] [--frames even|odd|all] [--seen FILE] [--json FILE]
 
 Outlines: IoU and boundary F-score (2 px) of GrabCut, as the product uses it, and of the network
@@ -12,6 +12,10 @@ that other weights are scored on the same.
 
 Rendered: IoU of owners on crops that never train (``python -m hand_toolkit.synth.crops render
 --held-out``), pairs and lone hands.
+
+Pairs: pictures of two whole hands, apart, touching and interlocked, in skins and poses that never
+train (``--pair-skins NPY --contacts FOLDER``, see ``python -m hand_toolkit.synth.crops``): the
+product with its own networks, and with ``--mediapipe`` with an installed mediapipe as well.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from typing import Any
 
 import numpy as np
 from outlines import read_outlines
+from pairs import SOURCES, PairInputs, pair_rows, print_pairs
 from real_hand import one_subject
 
 from hand_toolkit.core.errors import HandToolkitError
@@ -192,12 +197,19 @@ def print_outlines(title: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", nargs="?", default="all", choices=["all", "outlines", "rendered"])
+    parser.add_argument(
+        "part", nargs="?", default="all", choices=["all", "outlines", "rendered", "pairs"]
+    )
     parser.add_argument("--photos", type=Path, default=DEFAULT_PHOTOS)
     parser.add_argument("--crops", type=Path, help="rendered shards that never train")
     parser.add_argument("--weights", type=Path, help="other weights than the installed ones")
     parser.add_argument("--frames", default="even", choices=["even", "odd", "all"])
     parser.add_argument("--seen", type=Path, help="NPZ that keeps what the product saw")
+    parser.add_argument("--pair-skins", type=Path, help="NPY of baked skins that never train")
+    parser.add_argument("--contacts", type=Path, help="poses that never train")
+    parser.add_argument("--environments", type=Path, help="folder of EXR maps")
+    parser.add_argument("--pairs", type=int, default=12, help="pictures of each kind")
+    parser.add_argument("--mediapipe", action="store_true", help="pairs with mediapipe as well")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     network = class_network(options.weights)
@@ -216,6 +228,11 @@ def main() -> None:
         print("\nrendered crops that never train\n| | |\n|---|---|")
         for name, value in scores.items():
             print(f"| {name} | {value:.3f} |")
+    if options.part in ("all", "pairs") and options.pair_skins and options.contacts:
+        inputs = PairInputs(options.pair_skins, options.contacts, options.environments)
+        sources = SOURCES if options.mediapipe else SOURCES[:1]
+        results["pairs"] = pair_rows(inputs, network, options.pairs, sources)
+        print_pairs(results["pairs"])
     if options.json:
         atomic_write(options.json, json.dumps(results, indent=1).encode())
 

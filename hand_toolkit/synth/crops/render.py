@@ -114,6 +114,15 @@ def render_scene(
         scene, light: what is there.
         skins: (K, H, W, 3) to choose from.
     """
+    scene, posed = posed_scene(scene)
+    solid = assemble(rng, scene, posed, len(skins))
+    camera = _camera(rng, posed[scene.target])
+    rgba, labels = draw_solid(rng, solid, light, camera, skins)
+    return _finish(scene, posed, camera, rgba, labels)
+
+
+def posed_scene(scene: CropScene) -> tuple[CropScene, list[PosedMesh]]:
+    """The scene with hands that should not touch pushed apart, and their surfaces."""
     mesh = load_crop_mesh()
     posed = [pose_crop_mesh(mesh, hand, scene.shape, scene.sleeve) for hand in scene.hands]
     if len(posed) == 2 and not scene.touching:
@@ -121,13 +130,10 @@ def render_scene(
         scene = with_moved(scene, 1, shift)
         moved = posed[1]
         posed[1] = PosedMesh(moved.vertices + shift, moved.keypoints + shift, moved.mirrored)
-    solid = _assemble(rng, scene, posed, len(skins))
-    camera = _camera(rng, posed[scene.target])
-    rgba, labels = draw_solid(rng, solid, light, camera, skins)
-    return _finish(scene, posed, camera, rgba, labels)
+    return scene, posed
 
 
-def _assemble(
+def assemble(
     rng: np.random.Generator, scene: CropScene, posed: list[PosedMesh], skins: int
 ) -> Solid:
     """All surfaces as one mesh; part 1 + 3h is hand h, then its arm and sleeve, last the thing."""

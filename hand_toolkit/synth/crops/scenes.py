@@ -89,7 +89,7 @@ def sample_scene(
         hands = _touching(rng, contacts[rng.integers(len(contacts))])
     else:
         hands, two_people = _near(rng, motion)
-    shape = np.clip(rng.normal(size=len(sigmas)), -2, 2) * sigmas
+    shape = _shape(rng, sigmas)
     sleeve, worn = None, rng.random()
     if worn < SLEEVE_SHARE:
         sleeve = Sleeve(float(rng.uniform(0.015, 0.2)), float(rng.uniform(0.003, 0.010)))
@@ -107,6 +107,40 @@ def sample_scene(
         two_people=two_people,
         touching=touching,
     )
+
+
+def touching_scene(rng: np.random.Generator, contact: Contact, sigmas: np.ndarray) -> CropScene:
+    """A right and a left hand that touch, bare; the target is the right one.
+
+    Args:
+        rng: of view and small changes of the pose.
+        contact: a solved pose.
+        sigmas: (S,) of the hand's shape parameters.
+    """
+    return _bare_pair(_touching(rng, contact), _shape(rng, sigmas), True)
+
+
+def near_scene(rng: np.random.Generator, motion: np.ndarray, sigmas: np.ndarray) -> CropScene:
+    """A right and a left hand near each other, as :func:`touching_scene`.
+
+    Args:
+        rng: of all.
+        motion: (N, 26) recorded finger angles; may be empty.
+        sigmas: (S,) of the hand's shape parameters.
+    """
+    while True:
+        hands, two_people = _near(rng, motion)
+        if not two_people:
+            return _bare_pair(hands, _shape(rng, sigmas), False)
+
+
+def _bare_pair(hands: list[PlacedHand], shape: np.ndarray, touching: bool) -> CropScene:
+    order = sorted(hands, key=lambda hand: SIDES.index(hand.side))
+    return CropScene(tuple(order), 0, False, shape, None, False, None, False, touching)
+
+
+def _shape(rng: np.random.Generator, sigmas: np.ndarray) -> np.ndarray:
+    return np.asarray(np.clip(rng.normal(size=len(sigmas)), -2, 2) * sigmas)
 
 
 def sample_rotation(rng: np.random.Generator) -> np.ndarray:
