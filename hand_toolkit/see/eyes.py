@@ -62,7 +62,8 @@ class EyesTrainable(Trainable):
             photos.add(photo_rows(found))
         paths = [Path(p) if p else None
                  for p in (settings.patches, settings.bodies, settings.environments)]  # fmt: skip
-        backdrops = Ring(BACKDROPS * max(1, settings.drawers), device)
+        held = BACKDROPS * settings.drawers if settings.drawers else max(2, settings.batch // 2)
+        backdrops = Ring(held, device)
         self._backdrops = BackdropFeed(
             BackdropFiles(*paths), backdrops, settings.drawers, settings.seed
         )

@@ -147,12 +147,12 @@ def draw_sheet(rng: np.random.Generator, backdrops: Backdrops, count: int) -> np
 
 
 class BackdropFeed:
-    """Fills a ring with backgrounds, from processes or a few at a time.
+    """Fills a ring with backgrounds, from processes or anew for each batch.
 
     Args:
         files: what they are made of.
-        ring: to fill.
-        drawers: processes; 0 draws here.
+        ring: to fill; as large as a batch needs where no processes draw.
+        drawers: processes; 0 draws here, so that a batch depends on its own ``rng`` only.
         seed: of all of them.
     """
 
@@ -170,15 +170,12 @@ class BackdropFeed:
                 self._take()
         else:
             self._backdrops = files.load()
-            rng = np.random.default_rng([seed, 43])
-            ring.add({"picture": draw_sheet(rng, self._backdrops, SHEET)})
 
     def advance(self, rng: np.random.Generator, samples: int) -> None:
-        """New backgrounds: one for eight samples, or what the processes have drawn."""
+        """New backgrounds for the next ``samples``, or now and then what processes have drawn."""
         self._steps += samples
         if self._backdrops is not None:
-            fresh = draw_sheet(rng, self._backdrops, max(1, samples // 8))
-            self._ring.add({"picture": fresh})
+            self._ring.add({"picture": draw_sheet(rng, self._backdrops, self._ring.capacity)})
         elif self._steps >= 16 * SHEET:
             self._steps = 0
             self._take()
