@@ -68,7 +68,9 @@ class EyesTrainable(Trainable):
             BackdropFiles(*paths), backdrops, settings.drawers, settings.seed
         )
         self._sampler = Sampler(Sources(crops, photos, backdrops), device)
-        self.module = new_losses(settings.frozen_stride)
+        self.module = new_losses(
+            settings.frozen_stride, Path(settings.start) if settings.start else None
+        )
         self._fresh, self._tuned = self.module.network.parameter_groups(settings.fixed_filters)
 
     def groups(self) -> Sequence[Group]:

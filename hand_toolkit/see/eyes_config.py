@@ -29,6 +29,7 @@ class EyesSettings(LoopSettings):
         batch: samples of a step and process.
         rate: of the parts that start from nothing.
         tuned_rate: share of ``rate`` for the parts that start from MediaPipe's weights.
+        start: safetensors weights of a class network to start from; "" starts from MediaPipe's.
         frozen_stride: features up to this stride stay as MediaPipe trained them; 0 trains all,
             32 none.
         fixed_filters: depthwise filters stay, too.
@@ -45,6 +46,7 @@ class EyesSettings(LoopSettings):
     batch: int = 16
     rate: float = 2e-3
     tuned_rate: float = 0.12
+    start: str = ""
     frozen_stride: int = 8
     fixed_filters: bool = True
     pool: int = 4096

@@ -126,11 +126,22 @@ def _told(logit: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     return (one * there).sum() / there.sum().clamp_min(1)
 
 
-def new_losses(frozen_stride: int) -> ClassLosses:
-    """A network that starts from MediaPipe's landmark weights, with its losses."""
+def new_losses(frozen_stride: int, start: Path | None = None) -> ClassLosses:
+    """A network with its losses.
+
+    Args:
+        frozen_stride: see :class:`ClassNetwork`.
+        start: weights that it starts from; None for MediaPipe's landmark network and chance.
+
+    Raises:
+        InputError: ``start`` is not there.
+        FileFormatError: it is of another network.
+    """
     network, landmarks = ClassNetwork(frozen_stride), HandLandmarkNetwork()
     for one in (network.landmarks, landmarks):
         load_weights(one, WEIGHTS / "hand_landmark.safetensors")
+    if start is not None:
+        load_weights(network, start)
     losses = ClassLosses(network, landmarks)
     return losses.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     draw.add_argument("--contacts", type=Path, help="folder of poses from the other job")
     draw.add_argument("--skins", help="folder with MakeHuman skins")
     draw.add_argument("--looks", type=int, default=54, help="baked skins (default: 54)")
+    draw.add_argument("--tones", type=Path, help="folder of skin pictures that give tones only")
     draw.add_argument("--held-out", action="store_true", help="use the skins that never train")
     draw.add_argument("--poses", type=Path, help="folder of recorded motion")
     draw.add_argument("--environments", type=Path, help="folder of EXR environment maps")
@@ -62,7 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     part = "held" if options.held_out else "train"
     bank = options.work / f"skins_{part}_{options.looks}.npy"
-    skins = bake_bank(bank, options.skins, options.looks, 1 + options.held_out, options.held_out)
+    skins = bake_bank(
+        bank, options.skins, options.looks, 1 + options.held_out, options.held_out, options.tones
+    )
     for number in range(options.shards):
         # contacts may still be written by another process
         assets = load_assets(
