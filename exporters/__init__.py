@@ -21,6 +21,7 @@ def register_exporters(register: Callable[[Any], None]) -> None:
     from .splat import SplatExporter
     from .spz import SpzExporter
     from .usd import UsdExporter
+    from .vrm import VrmExporter
 
     for exporter in (
         GlbExporter,
@@ -33,5 +34,6 @@ def register_exporters(register: Callable[[Any], None]) -> None:
         FbxExporter,
         BvhExporter,
         NpzExporter,
+        VrmExporter,
     ):
         register(exporter())

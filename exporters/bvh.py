@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hand_toolkit.core.conventions import FINGERS, KEYPOINTS, MANO_JOINTS, MANO_PARENTS
+from hand_toolkit.core.conventions import FINGERS, KEYPOINTS, MANO_JOINTS
 from hand_toolkit.core.files import atomic_write
+from hand_toolkit.core.skeletons import SKELETON_OPTION
 from hand_toolkit.export.base import ExportRequest, Option
+from hand_toolkit.export.rig import HandRig, hand_rig
 from hand_toolkit.export.scene_hand import SceneHand
 
 UNITS = {"cm": 100.0, "m": 1.0}
@@ -28,7 +30,10 @@ class BvhExporter:
     suffixes = (".bvh",)
     contents = ("skeleton",)
     animated = True
-    options = (Option("unit", str, "cm", "length unit: cm or m", tuple(UNITS)),)
+    options = (
+        Option("unit", str, "cm", "length unit: cm or m", tuple(UNITS)),
+        SKELETON_OPTION,
+    )
 
     def write(self, request: ExportRequest) -> list[Path]:
         """Write the file."""
@@ -40,7 +45,9 @@ class BvhExporter:
             lines += _open("ROOT hands", np.zeros(3), f"CHANNELS 3 {ROTATIONS}", 0)
         columns = [np.zeros((scene.frames, 3))] if pair else []
         for hand in scene.hands:
-            _joint(hand, 0, factor, 1 if pair else 0, lines, columns, "JOINT" if pair else "ROOT")
+            rig = hand_rig(hand, request.options["skeleton"], plain=True)
+            word, depth = ("JOINT", 1) if pair else ("ROOT", 0)
+            _joint(hand, rig, 0, factor, depth, lines, columns, word)
         if pair:
             lines.append("}")
         table = np.concatenate(columns, axis=1)
@@ -52,6 +59,7 @@ class BvhExporter:
 
 def _joint(
     hand: SceneHand,
+    rig: HandRig,
     j: int,
     factor: float,
     depth: int,
@@ -61,25 +69,27 @@ def _joint(
 ) -> None:
     from scipy.spatial.transform import Rotation
 
-    quats = hand.local_quats[:, j]
     with warnings.catch_warnings():  # at the pole one angle is free; the rotation is still exact
         warnings.simplefilter("ignore", UserWarning)
-        euler = Rotation.from_quat(np.roll(quats, -1, axis=1)).as_euler("ZXY", degrees=True)
+        turns = Rotation.from_quat(np.roll(rig.quats[:, j], -1, axis=1))
+        euler = turns.as_euler("ZXY", degrees=True)
     euler = np.degrees(np.unwrap(np.radians(euler), axis=0))
-    offset = np.zeros(3) if j == 0 else hand.local_offsets[j] * factor
+    offset = np.zeros(3) if j == 0 else rig.bind_places[j] * factor
     channels = f"CHANNELS 3 {ROTATIONS}"
     if j == 0:
         channels = f"CHANNELS 6 Xposition Yposition Zposition {ROTATIONS}"
-        columns.append(hand.wrist_positions * factor)
+        columns.append(rig.places[:, 0] * factor)
     columns.append(euler)
-    lines += _open(f"{word} {hand.joint_names[j]}", offset, channels, depth)
-    children = np.flatnonzero(j == MANO_PARENTS)
+    lines += _open(f"{word} {rig.names[j]}", offset, channels, depth)
+    children = np.flatnonzero(j == rig.parents)
     for child in children:
-        _joint(hand, int(child), factor, depth + 1, lines, columns, "JOINT")
+        _joint(hand, rig, int(child), factor, depth + 1, lines, columns, "JOINT")
     if not len(children):
-        finger = next(f for f in FINGERS if MANO_JOINTS[j].startswith(f))
-        tip = (hand.keypoints[KEYPOINTS.index(f"{finger}_tip")] - hand.joints[j]) * factor
-        lines += [*_open("End Site", tip, "", depth + 1), "  " * (depth + 1) + "}"]
+        joint = MANO_JOINTS[int(rig.owners[j])]
+        finger = next(f for f in FINGERS if joint.startswith(f))
+        tip = hand.keypoints[KEYPOINTS.index(f"{finger}_tip")]
+        inside = rig.bind[j, :3, :3].T @ (hand.to_bind(tip) - rig.bind[j, :3, 3])
+        lines += [*_open("End Site", inside * factor, "", depth + 1), "  " * (depth + 1) + "}"]
     lines.append("  " * depth + "}")
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hand_toolkit.core.errors import HandToolkitError, missing_dependency
 from hand_toolkit.core.files import atomic_path
+from hand_toolkit.core.skeletons import SKELETON_OPTION
 from hand_toolkit.export.base import ExportRequest, Option
 
 _SCRIPT = """
@@ -49,6 +50,7 @@ class FbxExporter:
     options = (
         Option("texture_size", int, 1024, "side of the baked textures, texels", (), 64, 8192),
         Option("texture", str, "albedo", "colours to bake: albedo or photo", ("albedo", "photo")),
+        SKELETON_OPTION,
     )
 
     def write(self, request: ExportRequest) -> list[Path]:

@@ -17,12 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from hand_toolkit.core.conventions import MANO_JOINTS, MANO_PARENTS
+from hand_toolkit.core.errors import InputError
 from hand_toolkit.core.files import atomic_write
+from hand_toolkit.core.skeletons import SKELETON_OPTION, find_skeleton
 from hand_toolkit.export import axes
 from hand_toolkit.export.bake import encoded
 from hand_toolkit.export.base import ExportRequest, Option
 from hand_toolkit.export.gltf_buffer import GltfDocument
+from hand_toolkit.export.rig import HandRig, hand_rig
 from hand_toolkit.export.scene import MISSING_SCALE, ExportScene
 from hand_toolkit.export.scene_hand import SceneHand
 from hand_toolkit.export.surface_mesh import split_mesh, strongest, tangents
@@ -55,11 +57,12 @@ class GlbExporter:
         Option("binding", bool, True, "keep what 'hand-toolkit import' needs to make an avatar"),
         Option("attributes", bool, False, "keep the binding as attributes of the points "
                "(_TRIANGLE, ...), which Blender 5.0 cannot open"),
+        SKELETON_OPTION,
     )  # fmt: skip
 
     def write(self, request: ExportRequest) -> list[Path]:
         """Write the file(s)."""
-        document = _Writer(request).build()
+        document = GlbWriter(request).build()
         if request.path.suffix.lower() == ".glb":
             request.progress(0.9, "writing")
             atomic_write(request.path, document.glb())
@@ -71,7 +74,7 @@ class GlbExporter:
         return [request.path, binary]
 
 
-class _Writer:
+class GlbWriter:
     """One export in progress."""
 
     def __init__(self, request: ExportRequest) -> None:
@@ -85,6 +88,12 @@ class _Writer:
         self.samplers: list[Any] = []
 
     def build(self) -> GltfDocument:
+        skeleton = find_skeleton(self.options["skeleton"])
+        if skeleton.flat and len(self.scene.hands) > 1:
+            raise InputError(
+                f"the skeleton {skeleton.name} names bones alike for both hands; "
+                "choose one: --side right or --side left"
+            )
         for k, hand in enumerate(self.scene.hands):
             self.request.progress(0.8 * k / len(self.scene.hands), f"{hand.side} hand")
             self._hand(hand)
@@ -101,48 +110,51 @@ class _Writer:
         return self.doc
 
     def _hand(self, hand: SceneHand) -> None:
-        joints = self._skeleton(hand)
-        skin = self._skin(hand, joints)
+        rig = hand_rig(hand, self.options["skeleton"])
+        first = len(self.roots)
+        joints = self._skeleton(rig)
+        skin = self._skin(hand, rig, joints)
         if self.request.mesh:
-            node = self.doc.node(name=f"{hand.side}_hand", mesh=self._mesh(hand), skin=skin)
+            node = self.doc.node(name=f"{hand.side}_hand", mesh=self._mesh(hand, rig), skin=skin)
             self.roots.append(node)
         if self.request.splats:
             rule = self.options["splat_skin"]
             skinned = rule == "always" or (rule == "auto" and not self.scene.posed)
-            mesh = self._splats(hand, skinned)
+            mesh = self._splats(hand, rig, skinned)
             node = self.doc.node(
                 name=f"{hand.side}_splats", mesh=mesh, skin=skin if skinned else None
             )
             self.roots.append(node)
+        if len(rig.roots) > 1:  # readers of flat skeletons look for one object that holds all
+            inside, self.roots = self.roots[first:], self.roots[:first]
+            self.roots.append(self.doc.node(name=f"{hand.side}_armature", children=inside))
         if self.scene.animated:
-            self._animate(hand, joints)
+            self._animate(hand, rig, joints)
 
-    def _skeleton(self, hand: SceneHand) -> list[int]:
+    def _skeleton(self, rig: HandRig) -> list[int]:
         still = not self.scene.animated
-        quats = hand.local_quats[0] if still else hand.local_bind_quats
-        places = hand.local_offsets.copy()
-        if still:
-            places[0] = hand.wrist_positions[0]
+        quats = rig.quats[0] if still else rig.bind_quats
+        places = rig.places[0] if still else rig.bind_places
         first = len(self.doc.gltf.nodes)
-        for j, name in enumerate(hand.joint_names):
-            children = [first + int(c) for c in np.flatnonzero(j == MANO_PARENTS)]
+        for j, name in enumerate(rig.names):
+            children = [first + int(c) for c in np.flatnonzero(j == rig.parents)]
             self.doc.node(
                 name=name,
                 translation=[float(v) for v in places[j]],
                 rotation=_xyzw(quats[j]),
                 children=children,
             )
-        self.roots.append(first)
-        return [first + j for j in range(len(MANO_JOINTS))]
+        self.roots += [first + j for j in rig.roots]
+        return [first + j for j in range(len(rig.names))]
 
-    def _skin(self, hand: SceneHand, joints: list[int]) -> int:
-        inverse = np.linalg.inv(hand.bind_joints).astype(np.float32)
+    def _skin(self, hand: SceneHand, rig: HandRig, joints: list[int]) -> int:
+        inverse = np.linalg.inv(rig.bind).astype(np.float32)
         inverse[:, 3] = [0, 0, 0, 1]
         self.doc.gltf.skins.append(
             self.lib.Skin(
                 name=f"{hand.side}_skeleton",
                 joints=joints,
-                skeleton=joints[0],
+                skeleton=joints[0] if len(rig.roots) == 1 else None,
                 inverseBindMatrices=self.doc.accessor(inverse, vertex=False),
             )
         )
@@ -163,7 +175,7 @@ class _Writer:
             attributes[f"WEIGHTS_{k}"] = self.doc.accessor(part, normalized=not fine)
         return attributes
 
-    def _mesh(self, hand: SceneHand) -> int:
+    def _mesh(self, hand: SceneHand, rig: HandRig) -> int:
         mesh = split_mesh(hand)
         positions = hand.bind_vertices[mesh.vertex]
         normals = hand.bind_normals[mesh.vertex]
@@ -175,7 +187,7 @@ class _Writer:
             # green of the normal map leans along growing v (upwards), which is glTF's bitangent
             "TANGENT": self.doc.accessor(tangents(mesh, positions, normals)),
             "TEXCOORD_0": self.doc.accessor(uv.astype(np.float32)),
-            **self._weights(hand.model.weights[mesh.vertex], fine=True),
+            **self._weights(rig.weights(hand.model.weights[mesh.vertex]), fine=True),
         }
         indices = mesh.faces.astype(np.uint16 if len(positions) < 65535 else np.uint32)
         primitive = self.lib.Primitive(
@@ -215,7 +227,7 @@ class _Writer:
         self.doc.gltf.materials.append(material)
         return len(self.doc.gltf.materials) - 1
 
-    def _splats(self, hand: SceneHand, skinned: bool) -> int:
+    def _splats(self, hand: SceneHand, rig: HandRig, skinned: bool) -> int:
         scene, side = self.scene, hand.side
         splats = (
             scene.bind_splats(side) if skinned or scene.animated else scene.splats_y_up(0, side)
@@ -242,7 +254,7 @@ class _Writer:
         )
         attributes["_EVIDENCE"] = add(data.evidence)
         if skinned:
-            attributes.update(self._weights(scene.splat_weights(side), fine=False))
+            attributes.update(self._weights(rig.weights(scene.splat_weights(side)), fine=False))
         extras: dict[str, Any] = {"side": side}
         if self.options["binding"]:
             binding = data.binding
@@ -281,17 +293,17 @@ class _Writer:
         self.doc.gltf.meshes.append(self.lib.Mesh(name=name, primitives=[primitive]))
         return len(self.doc.gltf.meshes) - 1
 
-    def _animate(self, hand: SceneHand, joints: list[int]) -> None:
+    def _animate(self, hand: SceneHand, rig: HandRig, joints: list[int]) -> None:
         times = self.doc.accessor(self.scene.times.astype(np.float32), vertex=False, bounds=True)
-        quats = normalized_quats(hand.local_quats)[..., [1, 2, 3, 0]]
+        quats = normalized_quats(rig.quats)[..., [1, 2, 3, 0]]
         for j, node in enumerate(joints):
-            still = _xyzw(hand.local_bind_quats[j])
-            if np.abs(quats[:, j] - still).max() > 1e-7:
+            if np.abs(quats[:, j] - _xyzw(rig.bind_quats[j])).max() > 1e-7:
                 self._channel(node, "rotation", times, quats[:, j])
-        self._channel(joints[0], "translation", times, hand.wrist_positions.astype(np.float32))
-        if not hand.present.all():
-            scale = np.where(hand.present, 1.0, MISSING_SCALE)[:, None] * np.ones(3)
-            self._channel(joints[0], "scale", times, scale.astype(np.float32), "STEP")
+        for j in rig.roots:
+            self._channel(joints[j], "translation", times, rig.places[:, j].astype(np.float32))
+            if not hand.present.all():
+                scale = np.where(hand.present, 1.0, MISSING_SCALE)[:, None] * np.ones(3)
+                self._channel(joints[j], "scale", times, scale.astype(np.float32), "STEP")
 
     def _channel(
         self, node: int, path: str, times: int, values: np.ndarray, how: str = "LINEAR"

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from hand_toolkit.core.conventions import MANO_JOINTS, MANO_PARENTS
 from hand_toolkit.core.errors import HandToolkitError, missing_dependency
 from hand_toolkit.core.files import atomic_path, atomic_write
+from hand_toolkit.core.skeletons import SKELETON_OPTION
 from hand_toolkit.core.types import Splats
 from hand_toolkit.export import axes
 from hand_toolkit.export.bake import encoded
 from hand_toolkit.export.base import ExportRequest, Option
+from hand_toolkit.export.rig import HandRig, hand_rig
 from hand_toolkit.export.scene import MISSING_SCALE, ExportScene
 from hand_toolkit.export.scene_hand import SceneHand
 from hand_toolkit.geometry.rotations import normalized_quats
@@ -40,6 +41,7 @@ class UsdExporter:
         Option("texture_size", int, 1024, "side of the baked textures, texels", (), 64, 8192),
         Option("texture", str, "albedo", "colours to bake: albedo or photo", ("albedo", "photo")),
         Option("half", bool, False, "16-bit splats: half the size, positions to 0.1 mm"),
+        SKELETON_OPTION,
     )
 
     def write(self, request: ExportRequest) -> list[Path]:
@@ -119,26 +121,25 @@ class _Stage:
         base = f"{ROOT}/{hand.side}_hand"
         skel_root = UsdSkel.Root.Define(self.stage, base)
         skeleton = UsdSkel.Skeleton.Define(self.stage, f"{base}/skeleton")
-        names = _joint_paths(hand)
+        rig = hand_rig(hand, self.request.options["skeleton"])
+        names = _joint_paths(rig)
         skeleton.CreateJointsAttr(names)
-        skeleton.CreateJointNamesAttr(list(hand.joint_names))
+        skeleton.CreateJointNamesAttr(list(rig.names))
         skeleton.CreateBindTransformsAttr(
-            Vt.Matrix4dArray([Gf.Matrix4d(m.T.tolist()) for m in hand.bind_joints])
+            Vt.Matrix4dArray([Gf.Matrix4d(m.T.tolist()) for m in rig.bind])
         )
-        rest = [_local(hand.local_bind_quats[j], hand.local_offsets[j]) for j in range(16)]
+        rest = [_local(*local) for local in zip(rig.bind_quats, rig.bind_places)]
         skeleton.CreateRestTransformsAttr(Vt.Matrix4dArray(rest))
         animation = UsdSkel.Animation.Define(self.stage, f"{base}/skeleton/motion")
         animation.CreateJointsAttr(names)
         translations = animation.CreateTranslationsAttr()
         rotations, scales = animation.CreateRotationsAttr(), animation.CreateScalesAttr()
-        places = np.tile(hand.local_offsets, (self.scene.frames, 1, 1))
-        places[:, 0] = hand.wrist_positions
-        sizes = np.ones((16, 3), np.float32)
+        sizes = np.ones((len(names), 3), np.float32)
         for frame in range(self.scene.frames):
             time = self._time(frame)
-            translations.Set(Vt.Vec3fArray.FromNumpy(places[frame].astype(np.float32)), time)
-            rotations.Set(_quats(hand.local_quats[frame]), time)
-            sizes[0] = 1.0 if hand.present[frame] else MISSING_SCALE
+            translations.Set(Vt.Vec3fArray.FromNumpy(rig.places[frame].astype(np.float32)), time)
+            rotations.Set(_quats(rig.quats[frame]), time)
+            sizes[rig.roots] = 1.0 if hand.present[frame] else MISSING_SCALE
             scales.Set(Vt.Vec3hArray.FromNumpy(sizes.astype(np.float16)), time)
 
         mesh = UsdGeom.Mesh.Define(self.stage, f"{base}/mesh")
@@ -162,7 +163,7 @@ class _Stage:
         st.Set(Vt.Vec2fArray.FromNumpy(model.uvs.astype(np.float32)))
         st.SetIndices(Vt.IntArray.FromNumpy(model.uv_faces.astype(np.int32).ravel()))
 
-        joints, weights = _influences(model.weights)
+        joints, weights = _influences(rig.weights(model.weights))
         binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
         width = joints.shape[1]
         binding.CreateJointIndicesPrimvar(False, width).Set(Vt.IntArray.FromNumpy(joints.ravel()))
@@ -268,13 +269,12 @@ class _Stage:
         evidence.Set(Vt.FloatArray.FromNumpy(avatar_hand.evidence))
 
 
-def _joint_paths(hand: SceneHand) -> list[str]:
+def _joint_paths(rig: HandRig) -> list[str]:
     """Joint tokens that spell the hierarchy, e.g. ``right_wrist/right_index1``."""
     paths: list[str] = []
-    for j in range(len(MANO_JOINTS)):
-        name = hand.joint_names[j]
-        parent = int(MANO_PARENTS[j])
-        paths.append(name if parent < 0 else f"{paths[parent]}/{name}")
+    for name, parent in zip(rig.names, rig.parents):
+        token = "".join(c if c.isalnum() else "_" for c in name)
+        paths.append(token if parent < 0 else f"{paths[parent]}/{token}")
     return paths
 
 

@@ -25,7 +25,7 @@ BUILTIN = {
     "segmenters": ["grabcut", "network"],
     "hand_models": ["default", "default_1", "mano"],
     "methods": ["igsn", "texture"],
-    "exporters": ["bvh", "fbx", "glb", "npz", "obj", "ply", "sog", "splat", "spz", "usd"],
+    "exporters": ["bvh", "fbx", "glb", "npz", "obj", "ply", "sog", "splat", "spz", "usd", "vrm"],
     "trainings": ["eyes", "hhmr", "igsn"],
 }
 

@@ -12,6 +12,7 @@ import numpy as np
 from ..core.errors import FileFormatError, InputError
 from ..core.npz import read_npz
 from ..hand_model.restricted_pickle import read_object_array, read_restricted_pickle
+from .bvh import read_bvh
 from .layouts import hands_motion, motion_from_arrays
 from .motion import Motion
 
@@ -23,7 +24,7 @@ _KEYPOINTS = ("people", "landmarks", "worldLandmarks", "hand_landmarks", "keypoi
 
 
 def load_motion(path: str | Path) -> Motion:
-    """Read a motion: .npz, .npy (ARCTIC), .pkl (HO3D), .json (InterHand2.6M).
+    """Read a motion: .npz, .bvh of a known rig, .npy (ARCTIC), .pkl (HO3D), .json (InterHand2.6M).
 
     Nothing in a file is ever run; see :mod:`hand_toolkit.animate.layouts` for what is read.
 
@@ -38,6 +39,8 @@ def load_motion(path: str | Path) -> Motion:
     try:
         if suffix == ".json":
             return _from_json(_read_json(path), path)
+        if suffix == ".bvh":
+            return read_bvh(path)
         if suffix in (".npy", ".pkl", ".pickle"):
             read = read_object_array if suffix == ".npy" else read_restricted_pickle
             return _from_mapping(read(path), path)

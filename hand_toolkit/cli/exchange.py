@@ -13,6 +13,8 @@ from .common import beside, check_output, drawable_of, progress_option, reportin
 
 _input = click.Path(path_type=Path)
 
+SKELETON_NAMES = ("webxr", "unity", "unreal", "vrm", "mixamo", "rigify", "autorigpro")
+
 
 @click.command()
 @click.argument("avatar", type=_input)
@@ -44,6 +46,11 @@ _input = click.Path(path_type=Path)
     show_default=True,
 )
 @click.option(
+    "--skeleton",
+    type=click.Choice(["mano", *SKELETON_NAMES]),
+    help="Whose bones glb, fbx, usd and bvh get.  [default: mano]",
+)
+@click.option(
     "--set",
     "settings",
     multiple=True,
@@ -58,6 +65,7 @@ def export(
     force: bool,
     motion: str | None,
     pose: str | None,
+    skeleton: str | None,
     settings: tuple[str, ...],
     progress: str,
     **options: Any,
@@ -77,6 +85,9 @@ def export(
     if output is None:
         output = beside(avatar, _ending(format_name), force)
     check_output(output)
+    chosen: dict[str, Any] = dict(split_settings(settings))
+    if skeleton is not None:
+        chosen["skeleton"] = skeleton
     loaded = Avatar.load(avatar)
     sequence = None
     if motion is not None:
@@ -91,7 +102,7 @@ def export(
             format_name,
             motion=sequence,
             pose=held,
-            options=split_settings(settings),
+            options=chosen,
             progress=tell,
             **options,
         )

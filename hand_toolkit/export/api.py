@@ -11,6 +11,7 @@ from ..animate import Motion
 from ..avatar import Avatar
 from ..core.errors import InputError
 from ..core.registry import registry
+from ..core.skeletons import find_skeleton
 from .base import (
     WHATS,
     Exporter,
@@ -111,7 +112,10 @@ def export_avatar(
     target = checked_path(exporter, path)
     if isinstance(sides, str):
         sides = None if sides == "both" else (sides,)
-    scene = build_scene(avatar, motion=motion, pose=pose, lod=lod, sides=sides)
+    skeleton = find_skeleton(parsed.get("skeleton", getattr(exporter, "skeleton", "mano")))
+    scene = build_scene(
+        avatar, motion=motion, pose=pose, lod=lod, sides=sides, t_pose=skeleton.t_pose
+    )
     report = progress or (lambda fraction, text: None)
     report(0.0, "starting")
     paths = exporter.write(ExportRequest(scene, target, what, parsed, report))

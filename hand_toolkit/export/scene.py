@@ -20,6 +20,10 @@ from .bake import Textures, bake_textures
 from .lod import simplified
 from .scene_hand import SceneHand
 
+T_POSE = np.zeros((16, 3))
+T_POSE[0, 0] = np.pi
+"""θ of a T-pose's hand, either side: half a turn takes the model's axes to the y-down world's."""
+
 MISSING_SCALE = 1e-4
 """Node scale of a hand in frames where the motion does not have it."""
 
@@ -123,6 +127,7 @@ def build_scene(
     pose: Any = None,
     lod: int | None = None,
     sides: Sequence[str] | None = None,
+    t_pose: bool = False,
 ) -> ExportScene:
     """Collect what exporters need.
 
@@ -134,6 +139,7 @@ def build_scene(
         lod: 0 full detail; each further level keeps a quarter of the splats, takes the mesh one
             subdivision down and halves the textures.
         sides: hands to write; None is every hand that the avatar (and the motion) has.
+        t_pose: bind the hands as in a T-pose, palms down, instead of upright.
 
     Raises:
         InputError: sides, pose or lod that are not accepted.
@@ -149,7 +155,7 @@ def build_scene(
     level = max(avatar.level - lod, 0)
     poses = _poses(pose, wanted)
     hands = tuple(
-        _scene_hand(avatar, side, level, motion, poses.get(side), len(wanted) > 1)
+        _scene_hand(avatar, side, level, motion, poses.get(side), len(wanted) > 1, t_pose)
         for side in wanted
     )
     return ExportScene(
@@ -217,12 +223,14 @@ def _scene_hand(
     motion: Motion | None,
     pose: np.ndarray | None,
     pair: bool,
+    t_pose: bool,
 ) -> SceneHand:
     model = surface(avatar.hand_model, side, level)
     vertices, joints, keypoints = rest_hand(model, avatar.hand(side).shape)
     where = UPRIGHT_WRISTS_M[SIDES.index(side)] * [float(pair), 1.0, 1.0]
+    bind = T_POSE if t_pose else display_theta(side)
     if motion is None:
-        theta = (display_theta(side) if pose is None else pose)[None]
+        theta = (bind if pose is None else pose)[None]
         translation, present = where[None], np.ones(1, bool)
     else:
         k = SIDES.index(side)
@@ -237,7 +245,7 @@ def _scene_hand(
         vertices=vertices,
         joints=joints,
         keypoints=keypoints,
-        bind_theta=display_theta(side),
+        bind_theta=bind,
         bind_translation=where,
         theta=theta,
         translation=translation,
