@@ -1,6 +1,6 @@
 """Motions: load, save, retime, smooth, and the ones that come with the toolkit."""
 
-from .builtin import MOTIONS, POSES, builtin_motion, finger_pose
+from .builtin import MOTIONS, POSES, builtin_motion, find_motion, finger_pose, pose_names
 from .files import load_motion
 from .motion import Motion, interpolate, resample, save_motion, smooth
 
@@ -9,9 +9,11 @@ __all__ = [
     "POSES",
     "Motion",
     "builtin_motion",
+    "find_motion",
     "finger_pose",
     "interpolate",
     "load_motion",
+    "pose_names",
     "resample",
     "save_motion",
     "smooth",

@@ -9,6 +9,7 @@ import numpy as np
 from ..core.conventions import UPRIGHT_WRISTS_M, mirror_theta
 from ..core.errors import InputError
 from .motion import Motion, display_wrists, interpolate
+from .recorded import HOLD_S, PASS_S, SPELLING, recorded_angles, recorded_pose, spelt
 
 FPS = 30.0
 Pose = dict[str, tuple[float, float, float]]
@@ -47,19 +48,26 @@ POSES: dict[str, Pose] = {
 }
 
 
+def pose_names() -> tuple[str, ...]:
+    """Every built-in pose: those written as angles, then those recorded from hands."""
+    return (*POSES, *recorded_angles())
+
+
 def finger_pose(pose: Pose | str, spread: float = 0.0) -> np.ndarray:
     """θ (16, 3) of a right hand, wrist at zero, from flexion angles in degrees.
 
     Args:
-        pose: a name of ``POSES`` or angles by finger.
-        spread: degrees that the fingers fan out.
+        pose: a name of :func:`pose_names` or angles by finger.
+        spread: degrees that the fingers fan out; recorded poses have their own.
 
     Raises:
         InputError: an unknown name.
     """
     if isinstance(pose, str):
+        if pose in recorded_angles():
+            return recorded_pose(pose)
         if pose not in POSES:
-            raise InputError(f"unknown pose {pose!r}; accepted are: {', '.join(POSES)}")
+            raise InputError(f"unknown pose {pose!r}; accepted are: {', '.join(pose_names())}")
         pose = POSES[pose]
     from ..hand_model.limits import finger_theta
 
@@ -156,6 +164,15 @@ def _clasp() -> Motion:
     return _both(theta, "clasp", offset)
 
 
+def _spelling(name: str) -> Motion:
+    """Letter after letter, from and to a relaxed hand."""
+    words = ["relaxed", *spelt(name[len(SPELLING) :]), "relaxed"]
+    poses = [finger_pose(word) for word in words]
+    held = [pose for pose in poses for _ in range(2)][1:-1]
+    seconds = [PASS_S, *([HOLD_S, PASS_S] * (len(words) - 2))]
+    return _both(_keyed(held, seconds), name)
+
+
 MOTIONS: dict[str, Callable[[], Motion]] = {
     "open-close": _open_close,
     "finger-count": _finger_count,
@@ -166,13 +183,29 @@ MOTIONS: dict[str, Callable[[], Motion]] = {
 
 
 def builtin_motion(name: str) -> Motion:
-    """A motion that comes with the toolkit.
+    """A motion that comes with the toolkit, or ``asl:WORD``, spelt with both hands alike.
 
     Raises:
-        InputError: an unknown name.
+        InputError: an unknown name, or a character that is not spelt.
     """
+    if name.lower().startswith(SPELLING):
+        return _spelling(name)
     if name not in MOTIONS:
         raise InputError(
-            f"unknown motion {name!r}; built in are: {', '.join(MOTIONS)}; or give an .npz file"
+            f"unknown motion {name!r}; built in are: {', '.join(MOTIONS)}, asl:WORD; or give a file"
         )
     return MOTIONS[name]()
+
+
+def find_motion(name: str) -> Motion:
+    """A built-in motion, a word to spell, or a motion file.
+
+    Raises:
+        InputError: neither built in nor a file.
+        FileFormatError: a file that is no motion.
+    """
+    from .files import load_motion
+
+    if name in MOTIONS or name.lower().startswith(SPELLING):
+        return builtin_motion(name)
+    return load_motion(name)

@@ -26,7 +26,7 @@ _input = click.Path(path_type=Path)
 )
 @click.option("--pose", type=_input, help="Pose file of 'hand-toolkit pose' or any motion .npz.")
 @click.option("--frame", type=click.IntRange(0), help="Which frame of --pose.  [default: 0]")
-@click.option("--motion", help="A built-in motion or a motion file; see 'hand-toolkit plugins'.")
+@click.option("--motion", help="Built in ('hand-toolkit plugins'), asl:WORD, or a motion file.")
 @click.option(
     "--camera",
     default="auto",

@@ -28,8 +28,8 @@ SKELETON_NAMES = ("webxr", "unity", "unreal", "vrm", "mixamo", "rigify", "autori
     help="The file to write.  [default: the avatar's name with the format's ending, beside it]",
 )
 @click.option("--force", is_flag=True, help="Write over files of the default name.")
-@click.option("--motion", help="A built-in motion or a motion file; see 'hand-toolkit plugins'.")
-@click.option("--pose", help="A built-in pose (fist, pinch, ...) or the first frame of a file.")
+@click.option("--motion", help="Built in ('hand-toolkit plugins'), asl:WORD, or a motion file.")
+@click.option("--pose", help="A built-in pose (fist, asl_a, ...) or the first frame of a file.")
 @click.option(
     "--what",
     type=click.Choice(["both", "mesh", "splats"]),
@@ -78,7 +78,7 @@ def export(
     hand-toolkit export me.hand -o me.ply --pose fist
     hand-toolkit export me.hand -o me.usdz
     """
-    from ..animate import MOTIONS, POSES, builtin_motion, load_motion
+    from ..animate import find_motion, load_motion, pose_names
     from ..avatar import Avatar
     from ..export import export_avatar
 
@@ -91,9 +91,9 @@ def export(
     loaded = Avatar.load(avatar)
     sequence = None
     if motion is not None:
-        sequence = builtin_motion(motion) if motion in MOTIONS else load_motion(motion)
+        sequence = find_motion(motion)
     held: Any = pose
-    if pose is not None and pose not in POSES:
+    if pose is not None and pose not in pose_names():
         held = load_motion(pose).frame(0)[0]
     with reporting(progress) as tell:
         paths = export_avatar(

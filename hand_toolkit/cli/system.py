@@ -59,7 +59,7 @@ def demo(output: Path, progress: str) -> None:
 @click.command()
 def plugins() -> None:
     """List what is installed: plugins, what they offer, what failed to load and why."""
-    from ..animate import MOTIONS, POSES
+    from ..animate import MOTIONS, pose_names
     from ..core.registry import KINDS, registry
 
     found = registry()
@@ -75,8 +75,8 @@ def plugins() -> None:
     click.echo()
     for kind in KINDS:
         click.echo(f"{kind.replace('_', ' ') + ':':<15}{', '.join(found.names(kind))}")
-    click.echo(f"{'motions:':<15}{', '.join(MOTIONS)}")
-    click.echo(f"{'poses:':<15}{', '.join(POSES)}")
+    click.echo(f"{'motions:':<15}{', '.join(MOTIONS)}, asl:WORD")
+    click.echo(f"{'poses:':<15}{', '.join(pose_names())}")
 
 
 PARTS = (

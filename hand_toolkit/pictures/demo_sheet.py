@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..animate import MOTIONS, Motion, builtin_motion, load_motion, resample
+from ..animate import Motion, find_motion, load_motion, resample
 from ..avatar import Avatar, Drawable
 from ..core.cameras import load_cameras, orbit_camera, turntable
 from ..core.conventions import SIDES
@@ -126,7 +126,7 @@ def plan(
         return _posed_shot(avatar, pose, frame, camera, size, fps)
     width, height = size or (768, 768)
     if motion is not None:
-        sequence = builtin_motion(motion) if motion in MOTIONS else load_motion(motion)
+        sequence = find_motion(motion)
         sequence = sequence.restricted(tuple(s for s in sides if s in avatar.sides))
         if fps is not None and fps != sequence.fps:
             sequence = resample(sequence, fps)

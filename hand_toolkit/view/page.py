@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..animate import MOTIONS, POSES, Motion, builtin_motion, finger_pose
+from ..animate import MOTIONS, Motion, builtin_motion, finger_pose, pose_names
 from ..avatar import Avatar, surface
 from ..core.conventions import FINGERS, KEYPOINTS, MANO_JOINTS
 from ..core.errors import InputError
@@ -171,7 +171,7 @@ def _manifest(
         payload.fitted(f"motion.{motion.name}.theta", motion.theta, "i2")
         payload.add(f"motion.{motion.name}.trans", motion.translation, "f4")
         moves[motion.name] = {"fps": motion.fps, "frames": len(motion)}
-    poses = {name: _rounded(joint_angles(finger_pose(name))) for name in POSES}
+    poses = {name: _rounded(joint_angles(finger_pose(name))) for name in pose_names()}
     display = {
         hand.side: _rounded(quat_from_axis_angle(hand.bind_theta[0]), 7) for hand in scene.hands
     }

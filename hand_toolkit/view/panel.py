@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..animate import MOTIONS, POSES, builtin_motion, finger_pose
+from ..animate import MOTIONS, builtin_motion, finger_pose, pose_names
 from ..core.conventions import FINGERS, MANO_JOINTS
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Panel:
         with gui.add_folder("Pose"):
             self._side = gui.add_dropdown("hand", ("both", *sides) if len(sides) > 1 else sides)
             self._side.on_update(lambda _: self.sync())
-            gui.add_dropdown("pose", ("", *POSES)).on_update(self._pick_pose)
+            gui.add_dropdown("pose", ("", *pose_names())).on_update(self._pick_pose)
         self._add_sliders(gui)
 
     def chosen(self) -> tuple[str, ...]:

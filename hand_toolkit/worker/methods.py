@@ -240,7 +240,7 @@ def _pose_of(arrays: Any) -> dict[str, np.ndarray] | None:
 
 def capabilities(job: Job) -> Answer:
     """What is installed: pose sources, hand models, methods, exporters, motions, failures."""
-    from ..animate import MOTIONS, POSES
+    from ..animate import MOTIONS, pose_names
     from ..core.registry import registry
 
     table = registry()
@@ -251,7 +251,7 @@ def capabilities(job: Job) -> Answer:
         "methods": _methods(),
         "formats": _formats(),
         "motions": list(MOTIONS),
-        "poses": list(POSES),
+        "poses": list(pose_names()),
         "plugins": [
             {"name": p.name, "package": p.package, "error": p.error} for p in table.plugins
         ],
@@ -304,10 +304,10 @@ def pose(job: Job) -> Answer:
 
 def motion(job: Job) -> Answer:
     """A built-in motion or pose by ``name``, or a motion file ``path``; ``fps`` resamples it."""
-    from ..animate import MOTIONS, POSES, builtin_motion, finger_pose, load_motion, resample
+    from ..animate import MOTIONS, builtin_motion, finger_pose, load_motion, pose_names, resample
 
     name, fps = job.params.get("name"), job.params.get("fps")
-    if name in POSES:
+    if name in pose_names():
         theta = finger_pose(str(name))
         return {"name": name, "fps": 1.0}, {
             "theta": np.stack([theta, mirror_theta(theta)])[None],
@@ -316,7 +316,7 @@ def motion(job: Job) -> Answer:
         }
     if name is not None and name not in MOTIONS:
         raise InputError(
-            f"unknown motion {name!r}; there are: {', '.join((*MOTIONS, *POSES))}, and files"
+            f"unknown motion {name!r}; there are: {', '.join((*MOTIONS, *pose_names()))}, and files"
         )
     result = builtin_motion(str(name)) if name else load_motion(Path(str(job.params["path"])))
     if fps:

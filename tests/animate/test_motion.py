@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from hand_toolkit.animate import (
     MOTIONS,
+    POSES,
     Motion,
     builtin_motion,
     finger_pose,
     interpolate,
     load_motion,
+    pose_names,
     resample,
     save_motion,
     smooth,
@@ -144,3 +146,38 @@ def test_unknown_names_list_the_known_ones() -> None:
         builtin_motion("jump")
     with pytest.raises(InputError, match="fist"):
         finger_pose("jump")
+
+
+def test_recorded_letters_and_numbers_are_real_poses() -> None:
+    from hand_toolkit.hand_model.limits import FREE_HIGHEST, FREE_LOWEST, decompose
+
+    names = pose_names()
+    assert {f"asl_{c}" for c in "abcdefghijklmnopqrstuvwxyz"} | {
+        f"asl_{k}" for k in range(1, 11)
+    } <= {*names}
+    assert len(names) >= 2 * len(POSES)
+    poses = {name: finger_pose(name) for name in names}
+    for theta in poses.values():
+        angles = decompose(theta)
+        assert (angles > FREE_LOWEST - 1e-3).all() and (angles < FREE_HIGHEST + 1e-3).all()
+    # the index finger is straight in D and L and bent in A and S; 2 spreads what U keeps together
+    curl = {name: np.linalg.norm(theta[1:4], axis=1).sum() for name, theta in poses.items()}
+    assert max(curl["asl_d"], curl["asl_l"]) < 0.5 * min(curl["asl_a"], curl["asl_s"])
+    apart = [np.linalg.norm(poses[n][1] - poses[n][4]) for n in ("asl_2", "asl_u")]
+    assert apart[0] > apart[1]
+
+
+def test_a_word_is_spelt_letter_by_letter() -> None:
+    motion = builtin_motion("asl:Hi 0")
+    letters = ["asl_h", "asl_i", "relaxed", "asl_o"]
+    at = 0
+    for letter in letters:
+        wanted = finger_pose(letter)[1:]
+        close = np.abs(motion.theta[at:, 0, 1:] - wanted).max((1, 2)) < 1e-9
+        assert close.any(), letter
+        at += int(np.argmax(close))
+    assert motion.present.all() and motion.fps == 30
+    with pytest.raises(InputError, match="'ß' is not spelt"):
+        builtin_motion("asl:Straße")
+    with pytest.raises(InputError, match="nothing to spell"):
+        builtin_motion("asl:")
