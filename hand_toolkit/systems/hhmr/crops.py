@@ -154,28 +154,29 @@ def _posed(rng: np.random.Generator, hand: PlacedHand, poses: np.ndarray) -> Pla
 def _cut(
     rng: np.random.Generator, crop: Any, backdrops: Backdrops
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    import cv2
+    import torch
     from scipy.spatial.transform import Rotation
 
-    from ...see.augment import photographed
-    from ...see.backdrops import SIZE
-    from ...see.samples import centred, jittered_frame
+    from ...see.cameras import photographed
+    from ...see.pools import frame_of
+    from ...see.samples import Draw, jittered, warped
 
     points = crop.keypoints[0].astype(float)
-    frame = jittered_frame(rng, points)
-    rgba = cv2.warpAffine(
-        crop.rgba, centred(frame), (SIZE, SIZE), flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
-    alpha = rgba[..., 3:].astype(np.float32) / 255
-    picture = backdrops.sample(rng)
-    picture = picture + (rgba[..., :3] - picture) * alpha
+    draw = Draw(rng, torch.device("cpu"))
+    frames = jittered(draw, torch.from_numpy(frame_of(points))[None])
+    rgba = torch.from_numpy(crop.rgba.astype(np.float32) / 255).permute(2, 0, 1)[None]
+    layers = torch.cat([rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]], 1)
+    layers = warped(layers, frames, *crop.rgba.shape[1::-1])
+    back = torch.from_numpy(backdrops.sample(rng) / 255).float().permute(2, 0, 1)[None]
+    taken = photographed(rng, 255 * (layers[:, :3] + back * (1 - layers[:, 3:])))
+    image = np.ascontiguousarray(taken[0].permute(1, 2, 0).numpy().round().astype(np.uint8))
+    frame = frames[0].numpy().astype(float)
     turn = np.eye(3)
     turn[:2, :2] = frame[:, :2] / np.sqrt(abs(np.linalg.det(frame[:, :2])))
     theta = crop.theta.astype(np.float64).copy()
     theta[0] = Rotation.from_matrix(turn @ Rotation.from_rotvec(theta[0]).as_matrix()).as_rotvec()
     flat = points @ frame[:, :2].T + frame[:, 2]
-    return photographed(rng, picture), theta.astype(np.float32), flat.astype(np.float32)
+    return image, theta.astype(np.float32), flat.astype(np.float32)
 
 
 def image_features(images: torch.Tensor) -> torch.Tensor:
