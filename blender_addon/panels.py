@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import axes, controls, link, pose_operators, scene_data
+from . import axes, compositing, controls, link, pose_operators, scene_data
 from .base import active_hand
 from .engine import ENGINE
 
@@ -181,11 +181,20 @@ class HAND_TOOLKIT_PT_render(HandPanel, bpy.types.Panel):
             icon="SHADING_RENDERED",
             depress=scene.render.engine == ENGINE,
         )
-        column.operator("hand_toolkit.composite", icon="NODE_COMPOSITING")
+        row = column.row(align=True)
+        row.operator(
+            "hand_toolkit.composite",
+            icon="NODE_COMPOSITING",
+            depress=compositing.hands_of(scene) is not None,
+        )
+        row.operator("hand_toolkit.remove_render", text="", icon="TRASH")
         column.operator("hand_toolkit.frame_camera", icon="OUTLINER_OB_CAMERA")
         layout.use_property_split = True
         settings = scene.hand_toolkit
         layout.prop(settings, "light")
+        if settings.light == "SCENE":
+            layout.prop(settings, "gloss")
+        layout.prop(settings, "shadows")
         quality = layout.column(heading="Quality")
         quality.prop(settings, "viewport_scale", text="Viewport")
         quality.prop(scene.render, "resolution_percentage", text="Final")

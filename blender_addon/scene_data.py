@@ -22,6 +22,9 @@ PACKED = "hand_toolkit_file"
 BACK = "hand_toolkit_back"
 """Custom property of the root: whether its hands at rest show their backs."""
 
+VERTEX = "hand_vertex"
+"""Attribute of the skin: the number of each vertex, which subdivided meshes keep."""
+
 RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 """Newer versions want to be told that a path may begin with //."""
 

@@ -186,9 +186,7 @@ class Session:
         ]
         camera = job.params["camera"]
         pixels, depth = self.blocks.frame(job.params, int(camera["width"]), int(camera["height"]))
-        timings = self.renderer.draw(
-            hands, camera, job.params, job.arrays.get("light"), pixels, depth
-        )
+        timings = self.renderer.draw(hands, job.params, job.arrays, pixels, depth)
         if pixels.base is None:
             return {"ms": timings}, {"pixels": pixels, "depth": depth}
         return {"ms": timings}, {}

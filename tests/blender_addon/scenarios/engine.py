@@ -96,7 +96,7 @@ def run():
 
     # pixels and depth as the engine gets them, beside the proxy mesh's depth
     hands = shown_hands(graph)
-    pixels, depth = draw_frame(hands, view, None, "photo")
+    pixels, depth = draw_frame(hands, view, None, ({"light": "photo"}, {}))
     exr = save_exr(FOLDER / "engine.exr")
     report["engine_equals_frame"] = float(np.abs(exr - pixels).max())
     proxy = mesh_depth(view, hands)
