@@ -170,7 +170,7 @@ def of_scene(depsgraph, focus=None, engine=None, view=""):
     data = camera.data
     if engine is not None and view and render.use_multiview:
         engine.active_view_set(view)
-        matrix = np.array(_model_matrix(engine, camera), np.float64).reshape(4, 4).T
+        matrix = np.array(engine.camera_model_matrix(camera), np.float64)
         # a shift of the lens moves the principal point by shift x sensor, which fits the picture
         # as the projection says: the same for both
         shift = engine.camera_shift_x(camera) - data.shift_x
@@ -186,18 +186,6 @@ def of_scene(depsgraph, focus=None, engine=None, view=""):
     box = border_box(render, width, height)
     clip = data.clip_start, data.clip_end
     return from_projection(projection, np.linalg.inv(matrix), width, height, *clip, box, focus)
-
-
-def _model_matrix(engine, camera):
-    """Sixteen numbers, column by column; they are an output argument in some versions."""
-    try:
-        return np.ravel(engine.camera_model_matrix(camera))
-    except TypeError:
-        from mathutils import Matrix
-
-        made = Matrix()
-        engine.camera_model_matrix(camera, r_model_matrix=made)
-        return np.ravel(np.array(made).T)
 
 
 MOST_LENS_POINTS = 64

@@ -17,7 +17,7 @@ import json
 
 import bpy
 
-from . import node_trees, scene_data
+from . import node_trees
 from .engine import ENGINE
 from .errors import HandError
 
@@ -217,7 +217,9 @@ def begin(scene, *_args):
         if kind == "SURFACE" and ob.visible_camera:
             ob[SEEN] = True
             ob.visible_camera = False
-        elif kind == "SPLATS" and not ob.hide_render:  # which newer versions would draw a second time
+        elif (
+            kind == "SPLATS" and not ob.hide_render
+        ):  # which newer versions would draw a second time
             ob[SEEN] = True
             ob.hide_render = True
 

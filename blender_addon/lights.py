@@ -111,7 +111,9 @@ def sky_parts(world, count):
         [np.bincount(cell, weight * directions[:, c], count) for c in range(3)], axis=1
     )
     length = np.linalg.norm(middle, axis=1, keepdims=True)
-    return np.concatenate([np.where(length > 1e-9, middle / np.maximum(length, 1e-9), cells), total], axis=1)
+    return np.concatenate(
+        [np.where(length > 1e-9, middle / np.maximum(length, 1e-9), cells), total], axis=1
+    )
 
 
 def world_light(world):

@@ -169,7 +169,10 @@ class Maker:
         node = self.tree.nodes.new(kind)
         node.name = f"{TREE} {len(self.tree.nodes)}"
         place = self.beside.location
-        node.location = (place[0] + 260 * (self.count % 3), place[1] - 420 - 200 * (self.count // 3))
+        node.location = (
+            place[0] + 260 * (self.count % 3),
+            place[1] - 420 - 200 * (self.count // 3),
+        )
         self.count += 1
         return node
 

@@ -53,7 +53,7 @@ def gather(depsgraph, middle, hiding, shading):
         if ob.type not in SOLID or not inst.show_self or ob.hand_toolkit.kind != "NONE":
             continue
         uses = hiding and _seen(inst, "visible_camera"), shading and _seen(inst, "visible_shadow")
-        if not any(uses) or ob.display_type in {"BOUNDS", "WIRE"} and ob.hide_render:
+        if not any(uses) or (ob.display_type in {"BOUNDS", "WIRE"} and ob.hide_render):
             continue
         data = _triangles(ob, depsgraph, meshes)
         if data is None:

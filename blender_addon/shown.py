@@ -115,7 +115,7 @@ def scene_light(depsgraph, hands, viewport=False):
     scene = depsgraph.scene
     settings = scene.hand_toolkit
     params = {"light": settings.light.lower(), "gloss": settings.gloss}
-    params["shadows"] = settings.shadows
+    params["shadows"], params["trim"] = settings.shadows, composited(scene)
     arrays = {}
     if not hands or not (settings.light == "SCENE" or casts(scene)):
         return params, arrays

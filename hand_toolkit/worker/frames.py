@@ -121,6 +121,7 @@ class FrameRenderer:
             params: ``camera``, the fields of :class:`Camera`; ``background`` sRGB or None for
                 transparent; ``light`` "photo" for the photo's light, which goes with the camera,
                 "baked" for the colours as photographed, "scene" for that of ``arrays``;
+                ``trim`` to cut what stands out beyond the meshes;
                 ``shadows`` for those of lamps, sky and objects; ``gloss``, a factor; ``lens`` for
                 depth of field, see :func:`lens_views`.
             arrays: ``light`` (K, 3) shading SH of the sky in the axes of the vertices, ``lamps``
@@ -154,6 +155,7 @@ class FrameRenderer:
         # Transparent frames are drawn on black: premultiplied sRGB divides back exactly.
         ground = (0.0, 0.0, 0.0) if background is None else tuple(background)
         meshes = list(zip(surfaces, scene.faces))
+        trim = bool(params.get("trim"))
         drawing = 0.0
 
         def shoot(seen: Camera, into: np.ndarray, deep: np.ndarray) -> None:
@@ -161,7 +163,7 @@ class FrameRenderer:
             start = time.perf_counter()
             picture = scene.draw(surfaces, light, seen, ground)
             drawing += time.perf_counter() - start
-            self._finish(picture, meshes, occluders, seen, background, into, deep)
+            self._finish(picture, meshes, (occluders, trim), seen, background, into, deep)
 
         shoot(view, pixels, depth)
         lens = lens_views(view, params.get("lens"))
@@ -199,13 +201,16 @@ class FrameRenderer:
         self,
         picture: Rendering,
         meshes: Meshes,
-        occluders: Occluders,
+        cut: tuple[Occluders, bool],
         view: Camera,
         background: Any,
         pixels: np.ndarray,
         depth: np.ndarray,
     ) -> None:
-        """Depth, encoding and what hides the hands, a band of rows for each thread."""
+        """Depth, encoding and what hides the hands, a band of rows for each thread.
+
+        ``cut`` is what may hide the hands, and whether they end with their meshes.
+        """
         from ..render import get_threads
 
         height = view.height
@@ -223,7 +228,7 @@ class FrameRenderer:
                 pixels[rows],
                 depth[rows],
             )
-            share = visible_share(meshes, occluders, band, picture.depth[top:bottom])
+            share = visible_share(meshes, cut[0], band, picture.depth[top:bottom], cut[1])
             if share is not None:
                 pixels[rows] *= share[::-1, :, None]
                 depth[rows][share[::-1] <= 0] = FAR_DEPTH

@@ -54,7 +54,7 @@ def encode(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def count_visible(skin, before, mean_depth, factor, contact, share):  # type: ignore[no-untyped-def]
+def count_visible(skin, before, mean_depth, factor, contact, trim, share):  # type: ignore[no-untyped-def]
     """Fill ``share`` (H, W) with the part of each pixel's hand that nothing hides.
 
     Args:
@@ -63,6 +63,7 @@ def count_visible(skin, before, mean_depth, factor, contact, share):  # type: ig
         mean_depth: (H, W) of the splats, which stands in where the mesh ends.
         factor: samples along each side of a pixel.
         contact: metres by which something before the skin does not hide it.
+        trim: count nothing beyond the mesh.
         share: output.
     """
     height, width = share.shape
@@ -83,7 +84,9 @@ def count_visible(skin, before, mean_depth, factor, contact, share):  # type: ig
                         off_seen += 1
             total = factor * factor
             # Splats fill a pixel that the mesh only grazes; the samples on the mesh know best.
-            if on_skin * 4 >= total:
+            if trim:
+                share[y, x] = skin_seen / total
+            elif on_skin * 4 >= total:
                 share[y, x] = skin_seen / on_skin
             else:
                 share[y, x] = (skin_seen + off_seen) / total

@@ -58,17 +58,19 @@ class Occluders:
 
 
 def visible_share(
-    hands: Meshes, occluders: Occluders, view: Camera, mean_depth: np.ndarray
+    hands: Meshes, occluders: Occluders, view: Camera, mean_depth: np.ndarray, trim: bool
 ) -> np.ndarray | None:
-    """(H, W) how much of each pixel's hand nothing hides, 0 to 1; None where nothing hides it.
+    """(H, W) how much of each pixel's hand nothing hides, 0 to 1; None where all of it shows.
 
     Args:
         hands: their posed meshes.
         occluders: what may be before them.
         view: the camera.
         mean_depth: (H, W) of the splats, for those that stand out beyond the mesh.
+        trim: take away what stands out beyond the mesh: a splat is wider than the skin it sits on,
+            up to a pixel or two of fringe.
     """
-    if not len(occluders.hiding) or not len(hands):
+    if not trim and not len(occluders.hiding):
         return None
     box = _box(hands, view)
     if box is None:
@@ -79,28 +81,27 @@ def visible_share(
         factor -= 1
     fine = dataclasses.replace(
         view,
-        **{
-            "fx": view.fx * factor,
-            "fy": view.fy * factor,
-            "cx": (view.cx - x0) * factor,
-            "cy": (view.cy - y0) * factor,
-            "width": (x1 - x0) * factor,
-            "height": (y1 - y0) * factor,
-        },
+        fx=view.fx * factor,
+        fy=view.fy * factor,
+        cx=(view.cx - x0) * factor,
+        cy=(view.cy - y0) * factor,
+        width=(x1 - x0) * factor,
+        height=(y1 - y0) * factor,
     )
     far = np.float32(np.inf)
     before = np.full((fine.height, fine.width), far, np.float32)
     lower_clipped(occluders.vertices, occluders.hiding, fine, before)
-    if not np.isfinite(before).any():
+    if not trim and not np.isfinite(before).any():
         return None
     skin = np.full_like(before, far)
     for vertices, faces in hands:
         lower_clipped(vertices, faces, fine, skin)
     from .kernels import count_visible
 
-    share = np.ones((view.height, view.width), np.float32)
+    share = np.full((view.height, view.width), 0.0 if trim else 1.0, np.float32)
     part = share[y0:y1, x0:x1]
-    count_visible(skin, before, mean_depth[y0:y1, x0:x1], factor, np.float32(CONTACT), part)
+    contact = np.float32(CONTACT)
+    count_visible(skin, before, mean_depth[y0:y1, x0:x1], factor, contact, trim, part)
     return share
 
 
@@ -120,9 +121,7 @@ def _box(hands: Meshes, view: Camera) -> tuple[int, int, int, int] | None:
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
-def lower_clipped(
-    vertices: np.ndarray, faces: np.ndarray, view: Camera, depth: np.ndarray
-) -> None:
+def lower_clipped(vertices: np.ndarray, faces: np.ndarray, view: Camera, depth: np.ndarray) -> None:
     """``lower_depth`` that cuts triangles at the near plane: a floor goes on under the camera.
 
     Args:

@@ -70,7 +70,10 @@ class SceneLight:
 
     @staticmethod
     def of(
-        params: Mapping[str, Any], arrays: Mapping[str, np.ndarray], occluders: Occluders, view: Camera
+        params: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        occluders: Occluders,
+        view: Camera,
     ) -> SceneLight:
         """That of a request with ``light`` "scene", "photo" or "baked" and its arrays.
 
@@ -202,9 +205,7 @@ class _Around:
             return np.ones(len(point))
         distant = int(lamp[0]) == DISTANT
         place = self._far(lamp[1:4]) if distant else lamp[1:4]
-        return self._share(
-            place, point, normal, float(lamp[7]), distant, LAMP_TEXELS, LIFT
-        )
+        return self._share(place, point, normal, float(lamp[7]), distant, LAMP_TEXELS, LIFT)
 
     def sky(self, direction: np.ndarray, point: np.ndarray, normal: np.ndarray) -> np.ndarray:
         """(N,) share of a part of the sky that each point sees."""
@@ -241,18 +242,14 @@ class _Around:
         pose[:3, :3], pose[:3, 3] = turn, -turn @ place
         focal = 0.5 * texels * 0.97 * np.sqrt(distance**2 - self._radius**2) / self._radius
         near = 1e-3 if distant else max(float(soft), 1e-3)
-        view = Camera(
-            focal, focal, texels / 2, texels / 2, texels, texels, pose, near, 1e9
-        )
+        view = Camera(focal, focal, texels / 2, texels / 2, texels, texels, pose, near, 1e9)
         depth = np.full((texels, texels), np.inf, np.float32)
         for vertices, faces in self._meshes:
             lower_clipped(vertices, faces, view, depth)
         out = np.empty(len(point))
         texel = distance / focal
         lift = lift + 0.5 * texel
-        lit_share(
-            point, normal, depth, pose[:3], focal, soft, distant, lift, 0.5 * lift, out
-        )
+        lit_share(point, normal, depth, pose[:3], focal, soft, distant, lift, 0.5 * lift, out)
         return out
 
 

@@ -87,6 +87,19 @@ def camera(location=(0.0, -0.75, 0.09), lens=70.0, width=480, height=360):
     return ob
 
 
+def compositing_tree(scene, make=False):
+    """The scene's compositing nodes, in whatever way the version keeps them, or None."""
+    if hasattr(scene, "compositing_node_group"):
+        if make and scene.compositing_node_group is None:
+            tree = bpy.data.node_groups.new("Grading", "CompositorNodeTree")
+            tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+            scene.compositing_node_group = tree
+        return scene.compositing_node_group
+    if make:
+        scene.use_nodes = True
+    return scene.node_tree if scene.use_nodes else None
+
+
 def save_exr(path):
     """Write the render result as a float picture and read it back: (H, W, 4) bottom row first."""
     scene = bpy.context.scene
