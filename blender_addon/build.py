@@ -37,6 +37,7 @@ def build_avatar(context, name, value, arrays, path="", data=None):
     root.empty_display_type = "PLAIN_AXES"
     root.empty_display_size = 0.03
     root.location = context.scene.cursor.location
+    root.scale = (1.0 / scene_data.metres_per_unit(context.scene),) * 3
     root.hand_toolkit.kind = "ROOT"
     root.hand_toolkit.root = root
     root.hand_toolkit.key = value["key"]
@@ -92,6 +93,7 @@ def _build_hand(context, collection, root, side, value, part):
     for axis in ("fx", "fy", "cx", "cy", "width", "height"):
         root[f"photo_{axis}"] = float(value["camera"][axis])
     look.skin_material(surface, part)
+    look.follow_tone(surface, root)
     splats.build_cloud(collection, armature, surface, part)
     controls.add_controls(armature, part["limits"])
     if "pose_dirs" in part:
@@ -123,6 +125,7 @@ def _build_armature(context, collection, root, side, label, part):
             if parent >= 0:
                 bone.parent = data.edit_bones[axes.bone_name(parent, side)]
             bone.use_connect = False
+            bone[scene_data.JOINT] = name
             place_bone(bone, joint, part["axes"][joint], part["joints"], part["keypoints"])
     for posed in ob.pose.bones:
         posed.rotation_mode = "QUATERNION"
@@ -180,6 +183,7 @@ def _build_surface(collection, armature, side, label, part, root):
     number.data.foreach_set("value", np.arange(len(part["vertices"]), dtype=np.int32))
     ob = bpy.data.objects.new(f"{label} skin", mesh)
     _mark(ob, "SURFACE", side, root)
+    ob.hand_toolkit.rig = armature
     collection.objects.link(ob)
     ob.parent = armature
     _assign_weights(ob, part["weights"], side)
@@ -249,11 +253,11 @@ def reshape(context, rig_object, arrays, shape):
             block.data.foreach_set("co", values + flat.ravel() - old)
     mesh.vertices.foreach_set("co", flat.ravel())
     mesh.update()
-    side = rig_object.hand_toolkit.side
     rest = rig.rest_axes(rig_object)
+    names = [bone.name for bone in rig.pose_bones(rig_object)]
     with edit_mode(context, rig_object):
-        for joint, name in enumerate(axes.JOINTS):
-            bone = rig_object.data.edit_bones[axes.bone_name(name, side)]
+        for joint, name in enumerate(names):
+            bone = rig_object.data.edit_bones[name]
             place_bone(bone, joint, rest[joint], arrays["joints"], arrays["keypoints"])
     surface["hand_shape"] = [float(v) for v in shape]
     splats.update_rest(rig_object, surface)

@@ -34,7 +34,7 @@ class View:
     depth_offset: float = 0.0
 
 
-def from_projection(projection, view, width, height, near, far, box=None, focus=None):
+def from_projection(projection, view, width, height, near, far, box=None, focus=None, units=1.0):
     """The pinhole of an OpenGL projection matrix.
 
     Args:
@@ -43,6 +43,7 @@ def from_projection(projection, view, width, height, near, far, box=None, focus=
         width, height: of the whole picture, pixels.
         near, far: clipping distances.
         focus: (3,) world point in whose plane a parallel view is exact.
+        units: Blender units in a metre of the hands.
         box: (xmin, ymin, xmax, ymax) pixels of the part to draw, from the lower left; None: all.
 
     Returns:
@@ -59,14 +60,14 @@ def from_projection(projection, view, width, height, near, far, box=None, focus=
     offset = 0.0
     fx, fy = projection[0, 0] * width / 2, projection[1, 1] * height / 2
     if abs(projection[3, 3]) > 0.5:  # parallel
-        offset = PARALLEL_DISTANCE
+        offset = PARALLEL_DISTANCE * units
         cx, cy = (1 + projection[0, 3]) * width / 2, (1 - projection[1, 3]) * height / 2
         plane = offset
         if focus is not None:
             plane += world_to_camera[2, :3] @ np.asarray(focus) + world_to_camera[2, 3]
         fx, fy = fx * plane, fy * plane
         world_to_camera[2, 3] += offset
-        near, far = max(offset - abs(far), 1.0), offset + abs(far)
+        near, far = max(offset - abs(far), units), offset + abs(far)
     else:
         cx, cy = (1 - projection[0, 2]) * width / 2, (1 + projection[1, 2]) * height / 2
     if box is not None:
@@ -146,7 +147,7 @@ def _camera_of_view(scene, camera, view):
     return scene.objects.get(stem + wanted) or camera
 
 
-def of_scene(depsgraph, focus=None, engine=None, view=""):
+def of_scene(depsgraph, focus=None, engine=None, view="", units=1.0):
     """View of the scene's camera for the final render.
 
     Args:
@@ -154,6 +155,7 @@ def of_scene(depsgraph, focus=None, engine=None, view=""):
         focus: (3,) see :func:`from_projection`.
         engine: the render engine, which knows where the eyes of a stereo camera are.
         view: name of the stereo view, "" where there is one only.
+        units: see :func:`from_projection`.
 
     Raises:
         HandError: no camera, or a panoramic one.
@@ -185,7 +187,8 @@ def of_scene(depsgraph, focus=None, engine=None, view=""):
             projection[0, 2] += moved
     box = border_box(render, width, height)
     clip = data.clip_start, data.clip_end
-    return from_projection(projection, np.linalg.inv(matrix), width, height, *clip, box, focus)
+    pose = np.linalg.inv(matrix)
+    return from_projection(projection, pose, width, height, *clip, box, focus, units)
 
 
 MOST_LENS_POINTS = 64
@@ -251,9 +254,9 @@ def _aperture(dof, count):
     return np.stack([x / max(float(dof.aperture_ratio), 1e-3), -y], axis=1)
 
 
-def of_viewport(region, region_data, clip, scale, focus=None):
-    """View of a 3D viewport at 1/``scale`` of its resolution; ``focus`` as in from_projection."""
+def of_viewport(region, region_data, clip, scale, focus=None, units=1.0):
+    """View of a 3D viewport at 1/``scale`` of its resolution; others as in from_projection."""
     width = max(1, region.width // scale)
     height = max(1, region.height // scale)
     projection, view = region_data.window_matrix, region_data.view_matrix
-    return from_projection(projection, view, width, height, clip[0], clip[1], None, focus)
+    return from_projection(projection, view, width, height, *clip, None, focus, units)

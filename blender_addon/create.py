@@ -381,8 +381,12 @@ class HAND_TOOLKIT_OT_replace_avatar(NeedsHand, HandOperator, bpy.types.Operator
 
 def delete_avatar(root):
     """Remove an avatar's objects, its own collection, and the data that nobody else uses."""
-    rigs = scene_data.rigs_of(root)
-    parts = [root, *rigs, *(child for rig in rigs for child in rig.children)]
+    parts = scene_data.parts_of(root)
+    for ob in bpy.data.objects:  # what the artist hung on the hands stays where it is
+        if ob.parent in parts and ob not in parts:
+            place = ob.matrix_world.copy()
+            ob.parent = None
+            ob.matrix_world = place
     holders = {c for ob in parts for c in ob.users_collection}
     data = [ob.data for ob in parts if ob.data is not None]
     for ob in parts:

@@ -22,6 +22,7 @@ from .shown import (
     film_background,
     give_block_back,
     others,
+    scale_of,
     scene_light,
     shown_hands,
 )
@@ -106,7 +107,8 @@ class HandToolkitEngine(bpy.types.RenderEngine):
     def _moment(self, depsgraph, name, number=0, moments=1):
         """One moment of the shutter; of several, each takes a part of the lens' points."""
         hands = shown_hands(depsgraph)
-        view = camera.of_scene(depsgraph, centre_of(hands), self, name)
+        units = 1.0 / scale_of(hands)
+        view = camera.of_scene(depsgraph, centre_of(hands), self, name, units)
         light = scene_light(depsgraph, hands)
         light[1].update(others(depsgraph, hands, light[1]))
         lens = camera.lens_of(depsgraph, view, hands, name)

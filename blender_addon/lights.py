@@ -129,7 +129,7 @@ def world_light(world):
 
 
 def _background(world):
-    """A world's picture or None, its strength, its colour (3,), and the picture's rotation (3, 3)."""
+    """A world's picture or None, its strength, colour (3,), and the picture's rotation (3, 3)."""
     tree = world.node_tree if getattr(world, "use_nodes", True) else None
     background = _background_node(tree)
     if background is None:

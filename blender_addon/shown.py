@@ -19,9 +19,11 @@ _block_lock = threading.Lock()
 class Drawn:
     """One hand as the depsgraph shows it."""
 
-    def __init__(self, root, side, tint, vertices, mirrored=False):
-        self.root, self.side, self.tint = root, side, tint
-        self.vertices, self.mirrored = vertices, mirrored
+    def __init__(self, root, side, tint, vertices, matrix=None):
+        self.root, self.side, self.tint, self.vertices = root, side, tint, vertices
+        matrix = np.eye(4) if matrix is None else matrix
+        self.mirrored = bool(np.linalg.det(matrix[:3, :3]) < 0)
+        self.scale = scene_data.natural_scale(matrix)
 
 
 def shown_hands(depsgraph):
@@ -42,9 +44,8 @@ def shown_hands(depsgraph):
         matrix = np.array(inst.matrix_world, np.float64)
         points = skin_points(ob.data, original)
         world = (points @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
-        mirrored = bool(np.linalg.det(matrix[:3, :3]) < 0)
         tint = tuple(ob.color[:3])
-        found.append(Drawn(root, original.hand_toolkit.side, tint, world, mirrored))
+        found.append(Drawn(root, original.hand_toolkit.side, tint, world, matrix))
     return found
 
 
@@ -126,7 +127,7 @@ def scene_light(depsgraph, hands, viewport=False):
 
 
 def casts(scene):
-    """Whether the scene's objects shade hands in the photo's light: where both are in one picture."""
+    """Whether the scene's objects shade hands in the photo's light: both are in one picture."""
     return scene.hand_toolkit.shadows and composited(scene)
 
 
@@ -151,23 +152,55 @@ def others(depsgraph, hands, light):
     return occluders.gather(depsgraph, centre_of(hands), hiding, shading).arrays()
 
 
-def request_of(hands, view, background, light):
-    """``params`` and ``arrays`` of the worker's ``render``.
+def scale_of(hands):
+    """Metres per Blender unit in which a frame is drawn: those of its hands' natural size."""
+    return float(np.exp(np.mean([np.log(h.scale) for h in hands]))) if hands else 1.0
+
+
+def request_of(hands, view, background, light, lens=None):
+    """``params`` and ``arrays`` of the worker's ``render``, in metres.
 
     Args:
         hands: what ``shown_hands`` found.
         view: the camera.
         background: sRGB, or None for a transparent film.
         light: what ``scene_light`` answered.
+        lens: what ``camera.lens_of`` answered.
     """
     params, arrays = dict(light[0]), dict(light[1])
     params["hands"] = [
         {"key": h.root.hand_toolkit.key, "side": h.side, "tint": h.tint, "mirrored": h.mirrored}
         for h in hands
     ]
-    params["camera"], params["background"] = view.camera, background
+    params["camera"], params["background"], params["lens"] = view.camera, background, lens
     arrays |= {f"vertices{i}": h.vertices for i, h in enumerate(hands)}
+    scale = scale_of(hands)
+    if scale != 1.0:
+        _to_metres(params, arrays, scale)
     return params, arrays
+
+
+def _to_metres(params, arrays, scale):
+    """Turn a request's Blender units into metres, ``scale`` of them each."""
+    view = dict(params["camera"])
+    pose = np.array(view["world_to_camera"])
+    pose[:3, 3] *= scale
+    view["world_to_camera"] = pose.tolist()
+    view["near"], view["far"] = view["near"] * scale, view["far"] * scale
+    params["camera"] = view
+    if params["lens"]:
+        points = (scale * np.array(params["lens"]["points"])).tolist()
+        params["lens"] = {"focus": params["lens"]["focus"] * scale, "points": points}
+    for name in arrays:
+        if name.startswith("vertices") or name == "occluder_vertices":
+            arrays[name] = (arrays[name] * np.float32(scale)).astype(np.float32)
+    if "lamps" in arrays:
+        lamps = arrays["lamps"].copy()
+        near = lamps[:, 0] > 0
+        lamps[near, 1:4] *= scale
+        lamps[near, 4:7] *= scale**2
+        lamps[near, 7] *= scale
+        arrays["lamps"] = lamps
 
 
 def draw_frame(hands, view, background, light, lens=None, while_waiting=None):
@@ -180,15 +213,14 @@ def draw_frame(hands, view, background, light, lens=None, while_waiting=None):
     """
     for root in {h.root for h in hands}:
         link.open_avatar(root)
-    params, arrays = request_of(hands, view, background, light)
-    params["lens"] = lens
+    params, arrays = request_of(hands, view, background, light, lens)
     width, height = view.camera["width"], view.camera["height"]
     with _block_lock:
         params["block"] = _block.reserve(width, height)
         link.worker().call("render", params, arrays, 600.0, while_waiting)
         pixels, depth = (a.copy() for a in _block.frame(width, height))
-    if view.depth_offset:
-        depth[depth < FAR_DEPTH] -= view.depth_offset
+    shown = depth < FAR_DEPTH
+    depth[shown] = depth[shown] / scale_of(hands) - view.depth_offset
     return pixels, depth
 
 

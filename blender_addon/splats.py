@@ -58,6 +58,7 @@ def build_cloud(collection, rig, surface, part):
     ob.hand_toolkit.kind = "SPLATS"
     ob.hand_toolkit.side = rig.hand_toolkit.side
     ob.hand_toolkit.root = rig.hand_toolkit.root
+    ob.hand_toolkit.rig = rig
     collection.objects.link(ob)
     ob.parent = rig
     modifier = ob.modifiers.new(MODIFIER, "NODES")

@@ -58,7 +58,8 @@ class Viewport:
         try:
             hands = shown.shown_hands(depsgraph)
             region, data, clip, scale = place
-            view = camera.of_viewport(region, data, clip, scale, shown.centre_of(hands))
+            units = 1.0 / shown.scale_of(hands)
+            view = camera.of_viewport(region, data, clip, scale, shown.centre_of(hands), units)
             for root in {h.root for h in hands}:
                 link.open_avatar(root)
             light = shown.scene_light(depsgraph, hands, viewport=True)

@@ -174,9 +174,13 @@ class Session:
         return value, arrays
 
     def reshape(self, job: Job) -> Answer:
-        """Rest surface and joints of ``key``'s hand ``side`` with the array ``shape`` (S,)."""
+        """Rest surfaces and joints of ``key``'s hands ``sides`` with the array ``shape`` (S,)."""
         avatar = self.avatar(str(job.params["key"]))
-        return {}, reshape_hand(avatar, str(job.params["side"]), job.arrays["shape"])
+        answer: dict[str, np.ndarray] = {}
+        for side in job.params["sides"]:
+            parts = reshape_hand(avatar, str(side), job.arrays["shape"])
+            answer |= {f"{side}.{name}": part for name, part in parts.items()}
+        return {}, answer
 
     def render(self, job: Job) -> Answer:
         """One frame into the host's memory block; see :class:`FrameRenderer`."""

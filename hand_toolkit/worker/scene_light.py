@@ -24,8 +24,8 @@ DISTANT, POINT, SPOT, AREA = range(4)
 LAMP_FIELDS = 16
 """kind; position, or direction to a distant lamp (3); linear colour (3): the shade of a white
 surface that faces it, at one metre where the lamp is near; radius, metres, or the tangent of half
-the angle of a distant one; axis that it shines along (3); cosine of a spot's edge, width of its soft
-part in cosines; whether it casts shadows; two spare."""
+the angle of a distant one; axis that it shines along (3); cosine of a spot's edge, width of its
+soft part in cosines; whether it casts shadows; two spare."""
 
 LAMP_TEXELS = 768
 SKY_TEXELS = 160
