@@ -164,11 +164,14 @@ def key(hand, frame):
 def let_go(hand, frame):
     """Let all fingers follow their keys, from ``frame`` on; the fingers that did follow targets."""
     fingers = [f for f in fingers_of(hand) if hand.get(blend_name(f), 1.0) > 0]
-    keyed = {curve.data_path for curve in rig.action_curves(hand)}
+    keyed = {curve.data_path: curve for curve in rig.action_curves(hand)}
     for finger in fingers:
         hand[blend_name(finger)] = 0.0
         path = f'["{blend_name(finger)}"]'
         if path in keyed:
+            points = keyed[path].keyframe_points
+            for point in reversed([p for p in points if p.co.x >= frame]):
+                points.remove(point)
             hand.keyframe_insert(path, frame=frame, group="IK")
     hand.update_tag()
     return fingers

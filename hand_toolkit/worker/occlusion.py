@@ -141,6 +141,8 @@ def lower_clipped(vertices: np.ndarray, faces: np.ndarray, view: Camera, depth: 
 def _cut(points: np.ndarray, faces: np.ndarray, near: float) -> tuple[np.ndarray, np.ndarray]:
     """The part of triangles beyond z = ``near``, as points (V', 3) and faces (F', 3)."""
     limit = near * (1 + 1e-6)
+    if points[:, 2].min() > limit:
+        return points, faces
     inside = points[:, 2] > limit
     count = inside[faces].sum(axis=1)
     whole = faces[count == 3]

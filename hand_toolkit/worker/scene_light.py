@@ -129,14 +129,16 @@ def lit_colors(
     radius = float(np.linalg.norm(vertices - centre, axis=1).max())
     around = _Around(hands, light.occluders, centre.astype(np.float64), radius, light.shadows)
 
-    ratio, open_sky = _sky(vertices.astype(np.float64), normals, light, around)
-    ratio, open_sky = (at_surface(v, faces, *where) for v in (ratio, open_sky))
+    corners = vertices.astype(np.float64)
+    ratio, open_sky = _sky(corners, normals, light, around)
+    ratio = at_surface(ratio, faces, *where)
     smooth = lighting.shade(light.smooth, normal)
     if light.base == "scene":
         lit = smooth * ratio
-        view = light.eye - point
-        view /= np.maximum(np.linalg.norm(view, axis=1, keepdims=True), 1e-9)
-        gloss = _sky_gloss(normal, view, light, open_sky)
+        gloss = at_surface(
+            _sky_gloss(normals, _to_eye(corners, light), light, open_sky), faces, *where
+        )
+        view = _to_eye(point, light)
         for lamp in light.lamps:
             shade, to_lamp, facing = lamp_shade(lamp, point, normal)
             seen = around.lamp(lamp, point, normal)[:, None]
@@ -269,6 +271,12 @@ def _sky(
     whole = facing @ parts[:, 3:]
     shown = (facing * seen) @ parts[:, 3:]
     return np.where(whole > 1e-7, shown / np.maximum(whole, 1e-7), 1.0), seen
+
+
+def _to_eye(point: np.ndarray, light: SceneLight) -> np.ndarray:
+    """(N, 3) unit directions from points to the camera."""
+    view = light.eye - point
+    return view / np.maximum(np.linalg.norm(view, axis=1, keepdims=True), 1e-9)
 
 
 def _sky_gloss(

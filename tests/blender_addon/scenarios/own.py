@@ -96,6 +96,7 @@ def renamed(right, left):
 
 def baked(right):
     """*Bake Action* with *Clear Constraints*: the pose stays, and the sliders can be had again."""
+    right.animation_data.action = None
     right[controls.curl_name("index")] = 0.8
     right.update_tag()
     before = seen(right)
