@@ -193,16 +193,21 @@ def _build_surface(collection, armature, side, label, part, root):
 
 
 def _assign_weights(ob, weights, side):
-    """Vertex groups with the exact skinning weights; equal weights are added in one call."""
-    for joint, name in enumerate(axes.JOINTS):
-        group = ob.vertex_groups.new(name=axes.bone_name(name, side))
-        column = np.ascontiguousarray(weights[:, joint])
-        index = np.flatnonzero(column > 1e-7)
-        values, inverse = np.unique(column[index], return_inverse=True)
-        order = np.argsort(inverse, kind="stable")
-        parts = np.split(index[order], np.cumsum(np.bincount(inverse))[:-1])
-        for value, members in zip(values, parts):
-            group.add(members.tolist(), float(value), "REPLACE")
+    """Vertex groups with the exact skinning weights, written in one pass over the vertices."""
+    import bmesh
+
+    for name in axes.JOINTS:
+        ob.vertex_groups.new(name=axes.bone_name(name, side))
+    rows, columns = np.nonzero(weights > 1e-7)
+    values = weights[rows, columns].tolist()
+    mesh = bmesh.new()
+    mesh.from_mesh(ob.data)
+    layer = mesh.verts.layers.deform.verify()
+    groups = [vertex[layer] for vertex in mesh.verts]
+    for row, column, value in zip(rows.tolist(), columns.tolist(), values):
+        groups[row][column] = value
+    mesh.to_mesh(ob.data)
+    mesh.free()
 
 
 def _mark(ob, kind, side, root):

@@ -148,9 +148,20 @@ def set_texture(surface, pixels):
     image.pixels.foreach_set(np.ascontiguousarray(flat).ravel())
     image.update()
     image.pack()
+    show_texture(surface, image)
+    return image
+
+
+def show_texture(surface, image):
+    """Let the mesh's material show a picture in place of its vertex colours."""
     for material in surface.data.materials:
         node = material.node_tree.nodes.get(IMAGE_NODE) if material else None
         if node is not None:
             node.image = image
             material.node_tree.nodes[MIX_NODE].inputs["Factor"].default_value = 1.0
-    return image
+
+
+def texture_of(surface):
+    """The picture that the mesh's material shows, or None."""
+    nodes = (m.node_tree.nodes.get(IMAGE_NODE) for m in surface.data.materials if m is not None)
+    return next((n.image for n in nodes if n is not None and n.image is not None), None)

@@ -154,8 +154,8 @@ class HAND_TOOLKIT_OT_bake_texture(NeedsHand, HandOperator, bpy.types.Operator):
 
     def run(self, context):
         root = scene_data.root_of(active_hand(context))
-        link.open_avatar(root)
-        create.request_textures(root)
+        sides = [r.hand_toolkit.side for r in scene_data.rigs_of(root)]
+        create.await_textures(root, create.ask_textures(link.open_avatar(root), sides))
 
 
 CLASSES = (

@@ -196,10 +196,18 @@ class Session:
         return {"ms": timings}, {}
 
     def texture(self, job: Job) -> Answer:
-        """Base colour of hand ``side``, baked to ``size`` squared: (H, W, 4) uint8, top first."""
-        from .surfaces import bake
+        """Base colour of hand ``side``, baked to ``size`` squared: (H, W, 4) uint8, top first.
+
+        With ``share``, a hand that is the mirror image of the other has ``like``, the other's
+        side, in place of a texture: the other's is its own.
+        """
+        from .surfaces import bake, same_skin
 
         avatar = self.avatar(str(job.params["key"]))
+        if job.params.get("share"):
+            other = same_skin(avatar, str(job.params["side"]))
+            if other is not None:
+                return {"like": other}, {}
         job.progress(0.1, "baking the skin texture")
         texture = bake(avatar, str(job.params["side"]), int(job.params.get("size", 1024)))
         return {}, {"texture": texture}

@@ -81,6 +81,8 @@ class SceneLight:
             InputError: arrays of another shape.
         """
         smooth = arrays.get("light", np.zeros((9, 3)))
+        if smooth.ndim != 2 or smooth.shape[1] != 3 or len(smooth) not in (1, 4, 9, 16):
+            raise InputError(f"the light has shape {smooth.shape}; accepted is (K, 3)")
         sky = arrays.get("sky", np.zeros((0, 6)))
         lamps = arrays.get("lamps", np.zeros((0, LAMP_FIELDS)))
         for name, array, width in (("sky", sky, 6), ("lamps", lamps, LAMP_FIELDS)):
@@ -89,7 +91,7 @@ class SceneLight:
         pose = view.world_to_camera
         return SceneLight(
             str(params.get("light") or "scene"),
-            lighting.shading_of(smooth, smooth),
+            smooth,
             sky,
             lamps,
             occluders,
