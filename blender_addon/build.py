@@ -179,8 +179,7 @@ def _build_surface(collection, armature, side, label, part, root):
     mesh.polygons.foreach_set("use_smooth", np.ones(len(faces), bool))
     layer = mesh.uv_layers.new(name="UVMap")
     layer.uv.foreach_set("vector", np.ascontiguousarray(part["uvs"], np.float32).ravel())
-    number = mesh.attributes.new(scene_data.VERTEX, "INT", "POINT")
-    number.data.foreach_set("value", np.arange(len(part["vertices"]), dtype=np.int32))
+    splats.write(mesh, scene_data.VERTEX, "INT", "value", np.arange(len(part["vertices"])))
     ob = bpy.data.objects.new(f"{label} skin", mesh)
     _mark(ob, "SURFACE", side, root)
     ob.hand_toolkit.rig = armature

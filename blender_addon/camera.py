@@ -186,9 +186,9 @@ def of_scene(depsgraph, focus=None, engine=None, view="", units=1.0):
         else:
             projection[0, 2] += moved
     box = border_box(render, width, height)
-    clip = data.clip_start, data.clip_end
+    near, far = data.clip_start, data.clip_end
     pose = np.linalg.inv(matrix)
-    return from_projection(projection, pose, width, height, *clip, box, focus, units)
+    return from_projection(projection, pose, width, height, near, far, box, focus, units)
 
 
 MOST_LENS_POINTS = 64
@@ -259,4 +259,5 @@ def of_viewport(region, region_data, clip, scale, focus=None, units=1.0):
     width = max(1, region.width // scale)
     height = max(1, region.height // scale)
     projection, view = region_data.window_matrix, region_data.view_matrix
-    return from_projection(projection, view, width, height, *clip, None, focus, units)
+    near, far = clip
+    return from_projection(projection, view, width, height, near, far, None, focus, units)

@@ -110,7 +110,15 @@ class HandToolkitEngine(bpy.types.RenderEngine):
         units = 1.0 / scale_of(hands)
         view = camera.of_scene(depsgraph, centre_of(hands), self, name, units)
         light = scene_light(depsgraph, hands)
-        light[1].update(others(depsgraph, hands, light[1]))
+        around = others(depsgraph, hands, light[1])
+        if around is not None:
+            light[1].update(around.arrays())
+            if around.left_out:
+                self.report(
+                    {"WARNING"},
+                    f"{around.left_out} objects far from the hands neither hide nor shade them: "
+                    "together they have too many triangles",
+                )
         lens = camera.lens_of(depsgraph, view, hands, name)
         if lens and moments > 1:
             lens["points"] = lens["points"][number::moments] or lens["points"][:1]

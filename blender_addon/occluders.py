@@ -74,12 +74,16 @@ def gather(depsgraph, middle, hiding, shading):
             if use:
                 kind.append(triangles + start)
         start += len(points)
-    none = np.zeros((0, 3), np.int32)
     return Gathered(
         np.concatenate(vertices) if vertices else np.zeros((0, 3), np.float32),
-        *(np.concatenate(kind).astype(np.int32) if kind else none for kind in faces),
+        _joined(faces[0]),
+        _joined(faces[1]),
         left_out,
     )
+
+
+def _joined(faces):
+    return np.concatenate(faces).astype(np.int32) if faces else np.zeros((0, 3), np.int32)
 
 
 def _seen(inst, flag):

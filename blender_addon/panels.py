@@ -210,6 +210,7 @@ class HAND_TOOLKIT_PT_render(HandPanel, bpy.types.Panel):
         if settings.light == "SCENE":
             layout.prop(settings, "gloss")
         layout.prop(settings, "shadows")
+        layout.prop(settings, "trim")
         quality = layout.column(heading="Quality")
         quality.prop(settings, "viewport_scale", text="Viewport")
         quality.prop(scene.render, "resolution_percentage", text="Final")

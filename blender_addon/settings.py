@@ -45,6 +45,12 @@ class HandToolkitScene(bpy.types.PropertyGroup):
         "objects",
         default=True,
     )
+    trim: bpy.props.BoolProperty(
+        name="Trim to Skin",
+        description="End the hands where their mesh ends, without the pixel of fringe that splats "
+        "have; with the scene they always do",
+        default=False,
+    )
     light_scene: bpy.props.PointerProperty(
         name="Light scene",
         description="The scene whose hands this one holds, for Render with the Scene",

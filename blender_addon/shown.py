@@ -116,7 +116,7 @@ def scene_light(depsgraph, hands, viewport=False):
     scene = depsgraph.scene
     settings = scene.hand_toolkit
     params = {"light": settings.light.lower(), "gloss": settings.gloss}
-    params["shadows"], params["trim"] = settings.shadows, composited(scene)
+    params["shadows"], params["trim"] = settings.shadows, settings.trim or composited(scene)
     arrays = {}
     if not hands or not (settings.light == "SCENE" or casts(scene)):
         return params, arrays
@@ -138,7 +138,7 @@ def composited(scene):
 
 
 def others(depsgraph, hands, light):
-    """Arrays of the objects that hide or shade the hands.
+    """The objects that hide or shade the hands (``occluders.Gathered``), or None for none.
 
     Args:
         depsgraph: of the frame.
@@ -148,8 +148,8 @@ def others(depsgraph, hands, light):
     scene = depsgraph.scene
     hiding, shading = composited(scene), scene.hand_toolkit.shadows and "lamps" in light
     if not hands or not (hiding or shading):
-        return {}
-    return occluders.gather(depsgraph, centre_of(hands), hiding, shading).arrays()
+        return None
+    return occluders.gather(depsgraph, centre_of(hands), hiding, shading)
 
 
 def scale_of(hands):

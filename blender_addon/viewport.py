@@ -63,7 +63,9 @@ class Viewport:
             for root in {h.root for h in hands}:
                 link.open_avatar(root)
             light = shown.scene_light(depsgraph, hands, viewport=True)
-            light[1].update(shown.others(depsgraph, hands, light[1]))
+            around = shown.others(depsgraph, hands, light[1])
+            if around is not None:
+                light[1].update(around.arrays())
             background = shown.film_background(depsgraph.scene)
             params, arrays = shown.request_of(hands, view, background, light)
             self.size = (view.camera["width"], view.camera["height"])
