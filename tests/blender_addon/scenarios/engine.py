@@ -134,11 +134,11 @@ def run():
 
     # skin tone: a factor in linear light
     surface = scene_data.surface_of(rigs["right"])
-    surface.color = (0.5, 0.5, 0.5, 1.0)
+    _root.color = (0.5, 0.5, 0.5, 1.0)
     toned = save_exr(FOLDER / "toned.exr")
     inside = (exr[..., 3] > 0.999) & (np.arange(480) < 200)
     report["tone"] = float(np.median(toned[inside][:, :3] / np.maximum(exr[inside][:, :3], 1e-4)))
-    surface.color = (1.0, 1.0, 1.0, 1.0)
+    _root.color = (1.0, 1.0, 1.0, 1.0)
 
     # motion blur: a hand that crosses the shutter is smeared, one at rest is not
     rig.insert_keys(rigs["right"], 1)
