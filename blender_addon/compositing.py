@@ -212,16 +212,34 @@ def begin(scene, *_args):
     if hands is None:
         return
     synchronise(scene, hands)
-    for ob in scene.objects:
+    for ob in _everything(scene):
         kind = ob.hand_toolkit.kind
         if kind == "SURFACE" and ob.visible_camera:
-            ob[SEEN] = True
+            _note(ob)
             ob.visible_camera = False
-        elif (
-            kind == "SPLATS" and not ob.hide_render
-        ):  # which newer versions would draw a second time
-            ob[SEEN] = True
+        elif kind == "SPLATS" and not ob.hide_render:  # newer versions would draw them, too
+            _note(ob)
             ob.hide_render = True
+
+
+_linked = []
+"""Objects of other files that are hidden now: what is theirs cannot carry a note of ours."""
+
+
+def _note(ob):
+    if ob.library is None:
+        ob[SEEN] = True
+    else:
+        _linked.append(ob)
+
+
+def _everything(scene):
+    """The scene's objects and those of the collections that it shows instances of."""
+    found = {ob: None for ob in scene.objects}
+    for ob in scene.objects:
+        if ob.instance_type == "COLLECTION" and ob.instance_collection is not None:
+            found |= {inner: None for inner in ob.instance_collection.all_objects}
+    return list(found)
 
 
 @bpy.app.handlers.persistent
@@ -232,9 +250,12 @@ def end(scene, *_args):
 
 def show(scene):
     """Let the camera see what :func:`begin` hid."""
-    for ob in scene.objects:
-        if SEEN in ob:
-            del ob[SEEN]
+    for ob in _everything(scene):
+        if SEEN in ob or ob in _linked:
+            if SEEN in ob:
+                del ob[SEEN]
+            else:
+                _linked.remove(ob)
             if ob.hand_toolkit.kind == "SPLATS":
                 ob.hide_render = False
             else:
@@ -244,5 +265,6 @@ def show(scene):
 @bpy.app.handlers.persistent
 def after_load(*_args):
     """A file that was saved while a picture rendered."""
+    _linked.clear()
     for scene in bpy.data.scenes:
         show(scene)

@@ -40,6 +40,7 @@ def test_in_an_artists_own_file(blender, hand_file: Path) -> None:
     instance = report["instance"]
     assert "make a library override" in instance["pose"]
     assert abs(instance["camera"][0] - 3.0) < 0.2 and instance["shown"] > 0.05
+    assert not any(instance["hidden"]) and all(instance["seen"]) and len(instance["seen"]) == 2
     metres, centimetres = report["units"]
     assert abs(metres["span"] - centimetres["span"]) < 1e-5 and 0.15 < metres["span"] < 0.25
     assert np.allclose(metres["wrist"], centimetres["wrist"], atol=1e-6)

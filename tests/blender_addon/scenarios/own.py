@@ -5,7 +5,7 @@ import numpy as np
 from common import ARGS, FOLDER, camera, import_hand, refused, save_exr, scenario
 from mathutils import Matrix
 
-from blender_addon import axes, controls, exporting, rig, scene_data
+from blender_addon import axes, compositing, controls, exporting, rig, scene_data
 from blender_addon.shown import shown_hands
 
 
@@ -158,6 +158,14 @@ def instance():
     found["camera"] = list(bpy.context.scene.camera.location)
     picture = save_exr(FOLDER / "instance.exr")
     found["shown"] = float((picture[..., 3] > 0.5).mean())
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y = 160, 120
+    assert bpy.ops.hand_toolkit.composite() == {"FINISHED"}
+    compositing.begin(scene)
+    skins = [o for o in bpy.data.objects if o.hand_toolkit.kind == "SURFACE"]
+    found["hidden"] = [o.visible_camera for o in skins]
+    compositing.end(scene)
+    found["seen"] = [o.visible_camera for o in skins]
     return found
 
 
