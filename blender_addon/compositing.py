@@ -235,10 +235,10 @@ def _note(ob):
 
 def _everything(scene):
     """The scene's objects and those of the collections that it shows instances of."""
-    found = {ob: None for ob in scene.objects}
+    found = dict.fromkeys(scene.objects)
     for ob in scene.objects:
         if ob.instance_type == "COLLECTION" and ob.instance_collection is not None:
-            found |= {inner: None for inner in ob.instance_collection.all_objects}
+            found |= dict.fromkeys(ob.instance_collection.all_objects)
     return list(found)
 
 
