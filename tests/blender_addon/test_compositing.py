@@ -9,7 +9,7 @@ import pytest
 
 
 def test_compositing_with_cycles(blender, hand_file: Path) -> None:
-    report = blender.run("compositing", hand_file, "CYCLES", timeout=400)
+    report = blender.run("compositing", hand_file, "CYCLES", timeout=900)
     check(report)
     first, second = report["followed"]
     assert first["size"] == second["size"] == [120, 160, 4]
@@ -21,12 +21,12 @@ def test_compositing_of_an_avatar_from_the_picture(blender, picture: Path) -> No
     """Created by the real worker, three keyed poses, a bar of Cycles through both hands."""
     made = blender.folder / "made.hand"
     blender.run("make", picture, made)
-    check(blender.run("compositing", made, "CYCLES", timeout=400))
+    check(blender.run("compositing", made, "CYCLES", timeout=900))
 
 
 def test_the_artists_scene_stays(blender, hand_file: Path) -> None:
     """Sky, glare, view layers, film: kept while joined, and everything back after *Remove*."""
-    report = blender.run("artist", hand_file, timeout=400)
+    report = blender.run("artist", hand_file, timeout=900)
     assert report["changed"] == [] and report["not_back"] == [] == report["not_back_either"]
     assert report["visible_after"] and not report["hidden_before"]
     assert report["sky"] < 1e-5 and report["alpha"] == 1 and report["again"] < 1e-5

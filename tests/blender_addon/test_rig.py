@@ -33,7 +33,7 @@ def test_rig(blender, hand_file: Path, tmp_path: Path) -> None:
 
 def test_in_an_artists_own_file(blender, hand_file: Path) -> None:
     """On a body, bones renamed, baked, instanced, in centimetres, scaled, mirrored, subdivided."""
-    report = blender.run("own", hand_file, timeout=400)
+    report = blender.run("own", hand_file, timeout=900)
     kept, again, bent = report["baked"]
     assert kept < 1e-3 and again < 1e-3 and bent > 0.3
     assert report["removed"] < 1e-5
