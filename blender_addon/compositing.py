@@ -191,10 +191,20 @@ def _copy_layers(scene, hands):
         if one.use != layer.use:
             one.use = layer.use
         one.use_pass_z = True
+        if not _knows(layer.layer_collection, one.layer_collection):
+            one.update()  # collections that were just linked reach a layer when it is asked for
         _copy_collection(layer.layer_collection, one.layer_collection)
     for one in list(hands.view_layers):
         if one.name not in scene.view_layers:
             hands.view_layers.remove(one)
+
+
+def _knows(source, target):
+    """Whether a layer has all collections of another, but for the topmost."""
+    if target is None:
+        return False
+    names = {child.name for child in target.children}
+    return all(child.name in names for child in source.children)
 
 
 def _copy_collection(source, target):
