@@ -15,7 +15,7 @@ import numpy as np
 
 from . import axes
 from .errors import HandError
-from .rig import pose_bones
+from .rig import pose_bones, remove_curves
 
 CURL = "Hand curl"
 LIMIT = "Hand limit"
@@ -91,6 +91,9 @@ def restore(rig):
         return
     if LIMITS not in rig:
         raise HandError("this rig is of an older file and does not know its limits; import it anew")
+    # baking keys the sliders as well as what they did to the bones
+    sliders = [f(finger) for finger in axes.FINGERS for f in (curl_name, spread_name)]
+    remove_curves(rig, {f'["{name}"]' for name in sliders})
     reset_sliders(rig)
     on = limits_on(rig)
     _add_constraints(rig)

@@ -163,21 +163,27 @@ def key_motion(rig, theta, translation, start, fps, scene_fps, tolerance=None):
 
 def action_curves(rig):
     """The F-curves of the rig's action, in layered actions too."""
+    return [curve for holder in _curve_holders(rig) for curve in holder]
+
+
+def remove_curves(rig, paths):
+    """Take the F-curves of data paths out of the rig's action."""
+    for holder in _curve_holders(rig):
+        for curve in [c for c in holder if c.data_path in paths]:
+            holder.remove(curve)
+
+
+def _curve_holders(rig):
+    """The collections of F-curves that animate the rig."""
     animation = rig.animation_data
     if animation is None or animation.action is None:
         return []
     action = animation.action
-    if hasattr(action, "layers"):
-        slot = animation.action_slot
-        return [
-            curve
-            for layer in action.layers
-            for strip in layer.strips
-            for bag in [strip.channelbag(slot)]
-            if bag is not None
-            for curve in bag.fcurves
-        ]
-    return list(action.fcurves)
+    if not hasattr(action, "layers"):
+        return [action.fcurves]
+    slot = animation.action_slot
+    bags = [strip.channelbag(slot) for layer in action.layers for strip in layer.strips]
+    return [bag.fcurves for bag in bags if bag is not None]
 
 
 FEW_KEYS_METRES = 0.0005
