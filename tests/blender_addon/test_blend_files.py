@@ -27,4 +27,4 @@ def test_files(blender, hand_file: Path, tmp_path: Path) -> None:
     assert report["replaced"] < 1e-4
     unchanged = [name for name in report["undo"] if name.endswith("(no change)")]
     assert unchanged == [], "every one of them changes something"
-    assert len(report["undo"]) == 20
+    assert len(report["undo"]) == 21
