@@ -52,13 +52,16 @@ np.savez(target, **out, bones=np.array(sorted(n for v in bones.values() for n in
 """
 
 
-def blender_vertices(path: Path, frames: int, fps: float) -> dict[str, np.ndarray]:
+def blender_vertices(
+    path: Path, frames: int, fps: float, python: str = sys.executable
+) -> dict[str, np.ndarray]:
     """World vertices of every skinned mesh as Blender imports the file, z up.
 
     Args:
         path: a glTF or FBX file.
         frames: how many frames to evaluate.
         fps: their rate.
+        python: a Python with bpy.
 
     Returns:
         ``<object>.<frame>`` (V, 3) and ``bones``, the bones' names.
@@ -69,7 +72,7 @@ def blender_vertices(path: Path, frames: int, fps: float) -> dict[str, np.ndarra
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "vertices.npz"
         done = subprocess.run(
-            [sys.executable, "-c", _BLENDER, str(path), str(target), str(fps), str(frames)],
+            [python, "-c", _BLENDER, str(path), str(target), str(fps), str(frames)],
             capture_output=True,
             text=True,
             check=False,
@@ -81,7 +84,7 @@ def blender_vertices(path: Path, frames: int, fps: float) -> dict[str, np.ndarra
             return {name: data[name] for name in data.files}
 
 
-def blender_errors(path: Path, scene: ExportScene) -> dict[str, Any]:
+def blender_errors(path: Path, scene: ExportScene, python: str = sys.executable) -> dict[str, Any]:
     """Largest distance between Blender's vertices and the toolkit's, over all frames.
 
     Every vertex of Blender's is matched to the toolkit's vertex that it is in the first frame
@@ -89,7 +92,7 @@ def blender_errors(path: Path, scene: ExportScene) -> dict[str, Any]:
     """
     from scipy.spatial import cKDTree
 
-    data = blender_vertices(path, scene.frames, scene.fps)
+    data = blender_vertices(path, scene.frames, scene.fps, python)
     worst = 0.0
     for hand in scene.hands:
         name = next(n.rsplit(".", 1)[0] for n in data if n.startswith(f"{hand.side}_hand"))
