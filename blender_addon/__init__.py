@@ -22,6 +22,7 @@ from . import (
     pose_operators,
     preferences,
     render_operators,
+    retarget_operators,
     scene_data,
     settings,
 )
@@ -34,6 +35,7 @@ CLASSES = (
     *create.CLASSES,
     *pose_operators.CLASSES,
     *natural_operators.CLASSES,
+    *retarget_operators.CLASSES,
     *look_operators.CLASSES,
     *render_operators.CLASSES,
     *exporting.CLASSES,

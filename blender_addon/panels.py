@@ -136,6 +136,7 @@ class HAND_TOOLKIT_PT_motion(HandPanel, bpy.types.Panel):
         column.operator("hand_toolkit.load_motion", text="Load Motion File", icon="FILE")
         column.operator("hand_toolkit.pose_from_image", icon="IMAGE_DATA")
         column.operator("hand_toolkit.pose_from_video", icon="FILE_MOVIE")
+        column.operator("hand_toolkit.retarget", icon="ARMATURE_DATA")
         layout.label(text="Motions of the toolkit")
         flow = layout.grid_flow(columns=2, align=True)
         for name in (link.offers() or {}).get("motions", pose_operators.MOTIONS):

@@ -17,6 +17,7 @@ from ..core.conventions import MANO_JOINTS, MANO_PARENTS, SIDES, mirror_theta
 from ..core.errors import InputError
 from .frames import FrameBlocks, FrameRenderer
 from .natural import natural_pose
+from .retargeting import matched_bones, retargeted
 from .surfaces import describe_hand, reshape_hand
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Session:
             "open_avatar": self.open_avatar,
             "reshape": self.reshape,
             "render": self.render,
+            "match_bones": matched_bones,
             "ping": lambda job: ({"python": sys.version.split()[0]}, {}),
         }
         self._long: dict[str, Callable[[Job], Answer]] = {
@@ -44,6 +46,7 @@ class Session:
             "pose": pose,
             "motion": motion,
             "natural_pose": natural_pose,
+            "retarget": retargeted,
             "texture": self.texture,
             "export": self.export,
         }
@@ -324,7 +327,7 @@ def motion(job: Job) -> Answer:
             "translation": np.zeros((1, 2, 3)),
             "present": np.ones((1, 2), bool),
         }
-    if name is not None and name not in MOTIONS:
+    if name is not None and name not in MOTIONS and not str(name).lower().startswith("asl:"):
         raise InputError(
             f"unknown motion {name!r}; there are: {', '.join((*MOTIONS, *pose_names()))}, and files"
         )
