@@ -47,7 +47,7 @@ FINGER_ROWS = {f: list(range(1 + 4 * f, 5 + 4 * f)) for f in range(5)}
 CROSSED_M = 0.006
 """Overlap of finger bones from which fingers count as passing through each other."""
 
-PCA_POSES = 4000
+PCA_POSES = 2000
 
 
 class Bench:
@@ -61,6 +61,7 @@ class Bench:
         self.recordings: Recordings = read_recordings(arguments.data)
         self.faces = self.network.pyramid.faces
         self.model = load_hand_model("default", "right", 0)
+        self.steps = [int(n) for n in arguments.steps.split(",")]
         self.bank = draw_bank(np.random.default_rng(3), self.recordings, PCA_POSES)
 
     def say(self, section: str, **row: Any) -> None:
@@ -108,15 +109,15 @@ def generate(bench: Bench) -> None:
     inside = np.clip(drawn, FREE_LOWEST, FREE_HIGHEST)
     bench.spread("generate", "PCA sampling inside joint ranges", bench.meshes(inside))
     conditions = Conditions.none(count, bench.network.config, bench.device)
-    for steps in (10, 50):
+    for steps in bench.steps:
         mesh = sample(bench.network, conditions, steps, 21)
         bench.spread("generate", "hhmr", mesh, steps=steps)
     from hand_toolkit.systems.hhmr.uses import generate as made
 
-    hands = made(count, seed=21, steps=20, network=bench.network)
+    hands = made(count, seed=21, steps=bench.steps[0], network=bench.network)
     mesh = torch.as_tensor(hands.vertices / UNIT_M, dtype=torch.float32)
     bench.spread(
-        "generate", "hhmr, crossed ones drawn again", mesh, steps=20,
+        "generate", "hhmr, crossed ones drawn again", mesh, steps=bench.steps[0],
         theta_residual_mm=float(hands.residual_mm.mean()),
     )  # fmt: skip
 
@@ -127,13 +128,13 @@ def inpaint(bench: Bench) -> None:
     own = (hands.keypoints @ hands.turn).to(bench.device)
     seen = torch.ones(len(own), 21, dtype=torch.bool, device=bench.device)
     seen[:, [*FINGER_ROWS[0][1:], *FINGER_ROWS[1][1:], *FINGER_ROWS[2][1:]]] = False
-    times = 16
+    times = bench.arguments.hypotheses
     rows = {}
     for name, scale in (("hhmr", 1.0), ("hhmr, no guidance", 0.0)):
         target, mask = own.repeat_interleave(times, 0), seen.repeat_interleave(times, 0)
         misfit = joint_misfit(bench.network.joints, target, mask)
         conditions = evaluate.own_conditions(bench.network, target, mask)
-        rows[name] = sample(bench.network, conditions, 20, 5, Guidance(misfit, scale))
+        rows[name] = sample(bench.network, conditions, bench.steps[0], 5, Guidance(misfit, scale))
     mean, covariance = bench.pca()
     from hand_toolkit.hand_model.limits import FREE_JOINT, decompose
 
@@ -241,7 +242,7 @@ def flat(bench: Bench) -> None:
     hands = evaluate.held_out_hands(bench.network, bench.recordings, bench.arguments.few)
     true = hands.keypoints.to(bench.device)
     prior = bench.pca()
-    for noise_mm in (0.0, 2.0):
+    for noise_mm in bench.arguments.noise:
         torch.manual_seed(1)
         spread = (hands.flat - hands.flat.mean(1, keepdim=True)).norm(dim=-1).mean(1)
         reach = (
@@ -265,7 +266,7 @@ def flat(bench: Bench) -> None:
         conditions = evaluate.flat_conditions(bench.network, picture, seen.to(bench.device))
         conditions = replace(conditions, sigma_2d=(sigma.to(bench.device) / conditions.angle))
         misfit = projection_misfit(bench.network.joints, picture, conditions.seen_2d)
-        for steps in (10, 20, 50):
+        for steps in bench.steps:
             for scale in (0.0, 1.0):
                 mesh = sample(bench.network, conditions, steps, 2, Guidance(misfit, scale))
                 error = evaluate.pa_error_mm(bench.network.joints(mesh), true)
@@ -274,7 +275,7 @@ def flat(bench: Bench) -> None:
                           noise_mm=noise_mm, hands=len(true), pa_mpjpe_mm=float(error.mean()),
                           median=float(error.median()),
                           pa_mpvpe_mm=float(vertex.mean()))  # fmt: skip
-                if steps == 20 and scale:
+                if steps == bench.steps[0] and scale:
                     refined = np.stack(_fitted(bench, arrays, mesh))
                     found = torch.as_tensor(refined / UNIT_M, dtype=torch.float32).to(true)
                     error = evaluate.pa_error_mm(found, true)
@@ -286,7 +287,7 @@ def flat(bench: Bench) -> None:
 def hidden(bench: Bench) -> None:
     """One to three fingers that no keypoint shows: the solver's guess against hypotheses."""
     hands = evaluate.held_out_hands(bench.network, bench.recordings, bench.arguments.few, seed=6)
-    count, times = len(hands.flat), 16
+    count, times = len(hands.flat), bench.arguments.hypotheses
     rng = np.random.default_rng(10)
     for fingers in (1, 2, 3):
         seen = torch.ones(count, 21, dtype=torch.bool)
@@ -305,7 +306,7 @@ def hidden(bench: Bench) -> None:
         misfit = projection_misfit(
             bench.network.joints, picture.repeat_interleave(times, 0), many.seen_2d
         )
-        mesh = sample(bench.network, many, 20, 3, Guidance(misfit))
+        mesh = sample(bench.network, many, bench.steps[0], 3, Guidance(misfit))
         found = bench.network.joints(mesh).cpu().unflatten(0, (count, times))
         _say_hidden(bench, "hhmr", fingers, found, hands.keypoints, seen)
 
@@ -399,7 +400,7 @@ def real(bench: Bench) -> None:
     """``one_subject``: odd frames to choose by, even ones to report."""
     from real_hand import one_subject
 
-    from hand_toolkit.core.metrics import pa_mpjpe_mm
+    from hand_toolkit.core.metrics import pa_mpjpe_mm as pa_errors_mm
     from hand_toolkit.pose.camera import photo_camera
     from hand_toolkit.pose.estimate import detect_hands, select_hands, to_estimate
     from hand_toolkit.pose.fit import fit_either_side
@@ -407,11 +408,16 @@ def real(bench: Bench) -> None:
 
     rows: dict[str, dict[str, list[float]]] = {}
 
+    def pa_mpjpe_mm(points: np.ndarray, true: np.ndarray) -> float:
+        return float(np.mean(pa_errors_mm(points, true)))
+
     def note(part: str, name: str, value: float) -> None:
         rows.setdefault(part, {}).setdefault(name, []).append(value)
 
     for number, frame in enumerate(one_subject(bench.arguments.photos)):
         part = "odd" if number % 2 else "even"
+        if part not in bench.arguments.frames:
+            continue
         found = detect_hands(frame.photo, "network")
         if not found:
             continue
@@ -424,10 +430,13 @@ def real(bench: Bench) -> None:
             return to_estimate([fit], camera, "default").hands[0].joints_cam_m
 
         note(part, "solver", pa_mpjpe_mm(solved(seen), true))
-        note(part, "network's world points", pa_mpjpe_mm(seen.keypoints_3d, true))
+        if seen.keypoints_3d is not None:
+            note(part, "network's world points", pa_mpjpe_mm(seen.keypoints_3d, true))
         for name, image in (("hhmr, image and 2D", True), ("hhmr, 2D", False)):
-            hands = reconstruct(frame.photo, seen, samples=32, image=image, network=bench.network,
-                                steps=10)  # fmt: skip
+            hands = reconstruct(
+                frame.photo, seen, samples=bench.arguments.samples, steps=10, image=image,
+                network=bench.network,
+            )  # fmt: skip
             points = hands.keypoints
             error = [pa_mpjpe_mm(p, true) for p in points]
             note(part, f"{name}: likeliest", error[0])
@@ -436,8 +445,12 @@ def real(bench: Bench) -> None:
             onto = evaluate.aligned(
                 torch.as_tensor(points[order[:16]]), torch.as_tensor(points[order[:1]])
             )
-            note(part, f"{name}: mean of 16", pa_mpjpe_mm(onto.mean(0).numpy(), true))
-            note(part, f"{name}: best of 32", min(error))
+            note(
+                part,
+                f"{name}: mean of {min(len(error), 16)}",
+                pa_mpjpe_mm(onto.mean(0).numpy(), true),
+            )
+            note(part, f"{name}: best of {len(error)}", min(error))
             given = as_observation(hands, seen, frame.photo)
             note(part, f"{name}: then solver with its θ",
                  pa_mpjpe_mm(solved(replace(given, keypoints_3d=seen.keypoints_3d,
@@ -492,6 +505,11 @@ def main() -> None:
     parser.add_argument("--sections", default=",".join(SECTIONS))
     parser.add_argument("--count", type=int, default=200, help="random hands (default: 200)")
     parser.add_argument("--few", type=int, default=64, help="held-out hands (default: 64)")
+    parser.add_argument("--samples", type=int, default=32, help="hypotheses of a photo")
+    parser.add_argument("--hypotheses", type=int, default=16, help="of hidden fingers")
+    parser.add_argument("--steps", default="10,50", help="numbers of denoising steps")
+    parser.add_argument("--noise", type=float, nargs="*", default=[0.0, 2.0], help="of flat, mm")
+    parser.add_argument("--frames", default="odd,even", help="of one_subject")
     parser.add_argument("--device", default="cpu")
     bench = Bench(parser.parse_args())
     for name in bench.arguments.sections.split(","):

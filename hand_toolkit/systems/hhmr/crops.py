@@ -154,29 +154,45 @@ def _posed(rng: np.random.Generator, hand: PlacedHand, poses: np.ndarray) -> Pla
 def _cut(
     rng: np.random.Generator, crop: Any, backdrops: Backdrops
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    import cv2
     import torch
     from scipy.spatial.transform import Rotation
 
+    from ...see.backdrops import SIZE
     from ...see.cameras import photographed
-    from ...see.pools import frame_of
-    from ...see.samples import Draw, jittered, warped
 
     points = crop.keypoints[0].astype(float)
-    draw = Draw(rng, torch.device("cpu"))
-    frames = jittered(draw, torch.from_numpy(frame_of(points))[None])
-    rgba = torch.from_numpy(crop.rgba.astype(np.float32) / 255).permute(2, 0, 1)[None]
-    layers = torch.cat([rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]], 1)
-    layers = warped(layers, frames, *crop.rgba.shape[1::-1])
-    back = torch.from_numpy(backdrops.sample(rng) / 255).float().permute(2, 0, 1)[None]
-    taken = photographed(rng, 255 * (layers[:, :3] + back * (1 - layers[:, 3:])))
-    image = np.ascontiguousarray(taken[0].permute(1, 2, 0).numpy().round().astype(np.uint8))
-    frame = frames[0].numpy().astype(float)
+    frame = _frame(rng, points, SIZE)
+    matrix = frame.copy()
+    matrix[:, 2] += frame[:, :2] @ [0.5, 0.5] - 0.5  # OpenCV counts centres as whole numbers
+    rgba = cv2.warpAffine(
+        crop.rgba, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    alpha = rgba[..., 3:].astype(np.float32) / 255
+    picture = backdrops.sample(rng)
+    picture = picture + (rgba[..., :3] - picture) * alpha
     turn = np.eye(3)
     turn[:2, :2] = frame[:, :2] / np.sqrt(abs(np.linalg.det(frame[:, :2])))
     theta = crop.theta.astype(np.float64).copy()
     theta[0] = Rotation.from_matrix(turn @ Rotation.from_rotvec(theta[0]).as_matrix()).as_rotvec()
     flat = points @ frame[:, :2].T + frame[:, 2]
-    return image, theta.astype(np.float32), flat.astype(np.float32)
+    pictures = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32))[None]
+    image = photographed(rng, pictures)[0].permute(1, 2, 0).clamp(0, 255)
+    return image.byte().numpy(), theta.astype(np.float32), flat.astype(np.float32)
+
+
+def _frame(rng: np.random.Generator, points: np.ndarray, size: int) -> np.ndarray:
+    """(2, 3) from picture pixels to a crop as far off as detected keypoints put it."""
+    from ...see.crops import crop_of_points
+
+    spread = float((points.max(0) - points.min(0)).max())
+    frame = crop_of_points(points + rng.normal(size=points.shape) * 0.015 * spread).matrix()[:2]
+    angle = rng.normal() * (0.12 if rng.random() < 0.65 else 0.45)
+    scale = float(np.exp(rng.normal() * 0.12 - 0.04))
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    moved = turn @ frame
+    moved[:, 2] += size / 2 - turn @ [size / 2, size / 2] + rng.normal(size=2) * 0.05 * size
+    return np.asarray(moved)
 
 
 def image_features(images: torch.Tensor) -> torch.Tensor:

@@ -23,6 +23,8 @@ class HhmrNetwork(nn.Module):
     more than the rest together.
     """
 
+    regressor: torch.Tensor
+
     def __init__(self, config: HhmrConfig) -> None:
         super().__init__()
         self.config = config

@@ -115,12 +115,13 @@ class HhmrTrainable(Trainable):
         from .weights import SHIPPED, read_network
 
         path = SHIPPED if start == "shipped" else Path(start)
-        self.module.network.load_state_dict(read_network(path)[0].state_dict())
+        self.network.load_state_dict(read_network(path)[0].state_dict())
 
     @property
     def network(self) -> HhmrNetwork:
         """What is trained."""
-        return self.module.network  # type: ignore[return-value]
+        module: Any = self.module
+        return module.network  # type: ignore[no-any-return]
 
     def groups(self) -> Sequence[Group]:
         """All of it."""

@@ -93,3 +93,9 @@ def load_network(path: Path | None = None) -> HhmrNetwork:
 @lru_cache(maxsize=2)
 def _load(path: Path) -> HhmrNetwork:
     return read_network(path)[0]
+
+
+if __name__ == "__main__":
+    import sys
+
+    print(export_weights(Path(sys.argv[1]), Path(sys.argv[2]), {"command": " ".join(sys.argv[3:])}))
