@@ -198,7 +198,7 @@ def _figures(options: argparse.Namespace) -> dict[str, object]:
         hands = engine.shown_hands(graph)
         view = camera.of_scene(graph)
         middle = time.perf_counter()
-        engine.draw_frame(hands, view, None, None)
+        engine.draw_frame(hands, view, None, ({"light": "baked"}, {}))
         times.append(time.perf_counter() - begin)
         drawing.append(time.perf_counter() - middle)
     figures["viewport_fps"] = float(1 / np.min(times[4:]))

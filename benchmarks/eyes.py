@@ -1,6 +1,6 @@
 """What the class network sees, against hand-drawn outlines, given masks and rendered crops.
 
-Usage: python benchmarks/eyes.py [all|outlines|rendered|pairs] [--photos ../shared/photos]
+Usage: python benchmarks/eyes.py [all|outlines|heads|rendered|pairs] [--photos ../shared/photos]
            [--crops SHARDS] [--weights FILE] [--frames even|odd|all] [--seen FILE] [--json FILE]
 
 Outlines: IoU and boundary F-score (2 px) of GrabCut, as the product uses it, and of the network
@@ -12,6 +12,9 @@ that other weights are scored on the same.
 
 Rendered: IoU of owners on crops that never train (``python -m hand_toolkit.synth.crops render
 --held-out``), pairs and lone hands.
+
+Heads: on ``one_subject``, whether the hand is called there as its side and not as the other, and
+how well the standard deviation of the landmark network's keypoints foretells their error.
 
 Pairs: pictures of two whole hands, apart, touching and interlocked, in skins and poses that never
 train (``--pair-skins NPY --contacts FOLDER``, see ``python -m hand_toolkit.synth.crops``): the
@@ -28,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from heads import heads_scores
 from outlines import read_outlines
 from pairs import SOURCES, PairInputs, pair_rows, print_pairs
 from real_hand import one_subject
@@ -198,7 +202,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "part", nargs="?", default="all", choices=["all", "outlines", "rendered", "pairs"]
+        "part", nargs="?", default="all", choices=["all", "outlines", "heads", "rendered", "pairs"]
     )
     parser.add_argument("--photos", type=Path, default=DEFAULT_PHOTOS)
     parser.add_argument("--crops", type=Path, help="rendered shards that never train")
@@ -222,6 +226,11 @@ def main() -> None:
         rows = outline_rows(subject_masks(options.photos, options.frames), product, network)
         title = f"given masks of one_subject, {options.frames} frames"
         results["one_subject"] = print_outlines(title, rows)
+    if options.part in ("all", "heads"):
+        results["heads"] = heads_scores(options.photos, options.frames, network)
+        print(f"\nheads on one_subject, {options.frames} frames\n| | |\n|---|---|")
+        for name, value in results["heads"].items():
+            print(f"| {name} | {value:.3g} |")
     if options.part in ("all", "rendered") and options.crops is not None:
         scores = validate(network, options.crops)
         results["rendered"] = scores

@@ -290,7 +290,7 @@ def worker_frames(avatar: Any, frames: list[Any]) -> Callable[[], None]:
 
     def ask() -> None:
         for hands in requests:
-            renderer.draw(hands, camera, {"light": "photo"}, None, pixels, depth)
+            renderer.draw(hands, {"camera": camera, "light": "photo"}, {}, pixels, depth)
 
     return ask
 

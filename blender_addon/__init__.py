@@ -51,6 +51,17 @@ def _forget_job(*_args):
     link.job.clear()
 
 
+HANDLERS = (
+    ("save_pre", scene_data.before_save),
+    ("save_post", scene_data.after_save),
+    ("load_pre", _forget_job),
+    ("load_post", compositing.after_load),
+    ("render_init", compositing.begin),
+    ("render_complete", compositing.end),
+    ("render_cancel", compositing.end),
+)
+
+
 def register():
     """Add everything to Blender."""
     for cls in CLASSES:
@@ -60,10 +71,8 @@ def register():
         type=look_operators.HandToolkitShapeParameter
     )
     bpy.types.Scene.hand_toolkit = bpy.props.PointerProperty(type=settings.HandToolkitScene)
-    bpy.app.handlers.save_pre.append(scene_data.before_save)
-    bpy.app.handlers.save_post.append(scene_data.after_save)
-    bpy.app.handlers.load_pre.append(_forget_job)
-    bpy.app.handlers.render_init.append(compositing.follow)
+    for name, function in HANDLERS:
+        getattr(bpy.app.handlers, name).append(function)
     bpy.types.TOPBAR_MT_file_import.append(create.draw_import)
     bpy.types.TOPBAR_MT_file_export.append(exporting.draw_export)
     engine.register_panels()
@@ -75,10 +84,8 @@ def unregister():
     engine.unregister_panels()
     bpy.types.TOPBAR_MT_file_export.remove(exporting.draw_export)
     bpy.types.TOPBAR_MT_file_import.remove(create.draw_import)
-    bpy.app.handlers.render_init.remove(compositing.follow)
-    bpy.app.handlers.load_pre.remove(_forget_job)
-    bpy.app.handlers.save_post.remove(scene_data.after_save)
-    bpy.app.handlers.save_pre.remove(scene_data.before_save)
+    for name, function in reversed(HANDLERS):
+        getattr(bpy.app.handlers, name).remove(function)
     del bpy.types.Scene.hand_toolkit
     del bpy.types.Object.hand_toolkit_shape
     del bpy.types.Object.hand_toolkit

@@ -37,6 +37,7 @@ def build_avatar(context, name, value, arrays, path="", data=None):
     root.empty_display_type = "PLAIN_AXES"
     root.empty_display_size = 0.03
     root.location = context.scene.cursor.location
+    root.scale = (1.0 / scene_data.metres_per_unit(context.scene),) * 3
     root.hand_toolkit.kind = "ROOT"
     root.hand_toolkit.root = root
     root.hand_toolkit.key = value["key"]
@@ -92,6 +93,7 @@ def _build_hand(context, collection, root, side, value, part):
     for axis in ("fx", "fy", "cx", "cy", "width", "height"):
         root[f"photo_{axis}"] = float(value["camera"][axis])
     look.skin_material(surface, part)
+    look.follow_tone(surface, root)
     splats.build_cloud(collection, armature, surface, part)
     controls.add_controls(armature, part["limits"])
     if "pose_dirs" in part:
@@ -123,6 +125,7 @@ def _build_armature(context, collection, root, side, label, part):
             if parent >= 0:
                 bone.parent = data.edit_bones[axes.bone_name(parent, side)]
             bone.use_connect = False
+            bone[scene_data.JOINT] = name
             place_bone(bone, joint, part["axes"][joint], part["joints"], part["keypoints"])
     for posed in ob.pose.bones:
         posed.rotation_mode = "QUATERNION"
@@ -176,8 +179,10 @@ def _build_surface(collection, armature, side, label, part, root):
     mesh.polygons.foreach_set("use_smooth", np.ones(len(faces), bool))
     layer = mesh.uv_layers.new(name="UVMap")
     layer.uv.foreach_set("vector", np.ascontiguousarray(part["uvs"], np.float32).ravel())
+    splats.write(mesh, scene_data.VERTEX, "INT", "value", np.arange(len(part["vertices"])))
     ob = bpy.data.objects.new(f"{label} skin", mesh)
     _mark(ob, "SURFACE", side, root)
+    ob.hand_toolkit.rig = armature
     collection.objects.link(ob)
     ob.parent = armature
     _assign_weights(ob, part["weights"], side)
@@ -187,16 +192,21 @@ def _build_surface(collection, armature, side, label, part, root):
 
 
 def _assign_weights(ob, weights, side):
-    """Vertex groups with the exact skinning weights; equal weights are added in one call."""
-    for joint, name in enumerate(axes.JOINTS):
-        group = ob.vertex_groups.new(name=axes.bone_name(name, side))
-        column = np.ascontiguousarray(weights[:, joint])
-        index = np.flatnonzero(column > 1e-7)
-        values, inverse = np.unique(column[index], return_inverse=True)
-        order = np.argsort(inverse, kind="stable")
-        parts = np.split(index[order], np.cumsum(np.bincount(inverse))[:-1])
-        for value, members in zip(values, parts):
-            group.add(members.tolist(), float(value), "REPLACE")
+    """Vertex groups with the exact skinning weights, written in one pass over the vertices."""
+    import bmesh
+
+    for name in axes.JOINTS:
+        ob.vertex_groups.new(name=axes.bone_name(name, side))
+    rows, columns = np.nonzero(weights > 1e-7)
+    values = weights[rows, columns].tolist()
+    mesh = bmesh.new()
+    mesh.from_mesh(ob.data)
+    layer = mesh.verts.layers.deform.verify()
+    groups = [vertex[layer] for vertex in mesh.verts]
+    for row, column, value in zip(rows.tolist(), columns.tolist(), values):
+        groups[row][column] = value
+    mesh.to_mesh(ob.data)
+    mesh.free()
 
 
 def _mark(ob, kind, side, root):
@@ -247,11 +257,11 @@ def reshape(context, rig_object, arrays, shape):
             block.data.foreach_set("co", values + flat.ravel() - old)
     mesh.vertices.foreach_set("co", flat.ravel())
     mesh.update()
-    side = rig_object.hand_toolkit.side
     rest = rig.rest_axes(rig_object)
+    names = [bone.name for bone in rig.pose_bones(rig_object)]
     with edit_mode(context, rig_object):
-        for joint, name in enumerate(axes.JOINTS):
-            bone = rig_object.data.edit_bones[axes.bone_name(name, side)]
+        for joint, name in enumerate(names):
+            bone = rig_object.data.edit_bones[name]
             place_bone(bone, joint, rest[joint], arrays["joints"], arrays["keypoints"])
     surface["hand_shape"] = [float(v) for v in shape]
     splats.update_rest(rig_object, surface)

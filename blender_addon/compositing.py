@@ -1,130 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Splats among the objects of a Cycles or EEVEE scene, joined by depth in one render call.
+"""Splats among the objects of a Cycles or EEVEE scene, joined in one render call.
 
-The hands get a scene of their own with our engine, sharing camera, frame range, hand objects and
-lamps; the artist's scene keeps its engine. In it the hands' meshes are *indirect only*: they cast
-shadows and show in mirrors, but the camera does not see them. A second view layer, with only the
-hands as shadow catchers, tells how dark the scene's objects make the skin. The compositor puts the
-nearer of the two pictures in front, per pixel, with soft edges.
+The hands get a scene of their own with our engine, which holds the artist's objects, camera and
+lamps too: our engine cuts away what they hide and draws their shadows. Wherever the artist's nodes
+use a view layer, the hands of that layer go over it first, so that everything behind (glare,
+grading) works on both. While a picture renders the camera does not see the hands' meshes in the
+artist's scene; their shadows and mirror images it does.
+
+What is changed in the artist's scene is written down (``BEFORE``) and taken back by :func:`remove`;
+world, film, view layers, collections and nodes stay as they are.
 """
 
 from __future__ import annotations
 
+import json
+
 import bpy
 
-from . import scene_data
+from . import node_trees
 from .engine import ENGINE
+from .errors import HandError
 
 SUFFIX = " hands"
-SHADOW_LAYER = "Hand shadows"
-COLLECTION = "Hands for compositing"
-TREE = "Hand compositing"
+BEFORE = "hand_toolkit_before"
+"""Custom property of the artist's scene: JSON of what we have changed in it."""
+SEEN = "hand_toolkit_seen"
+"""Custom property of an object that we hide from the camera while a picture renders."""
 
-
-def set_up(context, shadows=True, samples=16):
-    """Prepare ``context.scene`` for compositing; may be repeated.
-
-    Args:
-        context: of the operator.
-        shadows: make the shadow-catcher layer (Cycles only).
-        samples: of that layer.
-
-    Returns:
-        The scene of the hands.
-    """
-    scene = context.scene
-    parts = [
-        part
-        for root in scene_data.roots(scene)
-        for rig in scene_data.rigs_of(root)
-        for part in (scene_data.surface_of(rig),)
-        if part is not None
-    ]
-    collection = _gather(scene, parts)
-    hands = _hand_scene(scene, collection)
-    main = scene.view_layers[0]
-    main.use_pass_z = True
-    main_hands = _layer_collection(main.layer_collection, collection)
-    cycles = scene.render.engine == "CYCLES"
-    main_hands.exclude = False
-    main_hands.indirect_only = cycles
-    for part in parts:
-        if not cycles:
-            # EEVEE has no indirect-only collections; there the camera flag does it
-            part.visible_camera = False
-        part.is_shadow_catcher = bool(shadows and cycles)
-    layer = scene.view_layers.get(SHADOW_LAYER)
-    if shadows and cycles:
-        layer = layer or scene.view_layers.new(SHADOW_LAYER)
-        layer.samples = samples
-        for child in layer.layer_collection.children:
-            child.exclude = False
-            child.indirect_only = child.collection != collection
-        scene.render.film_transparent = True
-    elif layer is not None:
-        scene.view_layers.remove(layer)
-        layer = None
-    tree = _tree(scene)
-    _build(tree, scene, hands, main.name, layer.name if layer is not None else None)
-    scene.render.use_compositing = True
-    return hands
-
-
-def _gather(scene, parts):
-    """A collection with the hands' meshes, linked to the scene, so layers can treat them alike."""
-    collection = bpy.data.collections.get(scene.name + " " + COLLECTION)
-    if collection is None:
-        collection = bpy.data.collections.new(scene.name + " " + COLLECTION)
-    if collection.name not in scene.collection.children:
-        scene.collection.children.link(collection)
-    for part in parts:
-        for other in list(part.users_collection):
-            if other != collection:
-                other.objects.unlink(part)
-        if part.name not in collection.objects:
-            collection.objects.link(part)
-    # Objects straight in the scene's own collection belong to every layer: give them a home.
-    loose = list(scene.collection.objects)
-    if loose:
-        home = bpy.data.collections.get(scene.name + " objects")
-        home = home or bpy.data.collections.new(scene.name + " objects")
-        if home.name not in scene.collection.children:
-            scene.collection.children.link(home)
-        for ob in loose:
-            home.objects.link(ob)
-            scene.collection.objects.unlink(ob)
-    return collection
-
-
-def _layer_collection(layer_collection, collection):
-    if layer_collection.collection == collection:
-        return layer_collection
-    for child in layer_collection.children:
-        found = _layer_collection(child, collection)
-        if found is not None:
-            return found
-    return None
-
-
-def _hand_scene(scene, collection):
-    name = scene.name + SUFFIX
-    hands = bpy.data.scenes.get(name) or bpy.data.scenes.new(name)
-    if collection.name not in hands.collection.children:
-        hands.collection.children.link(collection)
-    # The rigs must be evaluated there too; the avatars' collections hold them.
-    for root in scene_data.roots(scene):
-        for part in (root, *scene_data.rigs_of(root)):
-            if part.name not in hands.objects:
-                hands.collection.objects.link(part)
-    hands.render.engine = ENGINE
-    hands.render.film_transparent = True
-    hands.view_layers[0].use_pass_z = True
-    hands.hand_toolkit.light_scene = scene
-    _copy_settings(scene, hands)
-    return hands
-
-
-SHARED_SETTINGS = (
+SHARED_RENDER = (
     "resolution_x",
     "resolution_y",
     "resolution_percentage",
@@ -141,164 +44,237 @@ SHARED_SETTINGS = (
     "use_motion_blur",
     "motion_blur_shutter",
     "motion_blur_position",
+    "use_multiview",
+    "views_format",
+    "use_simplify",
+    "simplify_subdivision",
+    "simplify_subdivision_render",
+    "use_single_layer",
 )
+SHARED_SETTINGS = ("light", "blur_samples", "gloss", "shadows")
 
 
-def _copy_settings(scene, hands):
+def hands_of(scene):
+    """The scene that holds the hands of ``scene`` for compositing, or None."""
+    for other in bpy.data.scenes:
+        if other != scene and other.hand_toolkit.light_scene == scene:
+            return other
+    return None
+
+
+def remember(scene, **values):
+    """Write down what the artist had, where that is not written down yet."""
+    before = json.loads(scene.get(BEFORE, "{}"))
+    scene[BEFORE] = json.dumps({**values, **before})
+
+
+def restore_settings(scene, keep=()):
+    """Give the artist's scene back the settings that were written down.
+
+    Args:
+        scene: the artist's.
+        keep: names that stay as they are now.
+    """
+    before = json.loads(scene.get(BEFORE, "{}"))
+    for name, value in before.items():
+        if name in keep:
+            continue
+        if name == "depth":
+            for layer, had in value.items():
+                if layer in scene.view_layers:
+                    scene.view_layers[layer].use_pass_z = had
+        elif name == "view_transform":
+            scene.view_settings.view_transform = value
+        else:
+            setattr(scene.render, name, value)
+    left = {name: before[name] for name in keep if name in before}
+    if left:
+        scene[BEFORE] = json.dumps(left)
+    elif BEFORE in scene:
+        del scene[BEFORE]
+
+
+def set_up(context):
+    """Prepare ``context.scene`` for compositing; may be repeated.
+
+    Returns:
+        The scene of the hands.
+
+    Raises:
+        HandError: its compositing nodes cannot be changed.
+    """
+    scene = context.scene
+    restore_settings(scene)  # of *Render Hands Only*, whose film and view transform are for it
+    if scene.render.engine == ENGINE:
+        remember(scene, engine=scene.render.engine)
+        scene.render.engine = "CYCLES"
+    nodes = node_trees.tree_of(scene)
+    if nodes is not None and nodes.library is not None:
+        raise HandError(
+            f"the compositing nodes '{nodes.name}' are linked from another file; make them local"
+        )
+    hands = hands_of(scene)
+    if hands is None:
+        hands = bpy.data.scenes.new(scene.name + SUFFIX)
+        hands.hand_toolkit.light_scene = scene
+    hands.render.engine = ENGINE
+    hands.render.film_transparent = True
+    hands.render.use_compositing = hands.render.use_sequencer = False
+    synchronise(scene, hands)
+    remember(scene, use_compositing=scene.render.use_compositing)
+    scene.render.use_compositing = True
+    node_trees.join(scene, hands)
+    return hands
+
+
+def remove(scene):
+    """Take everything of :func:`set_up` and of *Render Hands Only* back.
+
+    Returns:
+        Whether there was anything.
+    """
+    hands = hands_of(scene)
+    changed = hands is not None or BEFORE in scene
+    show(scene)
+    node_trees.part(scene)
+    restore_settings(scene)
+    if hands is not None:
+        bpy.data.scenes.remove(hands)
+    return changed
+
+
+def synchronise(scene, hands):
     """What the scene of the hands has in common with the artist's."""
-    for name in SHARED_SETTINGS:
-        value = getattr(scene.render, name, None)
-        if value is not None and getattr(hands.render, name) != value:
-            setattr(hands.render, name, value)
-    hands.camera, hands.world = scene.camera, scene.world
-    hands.frame_start, hands.frame_end = scene.frame_start, scene.frame_end
-    hands.hand_toolkit.light = scene.hand_toolkit.light
-    hands.hand_toolkit.blur_samples = scene.hand_toolkit.blur_samples
+    _copy(scene.render, hands.render, SHARED_RENDER)
+    _copy(scene.hand_toolkit, hands.hand_toolkit, SHARED_SETTINGS)
+    _copy(scene, hands, ("frame_start", "frame_end", "frame_step", "camera", "world"))
     hands.timeline_markers.clear()
     for marker in scene.timeline_markers:  # they may switch the camera
         if marker.camera is not None:
             hands.timeline_markers.new(marker.name, frame=marker.frame).camera = marker.camera
+    _copy_views(scene.render, hands.render)
+    _copy_members(scene.collection.children, hands.collection.children)
+    _copy_members(scene.collection.objects, hands.collection.objects)
+    _copy_layers(scene, hands)
+
+
+def _copy(source, target, names):
+    for name in names:
+        value = getattr(source, name, None)
+        if value is not None and getattr(target, name) != value:
+            setattr(target, name, value)
+
+
+def _copy_views(source, target):
+    for view in source.views:
+        one = target.views.get(view.name) or target.views.new(view.name)
+        for name in ("camera_suffix", "file_suffix", "use"):
+            if getattr(one, name) != getattr(view, name):
+                setattr(one, name, getattr(view, name))
+
+
+def _copy_members(source, target):
+    wanted, there = set(source), set(target)
+    for member in there - wanted:
+        target.unlink(member)
+    for member in source:  # in their order
+        if member not in there:
+            target.link(member)
+
+
+def _copy_layers(scene, hands):
+    """A view layer for each of the artist's, showing the same collections."""
+    for layer in scene.view_layers:
+        one = hands.view_layers.get(layer.name)
+        if one is None:
+            one = hands.view_layers.new(layer.name)
+        if one.use != layer.use:
+            one.use = layer.use
+        one.use_pass_z = True
+        if not _knows(layer.layer_collection, one.layer_collection):
+            one.update()  # collections that were just linked reach a layer when it is asked for
+        _copy_collection(layer.layer_collection, one.layer_collection)
+    for one in list(hands.view_layers):
+        if one.name not in scene.view_layers:
+            hands.view_layers.remove(one)
+
+
+def _knows(source, target):
+    """Whether a layer has all collections of another, but for the topmost."""
+    if target is None:
+        return False
+    names = {child.name for child in target.children}
+    return all(child.name in names for child in source.children)
+
+
+def _copy_collection(source, target):
+    _copy(source, target, ("exclude", "hide_viewport", "holdout", "indirect_only"))
+    for child in source.children:
+        other = target.children.get(child.name)
+        if other is not None:
+            _copy_collection(child, other)
 
 
 @bpy.app.handlers.persistent
-def follow(scene, *_args):
-    """Before a render: the scene of the hands takes what the artist has changed since."""
-    for hands in bpy.data.scenes:
-        if hands.render.engine == ENGINE and hands.hand_toolkit.light_scene == scene != hands:
-            _copy_settings(scene, hands)
+def begin(scene, *_args):
+    """Before a render: follow what the artist has changed, and hide the meshes from the camera."""
+    hands = hands_of(scene)
+    if hands is None:
+        return
+    synchronise(scene, hands)
+    for ob in _everything(scene):
+        kind = ob.hand_toolkit.kind
+        if kind == "SURFACE" and ob.visible_camera:
+            _note(ob)
+            ob.visible_camera = False
+        elif kind == "SPLATS" and not ob.hide_render:  # newer versions would draw them, too
+            _note(ob)
+            ob.hide_render = True
 
 
-def _tree(scene):
-    """The compositor's node tree of a scene, in whatever way the version keeps it."""
-    if hasattr(scene, "compositing_node_group"):  # 5.0 and newer
-        tree = scene.compositing_node_group
-        if tree is None:
-            tree = bpy.data.node_groups.new(TREE, "CompositorNodeTree")
-            scene.compositing_node_group = tree
-        if not any(
-            item.item_type == "SOCKET" and item.in_out == "OUTPUT"
-            for item in tree.interface.items_tree
-        ):
-            tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
-        return tree
-    scene.use_nodes = True
-    return scene.node_tree
+_linked = []
+"""Objects of other files that are hidden now: what is theirs cannot carry a note of ours."""
 
 
-def _build(tree, scene, hands, layer, shadow_layer):
-    for node in [n for n in tree.nodes if n.name.startswith(TREE)]:
-        tree.nodes.remove(node)
-    make = _Maker(tree)
-    back = make.layer(scene, layer)
-    front = make.layer(hands, hands.view_layers[0].name)
-    hand = front.outputs["Image"]
-    if shadow_layer is not None:
-        # a shadow catcher is black with the shadow's darkness as alpha
-        dark = make.layer(scene, shadow_layer)
-        lit = make.math("SUBTRACT", 1.0, dark.outputs["Alpha"])
-        hand = make.multiply(hand, lit, front.outputs["Alpha"])
-    nearer = make.math("LESS_THAN", front.outputs["Depth"], back.outputs["Depth"])
-    over = make.alpha_over(back.outputs["Image"], hand)
-    under = make.alpha_over(hand, back.outputs["Image"])
-    result = make.mix(nearer, under, over)
-    make.output(result)
+def _note(ob):
+    if ob.library is None:
+        ob[SEEN] = True
+    else:
+        _linked.append(ob)
 
 
-class _Maker:
-    """Makes compositor nodes; their sockets and types differ between 4.2, 4.5 and 5.x."""
+def _everything(scene):
+    """The scene's objects and those of the collections that it shows instances of."""
+    found = dict.fromkeys(scene.objects)
+    for ob in scene.objects:
+        if ob.instance_type == "COLLECTION" and ob.instance_collection is not None:
+            found |= dict.fromkeys(ob.instance_collection.all_objects)
+    return list(found)
 
-    def __init__(self, tree):
-        self.tree = tree
-        self.count = 0
 
-    def node(self, *kinds):
-        for kind in kinds:
-            if hasattr(bpy.types, kind):
-                node = self.tree.nodes.new(kind)
-                break
-        node.name = f"{TREE} {self.count}"
-        node.location = (220 * (self.count // 3), -300 * (self.count % 3))
-        self.count += 1
-        return node
+@bpy.app.handlers.persistent
+def end(scene, *_args):
+    """After a render, or when it was stopped: the meshes are seen again."""
+    show(scene)
 
-    def link(self, source, target):
-        if isinstance(source, float):
-            target.default_value = source
-        else:
-            self.tree.links.new(source, target)
 
-    def layer(self, scene, name):
-        node = self.node("CompositorNodeRLayers")
-        node.scene = scene
-        node.layer = name
-        return node
+def show(scene):
+    """Let the camera see what :func:`begin` hid."""
+    for ob in _everything(scene):
+        if SEEN in ob or ob in _linked:
+            if SEEN in ob:
+                del ob[SEEN]
+            else:
+                _linked.remove(ob)
+            if ob.hand_toolkit.kind == "SPLATS":
+                ob.hide_render = False
+            else:
+                ob.visible_camera = True
 
-    def math(self, operation, a, b):
-        node = self.node("ShaderNodeMath" if self._shader_nodes() else "CompositorNodeMath")
-        node.operation = operation
-        self.link(a, node.inputs[0])
-        self.link(b, node.inputs[1])
-        return node.outputs[0]
 
-    def _shader_nodes(self):
-        return not hasattr(bpy.types, "CompositorNodeMath")
-
-    def multiply(self, image, factor, alpha):
-        """``image`` with its colour times ``factor``, its alpha kept."""
-        node = self._mix_node("MULTIPLY")
-        inputs = self._mix_inputs(node)
-        self.link(1.0, inputs[0])
-        self.link(image, inputs[1])
-        self.link(factor, inputs[2])
-        set_alpha = self.node("CompositorNodeSetAlpha")
-        if hasattr(set_alpha, "mode"):
-            set_alpha.mode = "REPLACE_ALPHA"
-        else:
-            set_alpha.inputs["Type"].default_value = "Replace Alpha"
-        self.link(self._mix_output(node), set_alpha.inputs["Image"])
-        self.link(alpha, set_alpha.inputs["Alpha"])
-        return set_alpha.outputs[0]
-
-    def alpha_over(self, below, above):
-        node = self.node("CompositorNodeAlphaOver")
-        colors = [s for s in node.inputs if s.type == "RGBA"]
-        self.link(below, colors[0])
-        self.link(above, colors[1])
-        return node.outputs[0]
-
-    def mix(self, factor, a, b):
-        node = self._mix_node("MIX")
-        inputs = self._mix_inputs(node)
-        self.link(factor, inputs[0])
-        self.link(a, inputs[1])
-        self.link(b, inputs[2])
-        return self._mix_output(node)
-
-    def _mix_node(self, blend):
-        if self._shader_nodes():
-            node = self.node("ShaderNodeMix")
-            node.data_type = "RGBA"
-        else:
-            node = self.node("CompositorNodeMixRGB")
-        node.blend_type = blend
-        return node
-
-    def _mix_inputs(self, node):
-        if node.bl_idname == "ShaderNodeMix":
-            colors = [s for s in node.inputs if s.type == "RGBA"]
-            return next(s for s in node.inputs if s.type == "VALUE"), colors[0], colors[1]
-        return node.inputs[0], node.inputs[1], node.inputs[2]
-
-    def _mix_output(self, node):
-        if node.bl_idname == "ShaderNodeMix":
-            return next(s for s in node.outputs if s.type == "RGBA")
-        return node.outputs[0]
-
-    def output(self, image):
-        if hasattr(bpy.types, "CompositorNodeComposite"):
-            node = next((n for n in self.tree.nodes if n.type == "COMPOSITE"), None)
-            node = node or self.node("CompositorNodeComposite")
-        else:
-            node = next((n for n in self.tree.nodes if n.type == "GROUP_OUTPUT"), None)
-            node = node or self.node("NodeGroupOutput")
-        self.link(image, node.inputs[0])
+@bpy.app.handlers.persistent
+def after_load(*_args):
+    """A file that was saved while a picture rendered."""
+    _linked.clear()
+    for scene in bpy.data.scenes:
+        show(scene)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sliders, joint limits and fingertip IK on top of the keyed pose.
+"""Sliders and joint limits on top of the keyed pose.
 
 Keys and sliders must not fight over one channel, so the sliders drive a constraint: each finger
 bone has a Transformation constraint whose result is the slider's angle, added after the keyed
@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import math
 
-import bpy
+import numpy as np
 
 from . import axes
 from .errors import HandError
+from .rig import pose_bones, remove_curves
 
 CURL = "Hand curl"
 LIMIT = "Hand limit"
+LIMITS = "hand_limits"
+"""Custom property of the rig: (16, 3, 2) flexion, abduction, twist, radians."""
 CURL_DEGREES = {1: 85.0, 2: 100.0, 3: 65.0}
 """Flexion of a finger's joints at curl 1."""
 THUMB_CURL_DEGREES = {1: 30.0, 2: 45.0, 3: 70.0}
@@ -54,14 +57,47 @@ def add_controls(rig, limits):
                 min=low, max=1.0, soft_min=low, soft_max=1.0, default=0.0, description=what
             )
             rig.property_overridable_library_set(f'["{name}"]', True)
+    rig[LIMITS] = [float(v) for v in np.asarray(limits).ravel()]
+    _add_constraints(rig)
+
+
+def _add_constraints(rig):
+    """The sliders' and the limits' constraints where bones lack them."""
     side = rig.hand_toolkit.side
-    for joint, name in enumerate(axes.JOINTS):
+    limits = np.array(rig[LIMITS]).reshape(16, 3, 2)
+    for joint, bone in enumerate(pose_bones(rig)):
         if joint == 0:
             continue
-        finger, k = name[:-1], int(name[-1])
-        bone = rig.pose.bones[axes.bone_name(joint, side)]
-        _add_slider(rig, bone, finger, k, side)
-        _add_limit(bone, limits[joint], side)
+        name = axes.JOINTS[joint]
+        if CURL not in bone.constraints:
+            _add_slider(rig, bone, name[:-1], int(name[-1]), side)
+        if LIMIT not in bone.constraints:
+            _add_limit(bone, limits[joint], side)
+
+
+def complete(rig):
+    """Whether no slider or limit was taken off, e.g. by *Bake Action* with *Clear Constraints*."""
+    bones = pose_bones(rig)[1:]
+    return all(CURL in b.constraints and LIMIT in b.constraints for b in bones)
+
+
+def restore(rig):
+    """Make what was taken off again; sliders begin at zero, as baked keys contain them.
+
+    Raises:
+        HandError: a rig of an older file, which does not know its limits.
+    """
+    if complete(rig):
+        return
+    if LIMITS not in rig:
+        raise HandError("this rig is of an older file and does not know its limits; import it anew")
+    # baking keys the sliders as well as what they did to the bones
+    sliders = [f(finger) for finger in axes.FINGERS for f in (curl_name, spread_name)]
+    remove_curves(rig, {f'["{name}"]' for name in sliders})
+    reset_sliders(rig)
+    on = limits_on(rig)
+    _add_constraints(rig)
+    set_limits(rig, on)
 
 
 def _add_slider(rig, bone, finger, k, side):
@@ -78,15 +114,16 @@ def _add_slider(rig, bone, finger, k, side):
     degrees = (THUMB_CURL_DEGREES if finger == "thumb" else CURL_DEGREES)[k]
     # With from_min == from_max the constraint adds its "to" angles whatever the target does.
     for end in ("to_min_x_rot", "to_max_x_rot"):
-        _drive(constraint, end, rig, curl_name(finger), math.radians(degrees))
+        drive(constraint, end, rig, curl_name(finger), math.radians(degrees))
     if k == 1:
         sign = -1.0 if side == "right" else 1.0  # abduction is -z on the right hand
         fan = math.radians(SPREAD_DEGREES) * SPREAD_WEIGHT[finger] * sign
         for end in ("to_min_z_rot", "to_max_z_rot"):
-            _drive(constraint, end, rig, spread_name(finger), fan)
+            drive(constraint, end, rig, spread_name(finger), fan)
 
 
-def _drive(owner, path, rig, name, factor):
+def drive(owner, path, rig, name, factor):
+    """Let a custom property of the rig, times ``factor``, drive ``owner.path``."""
     driver = owner.driver_add(path).driver
     driver.type = "SCRIPTED"
     variable = driver.variables.new()
@@ -134,62 +171,6 @@ def reset_sliders(rig):
             if name in rig:
                 rig[name] = 0.0
     rig.update_tag()
-
-
-IK = "Hand IK"
-IK_COLLECTION = "IK"
-
-
-def has_ik(rig, finger):
-    """Whether ``finger`` follows a fingertip target."""
-    tip = rig.pose.bones.get(axes.bone_name(finger + "3", rig.hand_toolkit.side))
-    return tip is not None and IK in tip.constraints
-
-
-def add_ik(context, rig, finger):
-    """Let ``finger`` follow a target at its tip; the target is an empty beside the rig.
-
-    Raises:
-        HandError: it has one.
-    """
-    if has_ik(rig, finger):
-        raise HandError(f"the {finger} already has an IK target")
-    side = rig.hand_toolkit.side
-    bone = rig.pose.bones[axes.bone_name(finger + "3", side)]
-    target = bpy.data.objects.new(f"{rig.name} {finger} tip", None)
-    target.empty_display_type = "SPHERE"
-    target.empty_display_size = 0.008
-    for collection in rig.users_collection:
-        collection.objects.link(target)
-    target.parent = rig
-    target.location = bone.tail
-    constraint = bone.constraints.new("IK")
-    constraint.name = IK
-    constraint.target = target
-    constraint.chain_count = 3
-    bone.constraints.move(len(bone.constraints) - 1, 0)
-    for k in (1, 2, 3):
-        link_bone = rig.pose.bones[axes.bone_name(f"{finger}{k}", side)]
-        limit = link_bone.constraints.get(LIMIT)
-        for axis in "xyz":
-            setattr(link_bone, f"use_ik_limit_{axis}", True)
-            setattr(link_bone, f"ik_min_{axis}", min(0.0, getattr(limit, f"min_{axis}")))
-            setattr(link_bone, f"ik_max_{axis}", max(0.0, getattr(limit, f"max_{axis}")))
-        link_bone.ik_stiffness_y = 0.9
-        link_bone.ik_stiffness_z = 0.5
-    return target
-
-
-def remove_ik(rig, finger):
-    """Remove the fingertip target of ``finger``."""
-    bone = rig.pose.bones[axes.bone_name(finger + "3", rig.hand_toolkit.side)]
-    constraint = bone.constraints.get(IK)
-    if constraint is None:
-        return
-    target = constraint.target
-    bone.constraints.remove(constraint)
-    if target is not None:
-        bpy.data.objects.remove(target)
 
 
 def add_pose_correctives(rig, surface, pose_dirs):

@@ -225,10 +225,11 @@ def bring_in(context, path, value, arrays, pack=False, name=None):
         with open(full, "rb") as stream:
             data = stream.read()
     name = name or os.path.splitext(os.path.basename(full))[0]
+    baking = ask_textures(value["key"], value["sides"])  # the worker's core beside this one
     root = build.build_avatar(context, name, value, arrays, full, data)
     if not bpy.app.background:
         link.ask_offers()
-    request_textures(root)
+    await_textures(root, baking)
     return root
 
 
@@ -259,37 +260,66 @@ TEXTURE_SIZE = 1024
 _awaited = []
 
 
-def request_textures(root):
-    """Bake the skin textures; while Blender has a window they arrive a little later."""
+def ask_textures(key, sides):
+    """Let the worker bake the skins of the open avatar ``key``; side -> request."""
+    return {
+        side: link.worker().submit(
+            "texture", {"key": key, "side": side, "size": TEXTURE_SIZE, "share": True}
+        )
+        for side in sides
+    }
+
+
+def await_textures(root, baking):
+    """Show the skins that ``ask_textures`` asked for; in a window they arrive a little later."""
     for rig in scene_data.rigs_of(root):
-        surface = scene_data.surface_of(rig)
-        params = {
-            "key": root.hand_toolkit.key,
-            "side": rig.hand_toolkit.side,
-            "size": TEXTURE_SIZE,
-        }
-        request = link.worker().submit("texture", params)
-        if bpy.app.background:
-            _, arrays = request.result()
-            look.set_texture(surface, arrays["texture"])
-        else:
+        request = baking.get(rig.hand_toolkit.side)
+        if request is not None:
+            surface = scene_data.surface_of(rig)
             _awaited.append((request, surface.name, root.hand_toolkit.key))
-    if _awaited and not bpy.app.timers.is_registered(_take_textures):
+    if bpy.app.background:
+        for request in baking.values():
+            request.result()
+        _take_textures()
+    elif not bpy.app.timers.is_registered(_take_textures):
         bpy.app.timers.register(_take_textures, first_interval=0.5)
 
 
 def _take_textures():
-    for entry in list(_awaited):
+    """Show what has been baked; a hand that mirrors the other waits for the other's picture."""
+    done = [entry for entry in _awaited if entry[0].done]
+    # a texture of one's own comes before those that share it
+    for entry in sorted(done, key=lambda entry: "like" in (entry[0].value or {})):
         request, name, key = entry
-        if not request.done:
-            continue
-        _awaited.remove(entry)
         surface = bpy.data.objects.get(name)
         # Undo or deletion may have come first; a failed bake leaves the vertex colours.
         root = surface.hand_toolkit.root if surface is not None else None
-        if request.error is None and root is not None and root.hand_toolkit.key == key:
+        if request.error is not None or root is None or root.hand_toolkit.key != key:
+            _awaited.remove(entry)
+        elif "like" not in request.value:
+            _awaited.remove(entry)
             look.set_texture(surface, request.arrays["texture"])
+        elif not _still_baking(root, request.value["like"]):
+            _awaited.remove(entry)
+            _share_texture(root, surface, request.value["like"])
     return 0.5 if _awaited else None
+
+
+def _still_baking(root, side):
+    names = {scene_data.surface_of(r).name for r in _of_side(root, side)}
+    return any(name in names and not request.done for request, name, _ in _awaited)
+
+
+def _of_side(root, side):
+    return [r for r in scene_data.rigs_of(root) if r.hand_toolkit.side == side]
+
+
+def _share_texture(root, surface, side):
+    """Show the picture of the hand that ``surface`` mirrors."""
+    for rig in _of_side(root, side):
+        image = look.texture_of(scene_data.surface_of(rig))
+        if image is not None:
+            look.show_texture(surface, image)
 
 
 class HAND_TOOLKIT_OT_import_avatar(HandOperator, bpy.types.Operator):
@@ -381,8 +411,12 @@ class HAND_TOOLKIT_OT_replace_avatar(NeedsHand, HandOperator, bpy.types.Operator
 
 def delete_avatar(root):
     """Remove an avatar's objects, its own collection, and the data that nobody else uses."""
-    rigs = scene_data.rigs_of(root)
-    parts = [root, *rigs, *(child for rig in rigs for child in rig.children)]
+    parts = scene_data.parts_of(root)
+    for ob in bpy.data.objects:  # what the artist hung on the hands stays where it is
+        if ob.parent in parts and ob not in parts:
+            place = ob.matrix_world.copy()
+            ob.parent = None
+            ob.matrix_world = place
     holders = {c for ob in parts for c in ob.users_collection}
     data = [ob.data for ob in parts if ob.data is not None]
     for ob in parts:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The render engine "Hand Toolkit": hands as splats, drawn by the worker.
 
-It fills Combined (scene-linear, premultiplied) and Depth, honours the camera, the border, film
-transparency and motion blur, and leaves everything that is no hand to Cycles or EEVEE, with which
-``compositing.py`` joins it.
+It fills Combined (scene-linear, premultiplied) and Depth of every view layer and stereo view,
+honours the camera, the border, film transparency, motion blur and depth of field, and leaves
+everything that is no hand to Cycles or EEVEE, with which ``compositing.py`` joins it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ import numpy as np
 from . import camera, viewport
 from .client import WorkerError
 from .errors import HandError
-from .shown import centre_of, draw_frame, film_background, give_block_back, scene_light, shown_hands
+from .shown import (
+    centre_of,
+    draw_frame,
+    film_background,
+    give_block_back,
+    others,
+    scale_of,
+    scene_light,
+    shown_hands,
+)
 
 ENGINE = "HAND_TOOLKIT"
 
@@ -36,34 +45,46 @@ class HandToolkitEngine(bpy.types.RenderEngine):
             self.register_pass(scene, renderlayer, "Depth", 1, "Z", "VALUE")
 
     def render(self, depsgraph):
-        """Called by Blender for every final frame, in its own thread."""
+        """Called by Blender for every view layer of a final frame, in its own thread."""
         try:
-            pixels, depth = self._frame(depsgraph)
+            layer = depsgraph.view_layer_eval.name
+            for view in self._views(depsgraph.scene):
+                pixels, depth = self._frame(depsgraph, view)
+                self._hand_over(pixels, depth, layer, view)
         except _Stopped:
             return
         except (HandError, WorkerError) as error:
             self.report({"ERROR"}, str(error))
             self.error_set(str(error))
-            return
         except Exception as error:  # Blender would only show that the render failed
             traceback.print_exc()
             self.error_set(f"a fault of the Hand Toolkit engine: {error}")
-            return
+
+    @staticmethod
+    def _views(scene):
+        """Names of the stereo views; one empty name where there is one picture."""
+        render = scene.render
+        if not render.use_multiview:
+            return [""]
+        if render.views_format == "STEREO_3D":
+            return [v.name for v in render.stereo_views if v.use]
+        return [v.name for v in render.views if v.use]
+
+    def _hand_over(self, pixels, depth, layer, view):
         height, width = depth.shape
-        result = self.begin_result(0, 0, width, height)
-        for layer in result.layers:
-            for one in layer.passes:
-                if one.name == "Combined":
-                    one.rect.foreach_set(pixels.ravel())
-                elif one.name == "Depth":
-                    one.rect.foreach_set(depth.ravel())
+        result = self.begin_result(0, 0, width, height, layer=layer, view=view)
+        for one in result.layers[0].passes:
+            if one.name == "Combined":
+                one.rect.foreach_set(pixels.ravel())
+            elif one.name == "Depth":
+                one.rect.foreach_set(depth.ravel())
         self.end_result(result)
 
-    def _frame(self, depsgraph):
+    def _frame(self, depsgraph, view):
         scene = depsgraph.scene
         render = scene.render
         if not (render.use_motion_blur and not self.is_preview):
-            return self._moment(depsgraph)
+            return self._moment(depsgraph, view)
         count = scene.hand_toolkit.blur_samples
         shutter = render.motion_blur_shutter
         start = {"START": 0.0, "CENTER": -shutter / 2, "END": -shutter}[
@@ -75,20 +96,35 @@ class HandToolkitEngine(bpy.types.RenderEngine):
             at = frame + start + shutter * (k + 0.5) / count
             whole = int(np.floor(at))
             self.frame_set(whole, at - whole)
-            pixels, _ = self._moment(depsgraph)
+            pixels, _ = self._moment(depsgraph, view, k, count)
             total = pixels if total is None else total + pixels
             self.update_progress((k + 1) / (count + 1))
         whole = int(np.floor(frame))
         self.frame_set(whole, frame - whole)
-        _, depth = self._moment(depsgraph)  # the depth of a blurred edge is that of the moment
+        _, depth = self._moment(depsgraph, view)  # a blurred edge has the depth of the moment
         return total / count, depth
 
-    def _moment(self, depsgraph):
+    def _moment(self, depsgraph, name, number=0, moments=1):
+        """One moment of the shutter; of several, each takes a part of the lens' points."""
         hands = shown_hands(depsgraph)
-        view = camera.of_scene(depsgraph, centre_of(hands))
+        units = 1.0 / scale_of(hands)
+        view = camera.of_scene(depsgraph, centre_of(hands), self, name, units)
         light = scene_light(depsgraph, hands)
+        around = others(depsgraph, hands, light[1])
+        if around is not None:
+            light[1].update(around.arrays())
+            if around.left_out:
+                self.report(
+                    {"WARNING"},
+                    f"{around.left_out} objects far from the hands neither hide nor shade them: "
+                    "together they have too many triangles",
+                )
+        lens = camera.lens_of(depsgraph, view, hands, name)
+        if lens and moments > 1:
+            lens["points"] = lens["points"][number::moments] or lens["points"][:1]
         self.update_stats("", "Hand Toolkit: drawing splats")
-        return draw_frame(hands, view, film_background(depsgraph.scene), light, self._watch)
+        background = film_background(depsgraph.scene)
+        return draw_frame(hands, view, background, light, lens, self._watch)
 
     def _watch(self, _request):
         if self.test_break():

@@ -138,15 +138,20 @@ class HAND_TOOLKIT_OT_export(NeedsHand, WorkerOperator, bpy.types.Operator):
 def world_theta(hand):
     """Evaluated θ (16, 3), with the turn of the rig's objects put into the wrist's rotation."""
     theta = rig.get_evaluated_theta(hand)
+    if hand.matrix_world.determinant() < 0:
+        raise HandError(
+            f"'{hand.name}' is mirrored by a negative scale, which no other program could pose; "
+            "use the avatar's other hand, or Apply the scale"
+        )
     turn = axes.TO_BLENDER.T @ np.array(hand.matrix_world.to_quaternion().to_matrix(), np.float64)
     theta[0] = axes.matrix_to_rotvec(turn @ axes.rotvec_to_matrix(theta[0]))
     return theta
 
 
 def world_translation(hand):
-    """Wrist position (3,) in the toolkit's world, metres."""
+    """Wrist position (3,) in the toolkit's world, metres of the hand's natural size."""
     point = np.array(hand.matrix_world @ rig.pose_bones(hand)[0].head, np.float64)
-    return axes.TO_BLENDER.T @ point
+    return axes.TO_BLENDER.T @ point * scene_data.natural_scale(hand.matrix_world)
 
 
 def sample_motion(context, root):

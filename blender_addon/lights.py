@@ -3,14 +3,13 @@
 
 Coefficients (9, 3) in Blender's world axes; the linear colour of a white matt surface with normal
 n is ``sum_k c_k Y_k(n)`` (Ramamoorthi and Hanrahan 2001, eq. 8: radiance convolved with the cosine
-lobe, over pi). Lamps reach the hand unshadowed; shadows come with the shadow catcher.
+lobe, over pi). Lamps go to the worker one by one, with shadows.
 """
 
 from __future__ import annotations
 
 import math
 
-import bpy
 import numpy as np
 
 BANDS = np.array([1.0] + [2.0 / 3.0] * 3 + [0.25] * 5)
@@ -36,86 +35,110 @@ def sh_basis(directions):
     )
 
 
-def gather(scene, depsgraph, point):
-    """Light at ``point`` (3,) from the world and the lamps of ``scene``.
+def lamps(depsgraph):
+    """(L, 16) rows of all lamps, as ``hand_toolkit.worker.scene_light`` reads them.
 
-    Returns:
-        (9, 3) coefficients.
+    Kind; position, or direction to a sun; linear colour: the shade of a white surface that faces
+    it, a metre away from a near lamp; radius, or tangent of half a sun's angle; axis that it shines
+    along; cosine of a spot's edge and width of its soft part; whether it casts shadows; two spare.
     """
-    light = world_light(scene.world)
+    rows = []
     for inst in depsgraph.object_instances:
         ob = inst.object
         if ob.type == "LIGHT" and (not inst.is_instance or inst.show_self):
-            light += lamp_light(ob.data, np.array(inst.matrix_world, np.float64), point)
-    return light
+            rows.append(lamp_row(ob.data, np.array(inst.matrix_world, np.float64)))
+    return np.array(rows, np.float64).reshape(-1, 16)
 
 
-def directional(direction, shading):
-    """Coefficients of light from ``direction`` that shades a facing white surface ``shading``."""
-    unit = np.asarray(direction, np.float64)
-    unit = unit / max(np.linalg.norm(unit), 1e-9)
-    # (cos lobe / pi) of an irradiance of pi gives exactly the colour asked for
-    return (sh_basis(unit) * BANDS * math.pi)[:, None] * np.asarray(shading, np.float64)
-
-
-def lamp_light(lamp, matrix, point):
-    """Coefficients of one lamp at ``point``.
+def lamp_row(lamp, matrix):
+    """(16,) of one lamp.
 
     Args:
         lamp: its data.
         matrix: (4, 4) lamp to world.
-        point: (3,) metres.
     """
     color = np.array(lamp.color, np.float64)
     if getattr(lamp, "use_temperature", False):
         color = color * np.array(lamp.temperature_color, np.float64)
-    color = color * 2.0 ** getattr(lamp, "exposure", 0.0)
-    axis = matrix[:3, 2] / max(np.linalg.norm(matrix[:3, 2]), 1e-9)  # lamps shine along -z
+    color = color * 2.0 ** getattr(lamp, "exposure", 0.0) * lamp.energy
+    axis = -matrix[:3, 2] / max(np.linalg.norm(matrix[:3, 2]), 1e-9)  # lamps shine along -z
+    row = np.zeros(16)
+    row[8:11] = axis
+    row[13] = float(getattr(lamp, "use_shadow", True))
     if lamp.type == "SUN":
-        return directional(axis, color * lamp.energy / math.pi)
-    to_lamp = matrix[:3, 3] - point
-    distance = max(np.linalg.norm(to_lamp), 1e-3)
-    unit = to_lamp / distance
+        row[1:4], row[4:7] = -axis, color / math.pi
+        row[7] = math.tan(min(lamp.angle, 3.0) / 2)
+        return row
+    row[1:4] = matrix[:3, 3]
     if lamp.type == "AREA":
         # radiance P / (pi A) over the solid angle A cos / d²
-        facing = max(float(axis @ unit), 0.0)
-        irradiance = lamp.energy * facing / (math.pi * distance**2)
-    else:
-        irradiance = lamp.energy / (4 * math.pi * distance**2)
-        # Blender's point and spot lamps radiate P / (4 pi²) per area of their sphere
-        irradiance *= 1.0
-        if lamp.type == "SPOT":
-            irradiance *= _spot_share(lamp, float(axis @ unit))
-    return directional(unit, color * irradiance / math.pi)
+        row[0], row[4:7] = 3, color / math.pi**2
+        sides = lamp.size, lamp.size_y if lamp.shape in {"RECTANGLE", "ELLIPSE"} else lamp.size
+        row[7] = 0.5 * math.sqrt(sides[0] * sides[1])
+        return row
+    # point and spot lamps radiate P / (4 pi²) per area of their sphere
+    row[0], row[4:7], row[7] = 1, color / (4 * math.pi**2), lamp.shadow_soft_size
+    if lamp.type == "SPOT":
+        row[0] = 2
+        row[11] = math.cos(lamp.spot_size / 2)
+        row[12] = max((1 - row[11]) * lamp.spot_blend, 1e-6)
+    return row
 
 
-def _spot_share(lamp, cosine):
-    """Part of a spot's light in a direction: Blender's smooth edge of the cone."""
-    edge = math.cos(lamp.spot_size / 2)
-    if cosine <= edge:
-        return 0.0
-    blend = (1 - edge) * lamp.spot_blend
-    share = min((cosine - edge) / max(blend, 1e-6), 1.0)
-    return share * share * (3 - 2 * share)
+def sky_parts(world, count):
+    """(D, 6) directions to ``count`` parts of the world and the shade of a facing surface by each.
+
+    A part's direction is the mean of its light, so that a sun in a picture shines from its place.
+    """
+    if count <= 0 or world is None:
+        return np.zeros((0, 6))
+    k = np.arange(count) + 0.5
+    z = 1 - 2 * k / count
+    turn = math.pi * (1 + 5**0.5) * k
+    flat = np.sqrt(1 - z * z)
+    cells = np.stack([flat * np.cos(turn), flat * np.sin(turn), z], axis=1)
+    image, strength, color, rotation = _background(world)
+    if image is None:
+        shade = np.tile(color * strength * 4.0 / count, (count, 1))  # over pi, of 4 pi / count
+        return np.concatenate([cells, shade], axis=1)
+    directions, radiance, solid = _image(image)
+    directions = directions @ rotation
+    cell = np.argmax(directions @ cells.T, axis=1)
+    shade = radiance * (strength * solid / math.pi)[:, None]
+    weight = shade.sum(axis=1)
+    total = np.stack([np.bincount(cell, shade[:, c], count) for c in range(3)], axis=1)
+    middle = np.stack(
+        [np.bincount(cell, weight * directions[:, c], count) for c in range(3)], axis=1
+    )
+    length = np.linalg.norm(middle, axis=1, keepdims=True)
+    return np.concatenate(
+        [np.where(length > 1e-9, middle / np.maximum(length, 1e-9), cells), total], axis=1
+    )
 
 
 def world_light(world):
-    """Coefficients of a world: a colour, or an environment picture, through its Background node."""
+    """(9, 3) coefficients of a world: a colour, or a picture, through its Background node."""
     light = np.zeros((9, 3))
     if world is None:
         return light
+    image, strength, color, rotation = _background(world)
+    if image is not None:
+        return strength * image_light(image, rotation)
+    light[0] = color * strength / 0.28209479177387814
+    return light
+
+
+def _background(world):
+    """A world's picture or None, its strength, colour (3,), and the picture's rotation (3, 3)."""
     tree = world.node_tree if getattr(world, "use_nodes", True) else None
     background = _background_node(tree)
     if background is None:
-        light[0] = np.array(world.color[:3], np.float64) / 0.28209479177387814
-        return light
+        return None, 1.0, np.array(world.color[:3], np.float64), np.eye(3)
     strength = float(background.inputs["Strength"].default_value)
     socket = background.inputs["Color"]
     image = _environment_image(socket)
-    if image is not None:
-        return strength * image_light(image, _rotation(socket))
-    light[0] = np.array(socket.default_value[:3], np.float64) * strength / 0.28209479177387814
-    return light
+    turn = np.eye(3) if image is None else _rotation(socket)
+    return image, strength, np.array(socket.default_value[:3], np.float64), turn
 
 
 def _background_node(tree):
@@ -152,14 +175,19 @@ _images = {}
 
 
 def image_light(image, rotation):
-    """Coefficients of an equirectangular picture, kept until the picture changes."""
+    """(9, 3) coefficients of an equirectangular picture."""
+    directions, radiance, solid = _image(image)
+    basis = sh_basis(directions @ rotation)
+    return np.einsum("pk,pc,p->kc", basis, radiance, solid) * BANDS[:, None]
+
+
+def _image(image):
+    """What ``_project`` makes of a picture, kept until the picture changes."""
     key = (image.name_full, tuple(image.size), image.filepath, image.colorspace_settings.name)
     if key not in _images:
         _images.clear()
         _images[key] = _project(image)
-    directions, radiance, solid = _images[key]
-    basis = sh_basis(directions @ rotation)
-    return np.einsum("pk,pc,p->kc", basis, radiance, solid) * BANDS[:, None]
+    return _images[key]
 
 
 def _project(image):
@@ -192,13 +220,3 @@ def _project(image):
         np.diff(xs)[None, :] * 2 * math.pi / width
     )
     return directions.reshape(-1, 3), radiance.reshape(-1, 3), solid.reshape(-1)
-
-
-def light_scene_depsgraph(scene, depsgraph):
-    """The depsgraph whose lamps light the hands: of this scene, or of the light scene."""
-    other = scene.hand_toolkit.light_scene
-    if other is None or other == scene:
-        return scene, depsgraph
-    other_scene = bpy.data.scenes.get(other.name)
-    layer = other_scene.view_layers[0]
-    return other_scene, layer.depsgraph

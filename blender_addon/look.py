@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Skin: the material of the mesh, its baked texture, and the skin tone.
 
-The tone is the mesh object's own colour (Object Properties > Viewport Display > Color): a factor
-on the skin in linear light, which the material, our engine and the native splats all read, and
-which can be keyed like any property.
+The tone is the avatar's own colour (Object Properties > Viewport Display > Color of its empty): a
+factor on the skin in linear light, which can be keyed like any property. Drivers hand it to the
+meshes of both hands, whose colour the material, our engine and the native splats read.
 """
 
 from __future__ import annotations
@@ -65,6 +65,24 @@ def skin_material(surface, part):
     tree.links.new(tint.outputs["Color"], _color_socket((tone, "B")))
     tree.links.new(_color_socket((tone, None)), shader.inputs["Base Color"])
     surface.data.materials.append(material)
+
+
+def follow_tone(surface, root):
+    """Let the avatar's colour drive that of a hand's mesh."""
+    for k in range(3):
+        driver = surface.driver_add("color", k).driver
+        driver.type = "SUM"
+        variable = driver.variables.new()
+        variable.type = "SINGLE_PROP"
+        variable.targets[0].id = root
+        variable.targets[0].data_path = f"color[{k}]"
+
+
+def tone_owner(surface):
+    """The object whose colour is the skin tone: the avatar, or the mesh itself in older files."""
+    animation = surface.animation_data
+    driven = animation is not None and any(d.data_path == "color" for d in animation.drivers)
+    return surface.hand_toolkit.root if driven else surface
 
 
 def _color_socket(which):
@@ -130,9 +148,20 @@ def set_texture(surface, pixels):
     image.pixels.foreach_set(np.ascontiguousarray(flat).ravel())
     image.update()
     image.pack()
+    show_texture(surface, image)
+    return image
+
+
+def show_texture(surface, image):
+    """Let the mesh's material show a picture in place of its vertex colours."""
     for material in surface.data.materials:
         node = material.node_tree.nodes.get(IMAGE_NODE) if material else None
         if node is not None:
             node.image = image
             material.node_tree.nodes[MIX_NODE].inputs["Factor"].default_value = 1.0
-    return image
+
+
+def texture_of(surface):
+    """The picture that the mesh's material shows, or None."""
+    nodes = (m.node_tree.nodes.get(IMAGE_NODE) for m in surface.data.materials if m is not None)
+    return next((n.image for n in nodes if n is not None and n.image is not None), None)

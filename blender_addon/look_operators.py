@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from . import build, create, link, scene_data
+from . import build, create, link, look, scene_data
 from .base import HandOperator, NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 
@@ -80,7 +80,7 @@ class HAND_TOOLKIT_OT_edit_shape(NeedsHand, HandOperator, bpy.types.Operator):
 class HAND_TOOLKIT_OT_apply_shape(NeedsHand, WorkerOperator, bpy.types.Operator):
     bl_idname = "hand_toolkit.apply_shape"
     bl_label = "Apply Shape"
-    bl_description = "Give the hand the shape of the sliders; the pose and its keys stay"
+    bl_description = "Give the hands the shape of the sliders; their pose and keys stay"
     title = "Shaping the hand"
 
     values: bpy.props.StringProperty(
@@ -88,6 +88,11 @@ class HAND_TOOLKIT_OT_apply_shape(NeedsHand, WorkerOperator, bpy.types.Operator)
         description="Parameters as 'name=value, ...' in standard deviations; empty takes the "
         "sliders",
         options={"SKIP_SAVE"},
+    )
+    both: bpy.props.BoolProperty(
+        name="Both hands",
+        description="Off shapes only the selected hand",
+        default=True,
     )
 
     def invoke(self, context, event):
@@ -108,13 +113,17 @@ class HAND_TOOLKIT_OT_apply_shape(NeedsHand, WorkerOperator, bpy.types.Operator)
         self.shape = shape
         root = scene_data.root_of(hand)
         key = link.open_avatar(root)
-        return "reshape", {"key": key, "side": hand.hand_toolkit.side}, {"shape": shape}
+        self.hands = {hand.hand_toolkit.side: hand}
+        if self.both:
+            self.hands |= {r.hand_toolkit.side: r for r in scene_data.rigs_of(root)}
+        return "reshape", {"key": key, "sides": sorted(self.hands)}, {"shape": shape}
 
     def take(self, context, value, arrays):
-        hand = active_hand(context)
-        build.reshape(context, hand, arrays, self.shape)
-        if len(scene_data.surface_of(hand).hand_toolkit_shape):
-            fill_sliders(scene_data.surface_of(hand))
+        for side, hand in self.hands.items():
+            part = {name: arrays[f"{side}.{name}"] for name in ("vertices", "joints", "keypoints")}
+            build.reshape(context, hand, part, self.shape)
+            if len(scene_data.surface_of(hand).hand_toolkit_shape):
+                fill_sliders(scene_data.surface_of(hand))
 
 
 def _parse(text, names):
@@ -135,7 +144,7 @@ class HAND_TOOLKIT_OT_reset_tone(NeedsHand, HandOperator, bpy.types.Operator):
 
     def run(self, context):
         for hand in scene_data.rigs_of(scene_data.root_of(active_hand(context))):
-            scene_data.surface_of(hand).color = (1.0, 1.0, 1.0, 1.0)
+            look.tone_owner(scene_data.surface_of(hand)).color = (1.0, 1.0, 1.0, 1.0)
 
 
 class HAND_TOOLKIT_OT_bake_texture(NeedsHand, HandOperator, bpy.types.Operator):
@@ -145,8 +154,8 @@ class HAND_TOOLKIT_OT_bake_texture(NeedsHand, HandOperator, bpy.types.Operator):
 
     def run(self, context):
         root = scene_data.root_of(active_hand(context))
-        link.open_avatar(root)
-        create.request_textures(root)
+        sides = [r.hand_toolkit.side for r in scene_data.rigs_of(root)]
+        create.await_textures(root, create.ask_textures(link.open_avatar(root), sides))
 
 
 CLASSES = (

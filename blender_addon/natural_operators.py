@@ -8,7 +8,7 @@ import bpy
 from . import axes, rig
 from .base import NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
-from .pose_operators import FINGER_JOINTS, auto_key
+from .pose_operators import FINGER_JOINTS, posed
 
 
 def selected_joints(hand):
@@ -31,7 +31,7 @@ class NaturalPose(NeedsHand, WorkerOperator):
         hand = active_hand(context)
         # what was keyed by hand and by sliders is in the answer already
         rig.set_theta(hand, arrays["theta"], None, FINGER_JOINTS)
-        auto_key(context, hand, FINGER_JOINTS)
+        posed(context, hand, FINGER_JOINTS)
 
 
 class HAND_TOOLKIT_OT_random_pose(NaturalPose, bpy.types.Operator):

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import bpy
 
-from . import axes, controls, link, pose_operators, scene_data
+from . import axes, compositing, controls, fingertips, link, look, pose_operators, scene_data
 from .base import active_hand
 from .engine import ENGINE
+from .errors import HandError
 
 
 class HandPanel:
@@ -95,6 +96,14 @@ class HAND_TOOLKIT_PT_pose(HandPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.scale_y = 1.2
         row.operator("hand_toolkit.key_pose", icon="KEY_HLT")
+        try:
+            if not controls.complete(hand):
+                box = layout.box()
+                box.label(text="Baking took sliders and limits off", icon="INFO")
+                box.operator("hand_toolkit.restore_controls", icon="LOOP_BACK")
+        except HandError as error:
+            layout.label(text=str(error), icon="ERROR")
+            return
         grid = layout.column(align=True)
         head = grid.split(factor=0.22, align=True)
         head.label(text="")
@@ -103,6 +112,9 @@ class HAND_TOOLKIT_PT_pose(HandPanel, bpy.types.Panel):
         for finger in axes.FINGERS:
             line = grid.split(factor=0.22, align=True)
             line.label(text=finger.capitalize())
+            if fingertips.in_use(finger, hand):  # its sliders would do nothing
+                line.label(text="follows its target")
+                continue
             line.prop(hand, f'["{controls.curl_name(finger)}"]', text="", slider=True)
             line.prop(hand, f'["{controls.spread_name(finger)}"]', text="", slider=True)
         row = layout.row(align=True)
@@ -133,9 +145,12 @@ class HAND_TOOLKIT_PT_motion(HandPanel, bpy.types.Panel):
         layout.label(text="Fingertip IK")
         row = layout.row(align=True)
         for finger in axes.FINGERS:
-            on = controls.has_ik(hand, finger)
+            on = fingertips.has_ik(hand, finger)
             entry = row.operator("hand_toolkit.fingertip_ik", text=finger[:2].title(), depress=on)
             entry.finger, entry.on = finger, not on
+        for finger in fingertips.fingers_of(hand):
+            name = f'["{fingertips.blend_name(finger)}"]'
+            layout.prop(hand, name, text=f"{finger.capitalize()}: pose to target", slider=True)
 
 
 class HAND_TOOLKIT_PT_look(HandPanel, bpy.types.Panel):
@@ -153,7 +168,7 @@ class HAND_TOOLKIT_PT_look(HandPanel, bpy.types.Panel):
             layout.label(text="The hand has lost its mesh", icon="ERROR")
             return
         row = layout.row(align=True)
-        row.prop(surface, "color", text="Skin Tone")
+        row.prop(look.tone_owner(surface), "color", text="Skin Tone")
         row.operator("hand_toolkit.reset_tone", text="", icon="LOOP_BACK")
         layout.operator("hand_toolkit.bake_texture", icon="TEXTURE")
         sliders = surface.hand_toolkit_shape
@@ -182,11 +197,21 @@ class HAND_TOOLKIT_PT_render(HandPanel, bpy.types.Panel):
             icon="SHADING_RENDERED",
             depress=scene.render.engine == ENGINE,
         )
-        column.operator("hand_toolkit.composite", icon="NODE_COMPOSITING")
+        row = column.row(align=True)
+        row.operator(
+            "hand_toolkit.composite",
+            icon="NODE_COMPOSITING",
+            depress=compositing.hands_of(scene) is not None,
+        )
+        row.operator("hand_toolkit.remove_render", text="", icon="TRASH")
         column.operator("hand_toolkit.frame_camera", icon="OUTLINER_OB_CAMERA")
         layout.use_property_split = True
         settings = scene.hand_toolkit
         layout.prop(settings, "light")
+        if settings.light == "SCENE":
+            layout.prop(settings, "gloss")
+        layout.prop(settings, "shadows")
+        layout.prop(settings, "trim")
         quality = layout.column(heading="Quality")
         quality.prop(settings, "viewport_scale", text="Viewport")
         quality.prop(scene.render, "resolution_percentage", text="Final")

@@ -8,7 +8,7 @@ import os
 import bpy
 import numpy as np
 
-from . import axes, controls, rig, scene_data
+from . import axes, controls, fingertips, rig, scene_data
 from .base import HandOperator, NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 
@@ -24,6 +24,12 @@ PLACES = (
         "Place the hands before the avatar's origin as they are before the camera",
     ),
 )
+KEYS = (
+    ("FEW", "Few", "Smooth curves through few keys, within half a degree of every frame: to edit"),
+    ("EVERY", "Every frame", "A key on every frame of the motion, exact"),
+)
+FEW_KEYS_DEGREES = 0.5
+KEYS_HELP = "How many keys are set"
 FINGER_JOINTS = tuple(range(1, 16))
 BOTH = "Every hand of the avatar, not only the selected one"
 PLACE = "What happens to the places of the wrists"
@@ -40,10 +46,12 @@ def _both_or_one(context, both):
     return scene_data.rigs_of(scene_data.root_of(chosen)) if both else [chosen]
 
 
-def auto_key(context, hand, joints=None):
-    """Key what was posed where the artist has auto-keying on."""
+def posed(context, hand, joints=None):
+    """After a pose was set: IK targets come along, and it is keyed where auto-keying is on."""
+    fingertips.place(context, hand)
     if context.scene.tool_settings.use_keyframe_insert_auto:
         rig.insert_keys(hand, context.scene.frame_current, joints)
+        fingertips.key(hand, context.scene.frame_current)
 
 
 class HAND_TOOLKIT_OT_rest_pose(NeedsHand, HandOperator, bpy.types.Operator):
@@ -64,7 +72,7 @@ class HAND_TOOLKIT_OT_rest_pose(NeedsHand, HandOperator, bpy.types.Operator):
             joints = None if self.wrist else FINGER_JOINTS
             rig.set_theta(hand, theta, np.zeros(3) if self.wrist else None, joints)
             controls.reset_sliders(hand)
-            auto_key(context, hand, joints)
+            posed(context, hand, joints)
 
 
 class HAND_TOOLKIT_OT_preset_pose(NeedsHand, WorkerOperator, bpy.types.Operator):
@@ -90,7 +98,7 @@ class HAND_TOOLKIT_OT_preset_pose(NeedsHand, WorkerOperator, bpy.types.Operator)
         for hand in _both_or_one(context, self.both):
             theta = arrays["theta"][0, axes.SIDES.index(hand.hand_toolkit.side)]
             rig.set_theta(hand, theta, None, FINGER_JOINTS)
-            auto_key(context, hand, FINGER_JOINTS)
+            posed(context, hand, FINGER_JOINTS)
 
 
 class HAND_TOOLKIT_OT_mirror_pose(NeedsHand, HandOperator, bpy.types.Operator):
@@ -112,7 +120,7 @@ class HAND_TOOLKIT_OT_mirror_pose(NeedsHand, HandOperator, bpy.types.Operator):
         target = rig.other_rig(source)
         rig.mirror_to(source, target)
         controls.reset_sliders(target)
-        auto_key(context, target)
+        posed(context, target)
 
 
 class HAND_TOOLKIT_OT_key_pose(NeedsHand, HandOperator, bpy.types.Operator):
@@ -126,6 +134,7 @@ class HAND_TOOLKIT_OT_key_pose(NeedsHand, HandOperator, bpy.types.Operator):
         frame = context.scene.frame_current
         for hand in _both_or_one(context, self.both):
             rig.insert_keys(hand, frame)
+            fingertips.key(hand, frame)
             for finger in axes.FINGERS:
                 for name in (controls.curl_name(finger), controls.spread_name(finger)):
                     hand.keyframe_insert(f'["{name}"]', frame=frame, group="Sliders")
@@ -137,7 +146,21 @@ class HAND_TOOLKIT_OT_reset_sliders(NeedsHand, HandOperator, bpy.types.Operator)
     bl_description = "Curl and spread of all fingers to zero; keyed rotations stay"
 
     def run(self, context):
-        controls.reset_sliders(active_hand(context))
+        hand = active_hand(context)
+        controls.restore(hand)
+        controls.reset_sliders(hand)
+
+
+class HAND_TOOLKIT_OT_restore_controls(NeedsHand, HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.restore_controls"
+    bl_label = "Restore Sliders and Limits"
+    bl_description = (
+        "Make the sliders and joint limits anew after Bake Action took them off; what was baked "
+        "into keys stays there, and the sliders begin at zero"
+    )
+
+    def run(self, context):
+        controls.restore(active_hand(context))
 
 
 class HAND_TOOLKIT_OT_toggle_limits(NeedsHand, HandOperator, bpy.types.Operator):
@@ -148,7 +171,9 @@ class HAND_TOOLKIT_OT_toggle_limits(NeedsHand, HandOperator, bpy.types.Operator)
     on: bpy.props.BoolProperty(name="On", description="Off lets joints turn freely", default=True)
 
     def run(self, context):
-        controls.set_limits(active_hand(context), self.on)
+        hand = active_hand(context)
+        controls.restore(hand)
+        controls.set_limits(hand, self.on)
 
 
 class HAND_TOOLKIT_OT_fingertip_ik(NeedsHand, HandOperator, bpy.types.Operator):
@@ -164,9 +189,9 @@ class HAND_TOOLKIT_OT_fingertip_ik(NeedsHand, HandOperator, bpy.types.Operator):
     def run(self, context):
         hand = active_hand(context)
         if self.on:
-            controls.add_ik(context, hand, self.finger)
+            fingertips.add(context, hand, self.finger)
         else:
-            controls.remove_ik(hand, self.finger)
+            fingertips.remove(context, hand, self.finger)
 
 
 class MotionOperator(NeedsHand, WorkerOperator):
@@ -177,7 +202,7 @@ class MotionOperator(NeedsHand, WorkerOperator):
         present, theta, where = arrays["present"], arrays["theta"], arrays["translation"]
         start = context.scene.frame_current if one_frame else context.scene.frame_start
         scene_fps = context.scene.render.fps / context.scene.render.fps_base
-        last, used = float(start), []
+        last, used, let_go = float(start), [], set()
         first = [where[np.argmax(present[:, k]), k] for k in (0, 1) if present[:, k].any()]
         if not first:
             raise HandError("no hand was found in it; choose another file")
@@ -190,12 +215,12 @@ class MotionOperator(NeedsHand, WorkerOperator):
             used.append(hand.hand_toolkit.side)
             moved = None
             if place != "KEEP":
-                hand.location = (0.0, 0.0, 0.0)
-                moved = where[:, k] - origin
+                moved = where[:, k] - origin if _at_origin(hand) else None
             if one_frame:
                 rig.set_theta(hand, theta[seen[0], k], None if moved is None else moved[seen[0]])
-                auto_key(context, hand)
+                posed(context, hand)
                 continue
+            let_go |= set(fingertips.let_go(hand, start))
             span = slice(seen[0], seen[-1] + 1)
             begin = start + seen[0] * scene_fps / value["fps"]
             last = max(
@@ -207,6 +232,7 @@ class MotionOperator(NeedsHand, WorkerOperator):
                     begin,
                     value["fps"],
                     scene_fps,
+                    self.tolerance() if value["fps"] > 1.0 else None,
                 ),
             )
         if not used:
@@ -214,9 +240,22 @@ class MotionOperator(NeedsHand, WorkerOperator):
         if not one_frame:
             context.scene.frame_end = max(context.scene.frame_end, int(np.ceil(last)))
             context.scene.frame_set(context.scene.frame_current)
-        self.report(
-            {"INFO"}, f"{value['name']}: {len(theta)} frames on the {' and '.join(used)} hand"
-        )
+        text = f"{value['name']}: {len(theta)} frames on the {' and '.join(used)} hand"
+        if let_go:
+            text += f"; the fingertip IK of {', '.join(sorted(let_go))} is at 0 for it"
+        self.report({"INFO"}, text)
+
+    def tolerance(self):
+        """Degrees that few keys may be off, or None for a key on every frame."""
+        return None if self.keys == "EVERY" else FEW_KEYS_DEGREES
+
+
+def _at_origin(hand):
+    """Put a hand that hangs on its avatar at the avatar's origin; whether it does."""
+    if hand.parent != hand.hand_toolkit.root:
+        return False  # it was attached to something else, which says where it is
+    hand.location = (0.0, 0.0, 0.0)
+    return True
 
 
 def _file_of(path, what):
@@ -242,6 +281,7 @@ class HAND_TOOLKIT_OT_load_motion(MotionOperator, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
     place: bpy.props.EnumProperty(name="Place", description=PLACE, items=PLACES, default="KEEP")
+    keys: bpy.props.EnumProperty(name="Keys", description=KEYS_HELP, items=KEYS, default="FEW")
 
     def invoke(self, context, event):
         self.interactive = True
@@ -314,6 +354,7 @@ class HAND_TOOLKIT_OT_pose_from_video(PoseFromFile, bpy.types.Operator):
         default="*.mp4;*.mov;*.avi;*.mkv;*.webm", options={"HIDDEN"}
     )
     place: bpy.props.EnumProperty(name="Place", description=PLACE, items=PLACES, default="CENTER")
+    keys: bpy.props.EnumProperty(name="Keys", description=KEYS_HELP, items=KEYS, default="FEW")
 
 
 class HAND_TOOLKIT_OT_photo_pose(NeedsHand, HandOperator, bpy.types.Operator):
@@ -330,10 +371,9 @@ class HAND_TOOLKIT_OT_photo_pose(NeedsHand, HandOperator, bpy.types.Operator):
         for hand in scene_data.rigs_of(root):
             surface = scene_data.surface_of(hand)
             theta = np.array(surface["hand_source_theta"]).reshape(16, 3)
-            hand.location = (0.0, 0.0, 0.0)
-            where = np.array(surface["hand_source_translation"])
+            where = np.array(surface["hand_source_translation"]) if _at_origin(hand) else None
             rig.set_theta(hand, theta, where)
-            auto_key(context, hand)
+            posed(context, hand)
         if self.camera:
             add_photo_camera(context, root)
 
@@ -366,6 +406,7 @@ CLASSES = (
     HAND_TOOLKIT_OT_mirror_pose,
     HAND_TOOLKIT_OT_key_pose,
     HAND_TOOLKIT_OT_reset_sliders,
+    HAND_TOOLKIT_OT_restore_controls,
     HAND_TOOLKIT_OT_toggle_limits,
     HAND_TOOLKIT_OT_fingertip_ik,
     HAND_TOOLKIT_OT_load_motion,

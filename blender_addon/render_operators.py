@@ -42,6 +42,15 @@ class HAND_TOOLKIT_OT_use_engine(NeedsAvatar, HandOperator, bpy.types.Operator):
 
     def run(self, context):
         scene = context.scene
+        if scene.render.engine != ENGINE:
+            compositing.remove(scene)
+            compositing.remember(
+                scene,
+                engine=scene.render.engine,
+                film_transparent=scene.render.film_transparent,
+                view_transform=scene.view_settings.view_transform,
+                depth={layer.name: layer.use_pass_z for layer in scene.view_layers},
+            )
         scene.render.engine = ENGINE
         scene.render.film_transparent = self.transparent
         scene.view_settings.view_transform = "Standard"
@@ -129,28 +138,53 @@ class HAND_TOOLKIT_OT_composite(NeedsAvatar, HandOperator, bpy.types.Operator):
     bl_idname = "hand_toolkit.composite"
     bl_label = "Render with the Scene"
     bl_description = (
-        "Set up compositing: this scene in Cycles or EEVEE and the hands as splats, joined by "
-        "depth when you render"
+        "Set up compositing: this scene in Cycles or EEVEE and the hands as splats over it, where "
+        "nothing hides them, when you render. World, film, nodes and view layers stay"
     )
 
     shadows: bpy.props.BoolProperty(
         name="Shadows on the hands",
-        description="A second layer that catches the scene's shadows on the skin (Cycles)",
+        description="The scene's objects and the hands shade the skin, in Cycles and in EEVEE",
         default=True,
     )
 
     def run(self, context):
         scene = context.scene
-        if scene.render.engine == ENGINE:
-            scene.render.engine = "CYCLES"
+        if scene.hand_toolkit.light_scene not in (None, scene):
+            raise HandError(
+                f"'{scene.name}' holds the hands of '{scene.hand_toolkit.light_scene.name}'; "
+                "go to that scene"
+            )
         if scene.camera is None:
             raise HandError("the scene has no camera; add one and make it the active camera")
-        hands = compositing.set_up(context, self.shadows)
-        self.report({"INFO"}, f"Press F12: '{scene.name}' and '{hands.name}' are joined by depth")
+        scene.hand_toolkit.shadows = self.shadows
+        hands = compositing.set_up(context)
+        self.report({"INFO"}, f"Press F12: the hands of '{hands.name}' go over '{scene.name}'")
+
+
+class HAND_TOOLKIT_OT_remove_render(HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.remove_render"
+    bl_label = "Remove from Render"
+    bl_description = (
+        "Take back what Render Hands Only and Render with the Scene have set up: engine, film, "
+        "nodes and the scene of the hands. The avatars stay"
+    )
+
+    @classmethod
+    def poll(cls, context):
+        scene = context.scene
+        if compositing.hands_of(scene) is None and compositing.BEFORE not in scene:
+            cls.poll_message_set("Nothing was set up for rendering")
+            return False
+        return True
+
+    def run(self, context):
+        compositing.remove(context.scene)
 
 
 CLASSES = (
     HAND_TOOLKIT_OT_use_engine,
     HAND_TOOLKIT_OT_frame_camera,
     HAND_TOOLKIT_OT_composite,
+    HAND_TOOLKIT_OT_remove_render,
 )

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import bpy
 import numpy as np
 
@@ -11,17 +13,28 @@ from .errors import HandError
 
 
 def pose_bones(rig):
-    """The sixteen pose bones in MANO's order.
+    """The sixteen pose bones in MANO's order, by their marks: the artist may rename them.
 
     Raises:
-        HandError: bones were renamed or deleted.
+        HandError: bones were deleted.
     """
     side = rig.hand_toolkit.side
-    names = [axes.bone_name(joint, side) for joint in range(16)]
-    missing = [name for name in names if name not in rig.pose.bones]
+    marked = {b.bone.get(scene_data.JOINT): b for b in rig.pose.bones if scene_data.JOINT in b.bone}
+    bones, missing = [], []
+    for joint, name in enumerate(axes.JOINTS):
+        # files of the first version have no marks
+        bone = marked.get(name) or rig.pose.bones.get(axes.bone_name(joint, side))
+        bones.append(bone)
+        if bone is None:
+            missing.append(axes.bone_name(joint, side))
     if missing:
         raise HandError(f"the rig '{rig.name}' has lost the bones {', '.join(missing)}; undo that")
-    return [rig.pose.bones[name] for name in names]
+    return bones
+
+
+def pose_bone(rig, joint):
+    """The pose bone of ``joint``, index or name."""
+    return pose_bones(rig)[axes.JOINTS.index(joint) if isinstance(joint, str) else joint]
 
 
 def rest_axes(rig):
@@ -108,7 +121,7 @@ def insert_keys(rig, frame, joints=None, location=True):
             bone.keyframe_insert("location", frame=frame, group=bone.name)
 
 
-def key_motion(rig, theta, translation, start, fps, scene_fps):
+def key_motion(rig, theta, translation, start, fps, scene_fps, tolerance=None):
     """Key a whole motion, several thousand frames in a moment.
 
     Args:
@@ -118,6 +131,8 @@ def key_motion(rig, theta, translation, start, fps, scene_fps):
         start: first frame.
         fps: of the motion.
         scene_fps: of the scene; keys land between whole frames where the rates differ.
+        tolerance: degrees that few keys with auto-clamped handles may be off; None sets a key on
+            every frame, joined by straight lines.
 
     Returns:
         The last frame.
@@ -137,37 +152,99 @@ def key_motion(rig, theta, translation, start, fps, scene_fps):
     curves = {(c.data_path, c.array_index): c for c in action_curves(rig)}
     for joint, bone in enumerate(pose_bones(rig)):
         path = bone.path_from_id("rotation_quaternion")
-        for k in range(4):
-            _fill(curves[path, k], frames, quats[:, joint, k])
+        parts = [curves[path, k] for k in range(4)]
+        _fill(parts, frames, quats[:, joint], tolerance and np.radians(tolerance) / 2)
     if translation is not None:
         where = np.asarray(translation) @ rest[0]
         path = pose_bones(rig)[0].path_from_id("location")
-        for k in range(3):
-            _fill(curves[path, k], frames, where[:, k])
+        _fill([curves[path, k] for k in range(3)], frames, where, tolerance and FEW_KEYS_METRES)
     return float(frames[-1])
 
 
 def action_curves(rig):
     """The F-curves of the rig's action, in layered actions too."""
+    return [curve for holder in _curve_holders(rig) for curve in holder]
+
+
+def remove_curves(rig, paths):
+    """Take the F-curves of data paths out of the rig's action."""
+    for holder in _curve_holders(rig):
+        for curve in [c for c in holder if c.data_path in paths]:
+            holder.remove(curve)
+
+
+def _curve_holders(rig):
+    """The collections of F-curves that animate the rig."""
     animation = rig.animation_data
     if animation is None or animation.action is None:
         return []
     action = animation.action
-    if hasattr(action, "layers"):
-        slot = animation.action_slot
-        return [
-            curve
-            for layer in action.layers
-            for strip in layer.strips
-            for bag in [strip.channelbag(slot)]
-            if bag is not None
-            for curve in bag.fcurves
-        ]
-    return list(action.fcurves)
+    if not hasattr(action, "layers"):
+        return [action.fcurves]
+    slot = animation.action_slot
+    bags = [strip.channelbag(slot) for layer in action.layers for strip in layer.strips]
+    return [bag.fcurves for bag in bags if bag is not None]
 
 
-def _fill(curve, frames, values):
-    """Replace the keys within the span of ``frames``; keys outside stay."""
+FEW_KEYS_METRES = 0.0005
+"""How far the wrist may be off its place under few keys."""
+
+
+def _fill(curves, frames, values, tolerance):
+    """Replace the keys within the span of ``frames``; keys outside stay.
+
+    Args:
+        curves: C curves of one property.
+        frames: (T,).
+        values: (T, C).
+        tolerance: greatest length of the difference at any frame, or None for all frames.
+    """
+    if tolerance is None:
+        for curve, column in zip(curves, values.T):
+            _set_keys(curve, frames, column, "LINEAR")
+        return
+    keep = _corners(frames, values, 4 * tolerance)
+    while True:
+        for curve, column in zip(curves, values.T):
+            _set_keys(curve, frames[keep], column[keep], "BEZIER")
+        found = np.array([[curve.evaluate(f) for curve in curves] for f in frames])
+        error = np.linalg.norm(found - values, axis=1)
+        error[keep] = 0.0
+        worst = _peaks(error, keep, tolerance)
+        if not len(worst):
+            return
+        keep = np.union1d(keep, worst)
+
+
+def _corners(frames, values, tolerance):
+    """Indices of the frames that straight lines need: Ramer, Douglas and Peucker's."""
+    keep, spans = {0, len(frames) - 1}, [(0, len(frames) - 1)]
+    while spans:
+        low, high = spans.pop()
+        if high - low < 2:
+            continue
+        t = ((frames[low : high + 1] - frames[low]) / (frames[high] - frames[low]))[:, None]
+        line = values[low] + t * (values[high] - values[low])
+        error = np.linalg.norm(values[low : high + 1] - line, axis=1)
+        worst = int(np.argmax(error))
+        if error[worst] > tolerance:
+            keep.add(low + worst)
+            spans += [(low, low + worst), (low + worst, high)]
+    return np.array(sorted(keep))
+
+
+def _peaks(error, keep, tolerance):
+    """The worst frame between each two keys where it is beyond ``tolerance``."""
+    found = []
+    for low, high in pairwise(keep):
+        if high - low > 1:
+            worst = low + 1 + int(np.argmax(error[low + 1 : high]))
+            if error[worst] > tolerance:
+                found.append(worst)
+    return np.array(found, int)
+
+
+def _set_keys(curve, frames, values, interpolation):
     points = curve.keyframe_points
     old = np.empty(2 * len(points), np.float32)
     points.foreach_get("co", old)
@@ -179,8 +256,12 @@ def _fill(curve, frames, values):
     points.clear()
     points.add(len(table))
     points.foreach_set("co", table.ravel())
-    linear = bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items["LINEAR"].value
-    points.foreach_set("interpolation", np.full(len(table), linear, np.int32))
+    kinds = bpy.types.Keyframe.bl_rna.properties
+    wanted = {"interpolation": interpolation}
+    wanted |= {f"handle_{side}_type": "AUTO_CLAMPED" for side in ("left", "right")}
+    for name, value in wanted.items():
+        number = kinds[name].enum_items[value].value
+        points.foreach_set(name, np.full(len(table), number, np.int32))
     curve.update()
 
 
@@ -194,7 +275,8 @@ def mirror_to(source, target):
 def other_rig(rig):
     """The other hand of the same avatar, or None."""
     root = scene_data.root_of(rig)
-    others = [r for r in scene_data.rigs_of(root) if r != rig] if root else []
+    side = rig.hand_toolkit.side
+    others = [r for r in scene_data.rigs_of(root) if r.hand_toolkit.side != side] if root else []
     return others[0] if others else None
 
 
@@ -203,7 +285,14 @@ def take_over(before, after):
 
     Bone axes differ a little between avatars, so keys are rewritten through θ.
     """
+    if before.parent is not None and before.parent != before.hand_toolkit.root:
+        after.parent, after.parent_type = before.parent, before.parent_type
+        after.parent_bone = before.parent_bone
+        after.matrix_parent_inverse = before.matrix_parent_inverse.copy()
     after.matrix_basis = before.matrix_basis.copy()
+    for old, new in zip(pose_bones(before), pose_bones(after)):
+        if old.name != new.name:  # keys know bones by their names
+            new.name = old.name
     for name in before.keys():  # noqa: SIM118 (ID properties are not iterable as a dict)
         if name in after and name.endswith(("_curl", "_spread")):
             after[name] = before[name]

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the extension keeps in a .blend file, and how to find it again.
 
-An avatar is an empty (``kind`` ROOT) with one armature a hand (RIG) below it and the armature's
-mesh (SURFACE) and splats (SPLATS) below that. The root names the ``.hand`` file (relative where
-the .blend is saved) or carries its bytes, so saved scenes move with their avatar.
+An avatar is an empty (``kind`` ROOT) with one armature a hand (RIG) and the armature's mesh
+(SURFACE) and splats (SPLATS). They know each other by marks (``root``, ``rig``), not by parents:
+artists parent hands to bodies and take them out of collections. The root names the ``.hand`` file
+(relative where the .blend is saved) or carries its bytes, so saved scenes move with their avatar.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ PACKED = "hand_toolkit_file"
 BACK = "hand_toolkit_back"
 """Custom property of the root: whether its hands at rest show their backs."""
 
+VERTEX = "hand_vertex"
+"""Attribute of the skin: the number of each vertex, which subdivided meshes keep."""
+
 RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 """Newer versions want to be told that a path may begin with //."""
 
@@ -33,9 +37,16 @@ KINDS = (
     ("SPLATS", "Splats", "The splats of one hand"),
 )
 
+JOINT = "hand_joint"
+"""Custom property of a bone: its joint's name, whatever the artist calls the bone."""
+
 
 def _poll_root(_self, candidate):
     return candidate.hand_toolkit.kind == "ROOT"
+
+
+def _poll_rig(_self, candidate):
+    return candidate.hand_toolkit.kind == "RIG"
 
 
 class HandToolkitObject(bpy.types.PropertyGroup):
@@ -53,6 +64,12 @@ class HandToolkitObject(bpy.types.PropertyGroup):
         type=bpy.types.Object,
         poll=_poll_root,
     )
+    rig: bpy.props.PointerProperty(
+        name="Rig",
+        description="The armature that moves this",
+        type=bpy.types.Object,
+        poll=_poll_rig,
+    )
     key: bpy.props.StringProperty(name="Key", description="SHA-256 of the avatar's file")
     path: bpy.props.StringProperty(
         name="File",
@@ -69,16 +86,19 @@ class HandToolkitObject(bpy.types.PropertyGroup):
 
 
 def armature_of(ob):
-    """The armature that ``ob`` means: itself, its mesh's or splats' parent, its avatar's first."""
+    """The armature that ``ob`` means: itself, its mesh's or splats', its avatar's or instance's."""
     if ob is None:
         return None
     kind = ob.hand_toolkit.kind
     if kind == "RIG":
         return ob
     if kind in {"SURFACE", "SPLATS"}:
-        return ob.parent if ob.parent and ob.parent.hand_toolkit.kind == "RIG" else None
+        return _rig_of(ob)
     if kind == "ROOT":
         return next(iter(rigs_of(ob)), None)
+    if ob.instance_type == "COLLECTION" and ob.instance_collection is not None:
+        inside = ob.instance_collection.all_objects
+        return next((o for o in inside if o.hand_toolkit.kind == "RIG"), None)
     return None
 
 
@@ -92,6 +112,15 @@ def free_name(path):
     return path
 
 
+def _rig_of(part):
+    """The armature of a mesh or of splats; those of older files know it as their parent."""
+    if part.hand_toolkit.rig is not None:
+        return part.hand_toolkit.rig
+    others = (m.object for m in part.modifiers if m.type == "ARMATURE")
+    candidates = (part.parent, *others)
+    return next((o for o in candidates if o is not None and o.hand_toolkit.kind == "RIG"), None)
+
+
 def root_of(ob):
     """The avatar that ``ob`` belongs to, or None."""
     if ob is None:
@@ -101,29 +130,68 @@ def root_of(ob):
     return ob.hand_toolkit.root
 
 
-def _children(ob, kind):
-    found = [child for child in ob.children if child.hand_toolkit.kind == kind]
-    return sorted(found, key=lambda child: (child.hand_toolkit.side != "right", child.name))
+def parts_of(root):
+    """All objects of an avatar, itself too, wherever they are parented."""
+    return [
+        ob
+        for ob in bpy.data.objects
+        if ob.hand_toolkit.kind != "NONE" and root_of(ob) == root and ob.users_collection
+    ]
+
+
+def _sorted(found):
+    return sorted(found, key=lambda ob: (ob.hand_toolkit.side != "right", ob.name))
 
 
 def rigs_of(root):
     """The armatures of an avatar, right first."""
-    return _children(root, "RIG")
+    return _sorted(ob for ob in parts_of(root) if ob.hand_toolkit.kind == "RIG")
+
+
+def _part_of(rig, kind):
+    """The mesh or the splats of a hand: as a rule its child."""
+    for candidates in (rig.children, bpy.data.objects):
+        for ob in candidates:
+            if ob.hand_toolkit.kind == kind and _rig_of(ob) == rig and ob.users_collection:
+                return ob
+    return None
 
 
 def surface_of(rig):
     """The skinned mesh of a hand, or None."""
-    return next(iter(_children(rig, "SURFACE")), None)
+    return _part_of(rig, "SURFACE")
 
 
 def splats_of(rig):
     """The splat cloud of a hand, or None."""
-    return next(iter(_children(rig, "SPLATS")), None)
+    return _part_of(rig, "SPLATS")
 
 
 def roots(scene):
-    """The avatars of a scene."""
-    return [ob for ob in scene.objects if ob.hand_toolkit.kind == "ROOT"]
+    """The avatars of a scene, those in its collection instances too."""
+    found = [ob for ob in scene.objects if ob.hand_toolkit.kind == "ROOT"]
+    for ob in scene.objects:
+        if ob.instance_type == "COLLECTION" and ob.instance_collection is not None:
+            inside = ob.instance_collection.all_objects
+            found += [o for o in inside if o.hand_toolkit.kind == "ROOT" and o not in found]
+    return found
+
+
+def metres_per_unit(scene):
+    """The scene's unit scale: how many metres one Blender unit stands for."""
+    units = scene.unit_settings
+    return 1.0 if units.system == "NONE" else max(float(units.scale_length), 1e-9)
+
+
+def natural_scale(matrix):
+    """Metres of the hand per Blender unit of the world, of an object's matrix (4, 4).
+
+    A hand in a scene of other units, or one that was scaled, is drawn and written at its natural
+    size; the renderer's lengths (of splats, of contact) are in metres of a human hand.
+    """
+    volume = abs(float(np.linalg.det(np.array(matrix, np.float64)[:3, :3])))
+    scale = volume ** (-1.0 / 3.0) if volume > 1e-30 else 1.0
+    return 1.0 if abs(scale - 1.0) < 1e-6 else scale
 
 
 def bounds(depsgraph, avatars):
@@ -137,12 +205,10 @@ def bounds(depsgraph, avatars):
         HandError: none of them has a mesh.
     """
     corners = []
-    for root in avatars:
-        for rig in rigs_of(root):
-            surface = surface_of(rig)
-            if surface is not None:
-                shown = surface.evaluated_get(depsgraph)
-                corners += [shown.matrix_world @ Vector(c) for c in shown.bound_box]
+    for inst in depsgraph.object_instances:  # linked instances have places of their own
+        ob = inst.object
+        if ob.hand_toolkit.kind == "SURFACE" and root_of(ob.original) in avatars:
+            corners += [inst.matrix_world @ Vector(c) for c in ob.bound_box]
     if not corners:
         raise HandError("the avatars of this scene have lost their meshes; import them again")
     points = np.array([tuple(c) for c in corners])

@@ -31,9 +31,29 @@ class HandToolkitScene(bpy.types.PropertyGroup):
         ),
         default="PHOTO",
     )
+    gloss: bpy.props.FloatProperty(
+        name="Gloss",
+        description="How much the skin shines in the light of this scene; 0 is matt",
+        default=1.0,
+        min=0.0,
+        soft_max=3.0,
+        max=20.0,
+    )
+    shadows: bpy.props.BoolProperty(
+        name="Shadows",
+        description="Lamps and world are shadowed by the hands themselves and by the scene's "
+        "objects",
+        default=True,
+    )
+    trim: bpy.props.BoolProperty(
+        name="Trim to Skin",
+        description="End the hands where their mesh ends, without the pixel of fringe that splats "
+        "have; with the scene they always do",
+        default=False,
+    )
     light_scene: bpy.props.PointerProperty(
         name="Light scene",
-        description="Take the lamps and the world from this scene; empty is the scene itself",
+        description="The scene whose hands this one holds, for Render with the Scene",
         type=bpy.types.Scene,
     )
     blur_samples: bpy.props.IntProperty(

@@ -39,25 +39,26 @@ def build_cloud(collection, rig, surface, part):
     data = _native_cloud(name, count) if native_splats() else _loose_points(name, count)
     corner = part["faces"][part["triangle"]]
     rest = np.einsum("nk,nkc->nc", part["barycentric"], part["vertices"][corner])
-    _write(data, "position", "FLOAT_VECTOR", "vector", rest)
+    write(data, "position", "FLOAT_VECTOR", "vector", rest)
     for k in range(3):
-        _write(data, f"hand_vertex{k}", "INT", "value", corner[:, k])
-    _write(data, "hand_barycentric", "FLOAT_VECTOR", "vector", part["barycentric"])
-    _write(data, "hand_offset", "FLOAT_VECTOR", "vector", part["offset"])
-    _write(data, "hand_rotation", "QUATERNION", "value", part["quat"])
-    _write(data, "hand_scale", "FLOAT_VECTOR", "vector", part["scale"])
-    _write(data, "hand_rest_area", "FLOAT", "value", _areas(part)[part["triangle"]])
-    _write(data, "hand_evidence", "FLOAT", "value", part["evidence"])
+        write(data, f"hand_vertex{k}", "INT", "value", corner[:, k])
+    write(data, "hand_barycentric", "FLOAT_VECTOR", "vector", part["barycentric"])
+    write(data, "hand_offset", "FLOAT_VECTOR", "vector", part["offset"])
+    write(data, "hand_rotation", "QUATERNION", "value", part["quat"])
+    write(data, "hand_scale", "FLOAT_VECTOR", "vector", part["scale"])
+    write(data, "hand_rest_area", "FLOAT", "value", _areas(part)[part["triangle"]])
+    write(data, "hand_evidence", "FLOAT", "value", part["evidence"])
     base = np.concatenate([(part["color"] - 0.5) / SH_C0, part["opacity"][:, None]], axis=1)
     kind = _base_type()
     field = "color" if kind == "FLOAT_COLOR" else "vector"
-    _write(data, "radiance:base", kind, field, base)
-    _write(data, "scale", "FLOAT_VECTOR", "vector", part["scale"])
-    _write(data, "rotation", "QUATERNION", "value", part["quat"])
+    write(data, "radiance:base", kind, field, base)
+    write(data, "scale", "FLOAT_VECTOR", "vector", part["scale"])
+    write(data, "rotation", "QUATERNION", "value", part["quat"])
     ob = bpy.data.objects.new(name, data)
     ob.hand_toolkit.kind = "SPLATS"
     ob.hand_toolkit.side = rig.hand_toolkit.side
     ob.hand_toolkit.root = rig.hand_toolkit.root
+    ob.hand_toolkit.rig = rig
     collection.objects.link(ob)
     ob.parent = rig
     modifier = ob.modifiers.new(MODIFIER, "NODES")
@@ -123,7 +124,8 @@ def _base_type():
     return "FLOAT4" if "FLOAT4" in kinds else "FLOAT_COLOR"
 
 
-def _write(data, name, kind, field, values):
+def write(data, name, kind, field, values):
+    """Fill a point attribute, made where it is missing."""
     attribute = data.attributes.get(name)
     if attribute is None:
         attribute = data.attributes.new(name, kind, "POINT")

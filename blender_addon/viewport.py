@@ -13,6 +13,7 @@ import bpy
 
 from . import camera, link, shown
 from .client import FrameBlock, WorkerError
+from .errors import HandError
 
 PATIENCE_SECONDS = 0.05
 """How long a draw waits for its frame before it shows the last one."""
@@ -57,10 +58,14 @@ class Viewport:
         try:
             hands = shown.shown_hands(depsgraph)
             region, data, clip, scale = place
-            view = camera.of_viewport(region, data, clip, scale, shown.centre_of(hands))
+            units = 1.0 / shown.scale_of(hands)
+            view = camera.of_viewport(region, data, clip, scale, shown.centre_of(hands), units)
             for root in {h.root for h in hands}:
                 link.open_avatar(root)
-            light = shown.scene_light(depsgraph, hands)
+            light = shown.scene_light(depsgraph, hands, viewport=True)
+            around = shown.others(depsgraph, hands, light[1])
+            if around is not None:
+                light[1].update(around.arrays())
             background = shown.film_background(depsgraph.scene)
             params, arrays = shown.request_of(hands, view, background, light)
             self.size = (view.camera["width"], view.camera["height"])
@@ -68,7 +73,7 @@ class Viewport:
             self._asked_at = time.perf_counter()
             self.request = link.worker().submit("render", params, arrays)
             self.changed, self.key, self.error = False, key, ""
-        except WorkerError as error:
+        except (HandError, WorkerError) as error:
             self.changed, self.key, self.error = False, key, str(error)
 
     def _wait(self):

@@ -52,7 +52,7 @@ class Textures:
 
 
 def bake_textures(avatar: Avatar, hand: SceneHand, size: int, source: str = "albedo") -> Textures:
-    """Bake one hand.
+    """Bake one hand: colour, relief and evidence.
 
     Args:
         avatar: the avatar whose splats are baked.
@@ -63,6 +63,25 @@ def bake_textures(avatar: Avatar, hand: SceneHand, size: int, source: str = "alb
     Raises:
         InputError: a size or source that is not accepted.
     """
+    picture, covered, face = _picture(avatar, hand, size, source)
+    relief = _relief_normals(picture[..., 4], covered, face, hand, size)
+    return Textures(
+        color=_bytes(picture[..., :3]),
+        normal=_bytes(dilated(relief, covered, max(8.0, size / 32)) * 0.5 + 0.5),
+        evidence=_bytes(picture[..., 3]),
+        covered=covered,
+    )
+
+
+def bake_color(avatar: Avatar, hand: SceneHand, size: int, source: str = "albedo") -> np.ndarray:
+    """The colour (S, S, 3) of :func:`bake_textures` alone, in half its time."""
+    return _bytes(_picture(avatar, hand, size, source)[0][..., :3])
+
+
+def _picture(
+    avatar: Avatar, hand: SceneHand, size: int, source: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Colour, evidence and height (S, S, 5), the layout (S, S) bool, and its triangles (S, S)."""
     if source not in SOURCES:
         raise InputError(f"texture source {source!r}; accepted are: {', '.join(SOURCES)}")
     if not 16 <= size <= 8192:
@@ -82,14 +101,7 @@ def bake_textures(avatar: Avatar, hand: SceneHand, size: int, source: str = "alb
     seen[covered] = cover > MIN_COVER
     picture = np.zeros((size, size, 5), np.float32)
     picture[covered] = values
-    picture = dilated(picture, seen, max(8.0, size / 32))
-    relief = _relief_normals(picture[..., 4], covered, face, hand, size)
-    return Textures(
-        color=_bytes(picture[..., :3]),
-        normal=_bytes(dilated(relief, covered, max(8.0, size / 32)) * 0.5 + 0.5),
-        evidence=_bytes(picture[..., 3]),
-        covered=covered,
-    )
+    return dilated(picture, seen, max(8.0, size / 32)), covered, face
 
 
 def dilated(picture: np.ndarray, known: np.ndarray, reach: float) -> np.ndarray:

@@ -127,13 +127,8 @@ class HandsRenderer:
         Raises:
             InputError: vertices of another mesh.
         """
-        for (hand, model), vertices in zip(self.hands, surfaces, strict=True):
-            if vertices.shape != model.template.shape:
-                raise InputError(
-                    f"the {hand.side} hand's mesh has {vertices.shape[0]} vertices and the "
-                    f"avatar's surface {model.template.shape[0]}; undo edits that change the "
-                    "number of vertices, or apply them after the hand's modifiers"
-                )
+        for number, (_, vertices) in enumerate(zip(self.hands, surfaces, strict=True)):
+            self.check(number, vertices)
         slot = self.begin(camera, lights, background)
         if not VECTOR:
             return self._planes_plainly(slot, surfaces, lights)
@@ -146,6 +141,20 @@ class HandsRenderer:
         slot.work = SURFACE
         self.skin(slot)
         return self.planes(slot)
+
+    def check(self, number: int, vertices: np.ndarray) -> None:
+        """Whether ``vertices`` (V, 3) are of the mesh of hand ``number``.
+
+        Raises:
+            InputError: they are of another.
+        """
+        hand, model = self.hands[number]
+        if vertices.shape != model.template.shape:
+            raise InputError(
+                f"the {hand.side} hand's mesh has {vertices.shape[0]} vertices and the "
+                f"avatar's surface {model.template.shape[0]}; undo edits that change the "
+                "number of vertices, or apply them after the hand's modifiers"
+            )
 
     def _planes_plainly(
         self, slot: Slot, surfaces: Sequence[np.ndarray], lights: Sequence[Light]

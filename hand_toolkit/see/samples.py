@@ -93,19 +93,19 @@ class Sampler:
                for name in Batch.__dataclass_fields__}
         )  # fmt: skip
 
-    def drawing(self, rng: np.random.Generator) -> _Draw:
+    def drawing(self, rng: np.random.Generator) -> Draw:
         """Random numbers for one call of :meth:`rendered` or :meth:`photos`."""
-        return _Draw(rng, self.device)
+        return Draw(rng, self.device)
 
-    def rendered(self, draw: _Draw, rows: torch.Tensor) -> Batch:
+    def rendered(self, draw: Draw, rows: torch.Tensor) -> Batch:
         """Samples of these rendered crops."""
         crops, count = self.sources.crops.take(rows), len(rows)
-        frames = _jittered(draw, crops["frame"])
+        frames = jittered(draw, crops["frame"])
         rgba = crops["rgba"].permute(0, 3, 1, 2).float() / 255
         alpha = rgba[:, 3:]
         # arms go on beyond the rendered picture
         layers = torch.cat([rgba[:, :3] * alpha, alpha, _shares(crops["labels"])], 1)
-        layers = _warped(layers, frames, *layers.shape[:1:-1])
+        layers = warped(layers, frames, *layers.shape[:1:-1])
         front, alpha, shares = layers[:, :3], layers[:, 3:4], layers[:, 4:]
         own = crops["own"].float()
         has_other = torch.isfinite(crops["other"][:, 0, 0]).float()
@@ -133,7 +133,7 @@ class Sampler:
         image = self._taken(draw, picture)
         return Batch(image, shares, known, points, other, depth, own, has_other)
 
-    def photos(self, draw: _Draw, rows: torch.Tensor) -> Batch:
+    def photos(self, draw: Draw, rows: torch.Tensor) -> Batch:
         """Samples of these labelled photos."""
         count = len(rows)
         picture, shares, known = self._cut(draw, rows, 0.05)
@@ -169,23 +169,23 @@ class Sampler:
         return Batch(image, shares, known, unknown, unknown, unknown[..., 0], own, seen_other)
 
     def _cut(
-        self, draw: _Draw, rows: torch.Tensor, shift: float
+        self, draw: Draw, rows: torch.Tensor, shift: float
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Picture, shares and what is known of labelled photos in jittered crops."""
         photos = self.sources.photos.take(rows)
-        frames = _jittered(draw, photos["frame"], shift)
+        frames = jittered(draw, photos["frame"], shift)
         picture = photos["picture"].permute(0, 3, 1, 2).float() / 255
         labels = photos["labels"]
         known = (labels != IGNORED)[:, None].float()
         layers = torch.cat([picture, _shares(labels), known], 1)
         wide, high = photos["size"].T
-        layers = _warped(layers, frames, wide, high)
-        inside = _warped(torch.ones_like(known), frames, wide, high, border=False)
+        layers = warped(layers, frames, wide, high)
+        inside = warped(torch.ones_like(known), frames, wide, high, border=False)
         # a pixel that is half known is not known
         known = ((layers[:, 6:] > 0.99) & (inside > 0.5)).float()
         return layers[:, :3], layers[:, 3:6] * known, known
 
-    def _behind(self, draw: _Draw, count: int) -> torch.Tensor:
+    def _behind(self, draw: Draw, count: int) -> torch.Tensor:
         """(count, 3, SIZE, SIZE) backgrounds, turned, mirrored, magnified, colours swapped."""
         ring = self.sources.backdrops
         found = ring.take(draw.rows(ring, count))["picture"].permute(0, 3, 1, 2).float() / 255
@@ -202,16 +202,16 @@ class Sampler:
         swap = torch.where(draw.uniform(count) < 0.25, draw.below(count, 8), 0)
         order[0] = torch.arange(3)
         found = found.gather(1, order[swap][..., None, None].expand(-1, -1, SIZE, SIZE))
-        return _warped(found, frames, SIZE, SIZE)
+        return warped(found, frames, SIZE, SIZE)
 
-    def _taken(self, draw: _Draw, pictures: torch.Tensor) -> torch.Tensor:
+    def _taken(self, draw: Draw, pictures: torch.Tensor) -> torch.Tensor:
         """By a camera."""
         if self.plain:
             return pictures.clamp(0, 1)
         return photographed(draw.rng, 255 * pictures) / 255
 
 
-class _Draw:
+class Draw:
     """Random numbers of a batch."""
 
     def __init__(self, rng: np.random.Generator, device: torch.device) -> None:
@@ -247,7 +247,7 @@ def _turns(angle: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     return torch.stack([torch.stack([c, -s], 1), torch.stack([s, c], 1)], 1)
 
 
-def _jittered(draw: _Draw, frames: torch.Tensor, shift: float = 0.05) -> torch.Tensor:
+def jittered(draw: Draw, frames: torch.Tensor, shift: float = 0.05) -> torch.Tensor:
     """(B, 2, 3) frames as far off as detected keypoints put them.
 
     Args:
@@ -273,7 +273,7 @@ def _moved(frames: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     return points @ frames[:, :, :2].mT + frames[:, None, :, 2]
 
 
-def _warped(
+def warped(
     layers: torch.Tensor,
     frames: torch.Tensor,
     wide: torch.Tensor | int,
@@ -306,7 +306,7 @@ def _warped(
     return functional.grid_sample(layers, grid, align_corners=False)
 
 
-def _shadow(draw: _Draw, alpha: torch.Tensor) -> torch.Tensor:
+def _shadow(draw: Draw, alpha: torch.Tensor) -> torch.Tensor:
     """(B, 1, SIZE, SIZE) darkening of what is behind by a soft, shifted shadow."""
     small = functional.avg_pool2d(alpha, 8)
     small = blurred(small, float(draw.rng.uniform(0.4, 1.4)))
@@ -319,7 +319,7 @@ def _shadow(draw: _Draw, alpha: torch.Tensor) -> torch.Tensor:
     return strength * functional.interpolate(moved, (SIZE, SIZE), mode="bilinear")
 
 
-def occluders(draw: _Draw, count: int) -> torch.Tensor:
+def occluders(draw: Draw, count: int) -> torch.Tensor:
     """(count, 1, SIZE, SIZE) cover of bars, discs and shards in front of some samples."""
     axis = torch.arange(SIZE, device=draw.device) + 0.5
     y, x = torch.meshgrid(axis, axis, indexing="ij")

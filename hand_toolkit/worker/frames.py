@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from ..avatar import Avatar, lighting, surface
-from ..avatar.lighting import Light
-from ..core.conventions import SH_C0
+from ..avatar import Avatar
 from ..core.errors import InputError
 from ..core.types import Camera, Rendering
-from ..geometry.colour import linear_to_srgb, srgb_to_linear
+from ..geometry.colour import srgb_to_linear
 from ..geometry.raster import lower_depth
+from .occlusion import Meshes, Occluders, visible_share
+from .surface_scene import SurfaceScene
 
 FAR_DEPTH = 1.0e10
 """Depth of pixels that show no hand, as hosts' depth passes have it."""
@@ -101,15 +101,14 @@ class FrameRenderer:
     """
 
     def __init__(self) -> None:
-        self._scenes: dict[tuple[tuple[str, str], ...], SurfaceScene] = {}
+        self._scenes: dict[tuple[tuple[str, str, bool], ...], SurfaceScene] = {}
         self._pool = ThreadPoolExecutor(MAX_BANDS)
 
     def draw(
         self,
         hands: Sequence[tuple[Avatar, Mapping[str, Any], np.ndarray]],
-        camera: Mapping[str, Any],
         params: Mapping[str, Any],
-        light: np.ndarray | None,
+        arrays: Mapping[str, np.ndarray],
         pixels: np.ndarray,
         depth: np.ndarray,
     ) -> dict[str, float]:
@@ -117,12 +116,17 @@ class FrameRenderer:
 
         Args:
             hands: each hand's avatar, its entry of the request (``key``, ``side``, optional
-                ``tint``, linear RGB) and its vertices (V, 3), world metres.
-            camera: the fields of :class:`Camera`.
-            params: ``background`` sRGB or None for transparent; ``light`` "photo" for the
-                photo's light, which goes with the camera.
-            light: (K, 3) shading SH in the same axes as the vertices, or None for the photo's
-                light or the baked colours.
+                ``tint``, linear RGB, and ``mirrored``, for a mesh that is turned inside out) and
+                its vertices (V, 3), world metres.
+            params: ``camera``, the fields of :class:`Camera`; ``background`` sRGB or None for
+                transparent; ``light`` "photo" for the photo's light, which goes with the camera,
+                "baked" for the colours as photographed, "scene" for that of ``arrays``;
+                ``trim`` to cut what stands out beyond the meshes;
+                ``shadows`` for those of lamps, sky and objects; ``gloss``, a factor; ``lens`` for
+                depth of field, see :func:`lens_views`.
+            arrays: ``light`` (K, 3) shading SH of the sky in the axes of the vertices, ``lamps``
+                and ``sky`` (:class:`.scene_light.SceneLight`), ``occluder_vertices``, ``hiding``
+                and ``shading`` (:class:`.occlusion.Occluders`).
             pixels: (H, W, 4) written: scene-linear Rec. 709, premultiplied, bottom row first.
             depth: (H, W) written: metres along the view axis, ``FAR_DEPTH`` where no hand is.
 
@@ -133,6 +137,7 @@ class FrameRenderer:
             InputError: vertices of another mesh, or a camera that is none.
         """
         begin = time.perf_counter()
+        camera = params["camera"]
         view = Camera(
             **{k: camera[k] for k in ("fx", "fy", "cx", "cy", "width", "height", "near", "far")},
             world_to_camera=np.asarray(camera["world_to_camera"], np.float64),
@@ -140,37 +145,72 @@ class FrameRenderer:
         background = params.get("background")
         if not hands:
             _clear(pixels, depth, background)
-            return {"render": 0.0, "encode": 0.0}
-        key = tuple((str(entry["key"]), str(entry["side"])) for _, entry, _ in hands)
+            return {"light": 0.0, "render": 0.0, "encode": 0.0}
+        scene = self._scene(hands, view)
+        occluders = Occluders.of(arrays)
+        surfaces = [points for _, _, points in hands]
+        tints = [tuple(map(float, entry.get("tint") or (1.0,) * 3)) for _, entry, _ in hands]
+        light = scene.light(surfaces, tints, params, arrays, occluders, view)
+        lit = time.perf_counter()
+        # Transparent frames are drawn on black: premultiplied sRGB divides back exactly.
+        ground = (0.0, 0.0, 0.0) if background is None else tuple(background)
+        meshes = list(zip(surfaces, scene.faces))
+        trim = bool(params.get("trim"))
+        drawing = 0.0
+
+        def shoot(seen: Camera, into: np.ndarray, deep: np.ndarray) -> None:
+            nonlocal drawing
+            start = time.perf_counter()
+            picture = scene.draw(surfaces, light, seen, ground)
+            drawing += time.perf_counter() - start
+            self._finish(picture, meshes, (occluders, trim), seen, background, into, deep)
+
+        shoot(view, pixels, depth)
+        lens = lens_views(view, params.get("lens"))
+        if lens:
+            room, deep = np.empty_like(pixels), np.empty_like(depth)
+            total = np.zeros_like(pixels)
+            for seen in lens:
+                shoot(seen, room, deep)
+                total += room
+            np.divide(total, len(lens), out=pixels)
+        done = time.perf_counter()
+        return {
+            "light": (lit - begin) * 1e3,
+            "render": drawing * 1e3,
+            "encode": (done - lit - drawing) * 1e3,
+        }
+
+    def _scene(
+        self, hands: Sequence[tuple[Avatar, Mapping[str, Any], np.ndarray]], view: Camera
+    ) -> SurfaceScene:
+        """The prepared hands, made anew where they are not among the last few sets."""
+        key = tuple((str(e["key"]), str(e["side"]), bool(e.get("mirrored"))) for _, e, _ in hands)
         scene = self._scenes.pop(key, None)
         if scene is None:
-            scene = SurfaceScene([(avatar, entry["side"]) for avatar, entry, _ in hands], view)
+            scene = SurfaceScene(
+                [(avatar, side, inside) for (avatar, _, _), (_, side, inside) in zip(hands, key)],
+                view,
+            )
         while len(self._scenes) >= MAX_SCENES:
             del self._scenes[next(iter(self._scenes))]
         self._scenes[key] = scene
-        shining: Light = light
-        if light is None and params.get("light") == "photo":
-            shining = "photo"
-        tints = [tuple(map(float, entry.get("tint") or (1.0,) * 3)) for _, entry, _ in hands]
-        # Transparent frames are drawn on black: premultiplied sRGB divides back exactly.
-        ground = (0.0, 0.0, 0.0) if background is None else tuple(background)
-        surfaces = [points for _, _, points in hands]
-        picture = scene.draw(surfaces, tints, shining, view, ground)
-        drawn = time.perf_counter()
-        self._finish(picture, list(zip(surfaces, scene.faces)), view, background, pixels, depth)
-        done = time.perf_counter()
-        return {"render": (drawn - begin) * 1e3, "encode": (done - drawn) * 1e3}
+        return scene
 
     def _finish(
         self,
         picture: Rendering,
-        meshes: Sequence[tuple[np.ndarray, np.ndarray]],
+        meshes: Meshes,
+        cut: tuple[Occluders, bool],
         view: Camera,
         background: Any,
         pixels: np.ndarray,
         depth: np.ndarray,
     ) -> None:
-        """Depth and encoding, a band of rows for each thread."""
+        """Depth, encoding and what hides the hands, a band of rows for each thread.
+
+        ``cut`` is what may hide the hands, and whether they end with their meshes.
+        """
         from ..render import get_threads
 
         height = view.height
@@ -188,73 +228,44 @@ class FrameRenderer:
                 pixels[rows],
                 depth[rows],
             )
+            share = visible_share(meshes, cut[0], band, picture.depth[top:bottom], cut[1])
+            if share is not None:
+                pixels[rows] *= share[::-1, :, None]
+                depth[rows][share[::-1] <= 0] = FAR_DEPTH
 
         for _ in self._pool.map(finish, edges[:-1], edges[1:]):
             pass
 
 
-class SurfaceScene:
-    """Hands, also of several avatars, on meshes that a host has posed.
+def lens_views(view: Camera, lens: Mapping[str, Any] | None) -> list[Camera]:
+    """The pinholes whose mean is a picture with depth of field.
 
-    Attributes:
-        faces: (F, 3) of each hand's mesh.
+    Args:
+        view: the sharp camera.
+        lens: ``focus``, the distance that stays sharp, metres along the axis, and ``points``,
+            (N, 2) places in the aperture, metres to the right and down; None has none.
+
+    Raises:
+        InputError: a focus that is not before the camera.
     """
-
-    def __init__(self, hands: Sequence[tuple[Avatar, str]], view: Camera) -> None:
-        from ..render.hands_renderer import HandsRenderer
-
-        bound = [(a.hand(side), surface(a.hand_model, side, a.level)) for a, side in hands]
-        self.faces = [model.faces for _, model in bound]
-        self._photo = [avatar.photo_light for avatar, _ in hands]
-        self._colors = [hand.color for hand, _ in bound]
-        self._tints: list[tuple[float, ...]] = [(1.0, 1.0, 1.0)] * len(bound)
-        self._renderer = HandsRenderer(bound, view)
-
-    def draw(
-        self,
-        surfaces: Sequence[np.ndarray],
-        tints: Sequence[tuple[float, ...]],
-        light: Light,
-        view: Camera,
-        background: tuple[float, ...],
-    ) -> Rendering:
-        """Planes of one frame, valid until the next.
-
-        Args:
-            surfaces: (V, 3) of each hand, world metres.
-            tints: linear RGB factor on each hand's skin.
-            light: (K, 3) in world axes, "photo", or None for the colours as photographed.
-            view: the camera.
-            background: sRGB.
-
-        Raises:
-            InputError: vertices of another mesh.
-        """
-        if light is None:
-            lights: list[np.ndarray | None] = [None] * len(surfaces)
-            for number, tint in enumerate(tints):
-                if tint != self._tints[number]:
-                    self._renderer.recolor(number, _tinted(self._colors[number], tint))
-                    self._tints[number] = tint
-        else:
-            turned = None
-            if not isinstance(light, str):
-                turned = lighting.rotate(light, view.world_to_camera[:3, :3])
-            lights = [
-                (photo if turned is None else turned) * np.asarray(tint)
-                for photo, tint in zip(self._photo, tints)
-            ]
-        return self._renderer.on_surfaces(surfaces, view, lights, background)
-
-
-def _tinted(color: np.ndarray, tint: tuple[float, ...]) -> np.ndarray:
-    """Colours as photographed, tinted in linear light (SH: by the same gain in sRGB)."""
-    if color.ndim == 2:
-        return linear_to_srgb(srgb_to_linear(color) * tint).astype(np.float32)
-    gain = np.asarray(tint) ** (1 / 2.2)
-    tinted = color * gain
-    tinted[:, 0] += 0.5 * (gain - 1) / SH_C0
-    return tinted.astype(np.float32)
+    if not lens:
+        return []
+    focus = float(lens["focus"])
+    if not focus > 0:
+        raise InputError(f"the focus is {focus} m away; give a distance before the camera")
+    views = []
+    for right, down in lens["points"]:
+        pose = view.world_to_camera.copy()
+        pose[:2, 3] -= right, down
+        views.append(
+            dataclasses.replace(
+                view,
+                cx=view.cx + view.fx * right / focus,
+                cy=view.cy + view.fy * down / focus,
+                world_to_camera=pose,
+            )
+        )
+    return views
 
 
 def _clear(pixels: np.ndarray, depth: np.ndarray, background: Any) -> None:

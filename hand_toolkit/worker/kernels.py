@@ -51,3 +51,114 @@ def encode(  # type: ignore[no-untyped-def]
                 linear = table[index] + part * (table[index + 1] - table[index])
                 pixels[row, x, c] = linear * keep
             pixels[row, x, 3] = keep
+
+
+@numba.njit(cache=True, nogil=True)
+def count_visible(skin, before, mean_depth, factor, contact, trim, share):  # type: ignore[no-untyped-def]
+    """Fill ``share`` (H, W) with the part of each pixel's hand that nothing hides.
+
+    Args:
+        skin, before: (factor H, factor W) depth of the hands' meshes and of what may hide them,
+            infinite where there is none.
+        mean_depth: (H, W) of the splats, which stands in where the mesh ends.
+        factor: samples along each side of a pixel.
+        contact: metres by which something before the skin does not hide it.
+        trim: count nothing beyond the mesh.
+        share: output.
+    """
+    height, width = share.shape
+    for y in range(height):
+        for x in range(width):
+            on_skin = 0
+            skin_seen = 0
+            off_seen = 0
+            splat = mean_depth[y, x]
+            for i in range(y * factor, (y + 1) * factor):
+                for j in range(x * factor, (x + 1) * factor):
+                    wall = before[i, j]
+                    if np.isfinite(skin[i, j]):
+                        on_skin += 1
+                        if skin[i, j] <= wall + contact:
+                            skin_seen += 1
+                    elif not np.isfinite(wall) or splat <= wall + contact:
+                        off_seen += 1
+            total = factor * factor
+            # Splats fill a pixel that the mesh only grazes; the samples on the mesh know best.
+            if trim:
+                share[y, x] = skin_seen / total
+            elif on_skin * 4 >= total:
+                share[y, x] = skin_seen / on_skin
+            else:
+                share[y, x] = (skin_seen + off_seen) / total
+
+
+@numba.njit(cache=True, nogil=True)
+def lit_share(  # type: ignore[no-untyped-def]
+    points, normals, depth, pose, focal, soft, distant, offset, bias, out
+):
+    """How much of a lamp each point sees, by its shadow map, with soft edges.
+
+    Percentage-closer soft shadows (Fernando 2005): the mean depth of what is nearer than the
+    point tells how wide the penumbra is, over which nearer texels are counted.
+
+    Args:
+        points, normals: (N, 3) world.
+        depth: (S, S) shadow map, metres along the lamp's axis.
+        pose: (3, 4) world to lamp.
+        focal: texels.
+        soft: the lamp's radius, metres; or tangent of its half angle where ``distant``.
+        distant: whether the lamp is infinitely far (its map is drawn from afar).
+        offset: metres that points are lifted off the surface.
+        bias: metres before the point that still belong to its own surface.
+        out: (N,) output.
+    """
+    size = depth.shape[0]
+    middle = 0.5 * size
+    widest = np.float64(size) / 10.0
+    for n in range(points.shape[0]):
+        px = points[n, 0] + offset * normals[n, 0]
+        py = points[n, 1] + offset * normals[n, 1]
+        pz = points[n, 2] + offset * normals[n, 2]
+        z = pose[2, 0] * px + pose[2, 1] * py + pose[2, 2] * pz + pose[2, 3]
+        out[n] = 1.0
+        if z <= 1e-6:
+            continue
+        x = (pose[0, 0] * px + pose[0, 1] * py + pose[0, 2] * pz + pose[0, 3]) / z * focal + middle
+        y = (pose[1, 0] * px + pose[1, 1] * py + pose[1, 2] * pz + pose[1, 3]) / z * focal + middle
+        texel = z / focal
+        # how steep the surface is to the lamp: texels beside it are nearer by that much
+        facing = -(
+            pose[2, 0] * normals[n, 0] + pose[2, 1] * normals[n, 1] + pose[2, 2] * normals[n, 2]
+        )
+        facing = min(max(facing, 0.05), 1.0)
+        steep = min(np.sqrt(1.0 - facing * facing) / facing, 4.0)
+        reach = soft * 0.25 if distant else soft
+        search = min(max(reach / texel, 1.5), widest)
+        blockers, nearest = 0, 0.0
+        for i in range(-3, 4):
+            for j in range(-3, 4):
+                u, v = int(np.floor(x + i * search / 3)), int(np.floor(y + j * search / 3))
+                if 0 <= u < size and 0 <= v < size:
+                    there = depth[v, u]
+                    margin = bias + steep * texel * (0.5 + np.sqrt(i * i + j * j) * search / 3)
+                    if there < z - margin:
+                        blockers += 1
+                        nearest += there
+        if blockers == 0:
+            continue
+        gap = z - nearest / blockers
+        wide = soft * gap if distant else soft * gap / max(z - gap, 1e-6)
+        radius = min(max(wide / texel, 1.0), widest)
+        seen, total = 0, 0
+        for i in range(-4, 5):
+            for j in range(-4, 5):
+                if i * i + j * j > 18:
+                    continue
+                u, v = int(np.floor(x + i * radius / 4)), int(np.floor(y + j * radius / 4))
+                total += 1
+                if 0 <= u < size and 0 <= v < size:
+                    margin = bias + steep * texel * (0.5 + np.sqrt(i * i + j * j) * radius / 4)
+                    if depth[v, u] < z - margin:
+                        continue
+                seen += 1
+        out[n] = seen / total

@@ -177,9 +177,13 @@ class Session:
         return value, arrays
 
     def reshape(self, job: Job) -> Answer:
-        """Rest surface and joints of ``key``'s hand ``side`` with the array ``shape`` (S,)."""
+        """Rest surfaces and joints of ``key``'s hands ``sides`` with the array ``shape`` (S,)."""
         avatar = self.avatar(str(job.params["key"]))
-        return {}, reshape_hand(avatar, str(job.params["side"]), job.arrays["shape"])
+        answer: dict[str, np.ndarray] = {}
+        for side in job.params["sides"]:
+            parts = reshape_hand(avatar, str(side), job.arrays["shape"])
+            answer |= {f"{side}.{name}": part for name, part in parts.items()}
+        return {}, answer
 
     def render(self, job: Job) -> Answer:
         """One frame into the host's memory block; see :class:`FrameRenderer`."""
@@ -189,18 +193,24 @@ class Session:
         ]
         camera = job.params["camera"]
         pixels, depth = self.blocks.frame(job.params, int(camera["width"]), int(camera["height"]))
-        timings = self.renderer.draw(
-            hands, camera, job.params, job.arrays.get("light"), pixels, depth
-        )
+        timings = self.renderer.draw(hands, job.params, job.arrays, pixels, depth)
         if pixels.base is None:
             return {"ms": timings}, {"pixels": pixels, "depth": depth}
         return {"ms": timings}, {}
 
     def texture(self, job: Job) -> Answer:
-        """Base colour of hand ``side``, baked to ``size`` squared: (H, W, 4) uint8, top first."""
-        from .surfaces import bake
+        """Base colour of hand ``side``, baked to ``size`` squared: (H, W, 4) uint8, top first.
+
+        With ``share``, a hand that is the mirror image of the other has ``like``, the other's
+        side, in place of a texture: the other's is its own.
+        """
+        from .surfaces import bake, same_skin
 
         avatar = self.avatar(str(job.params["key"]))
+        if job.params.get("share"):
+            other = same_skin(avatar, str(job.params["side"]))
+            if other is not None:
+                return {"like": other}, {}
         job.progress(0.1, "baking the skin texture")
         texture = bake(avatar, str(job.params["side"]), int(job.params.get("size", 1024)))
         return {}, {"texture": texture}

@@ -59,7 +59,7 @@ class Blender:
         self.version, self.folder = version, folder
         self.python = blender_python(version)
 
-    def run(self, scenario: str, *args: Any, timeout: float = 300.0, **env: str) -> dict[str, Any]:
+    def run(self, scenario: str, *args: Any, timeout: float = 900.0, **env: str) -> dict[str, Any]:
         """Run ``scenarios/<scenario>.py``; what it handed to ``finish``."""
         report = self.folder / f"{scenario}.json"
         report.unlink(missing_ok=True)

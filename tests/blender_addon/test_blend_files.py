@@ -13,7 +13,7 @@ def test_files(blender, hand_file: Path, tmp_path: Path) -> None:
     procedural_avatar(9, limit=4000).save(other)
     motion = tmp_path / "motion.npz"
     save_motion(builtin_motion("wave"), motion)
-    report = blender.run("files", hand_file, other, motion, timeout=400)
+    report = blender.run("files", hand_file, other, motion, timeout=900)
     assert report["unsaved_path"].endswith("/project/avatars/me.hand")
     assert report["saved_path"] == "//avatars/me.hand"
     assert report["copied_path"] == "//../../moved/avatars/me.hand"
@@ -27,4 +27,4 @@ def test_files(blender, hand_file: Path, tmp_path: Path) -> None:
     assert report["replaced"] < 1e-4
     unchanged = [name for name in report["undo"] if name.endswith("(no change)")]
     assert unchanged == [], "every one of them changes something"
-    assert len(report["undo"]) == 19
+    assert len(report["undo"]) == 21

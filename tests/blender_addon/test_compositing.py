@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 
 def test_compositing_with_cycles(blender, hand_file: Path) -> None:
-    report = blender.run("compositing", hand_file, "CYCLES", timeout=400)
+    report = blender.run("compositing", hand_file, "CYCLES", timeout=900)
     check(report)
     first, second = report["followed"]
     assert first["size"] == second["size"] == [120, 160, 4]
@@ -20,7 +21,34 @@ def test_compositing_of_an_avatar_from_the_picture(blender, picture: Path) -> No
     """Created by the real worker, three keyed poses, a bar of Cycles through both hands."""
     made = blender.folder / "made.hand"
     blender.run("make", picture, made)
-    check(blender.run("compositing", made, "CYCLES", timeout=400))
+    check(blender.run("compositing", made, "CYCLES", timeout=900))
+
+
+def test_the_artists_scene_stays(blender, hand_file: Path) -> None:
+    """Sky, glare, view layers, film: kept while joined, and everything back after *Remove*."""
+    report = blender.run("artist", hand_file, timeout=900)
+    assert report["changed"] == [] and report["not_back"] == [] == report["not_back_either"]
+    assert report["visible_after"] and not report["hidden_before"]
+    assert report["sky"] < 1e-5 and report["alpha"] == 1 and report["again"] < 1e-5
+    assert report["hands"] > 0.03 and report["plain"] == pytest.approx(report["hands"], abs=0.02)
+    assert report["scenes"] == ["Scene"] and report["plain_left"] == []
+    assert report["film"] is False and report["engine"] == "CYCLES"
+    left, right = report["layer"] if report["left_is_left"] else report["layer"][::-1]
+    assert left > 500 and right == 0, "the second view layer has only the left hand"
+    for mode in ("OFFAXIS", "PARALLEL", "TOE"):
+        ours, theirs = report["stereo"][f"{mode} HAND_TOOLKIT"], report["stereo"][f"{mode} CYCLES"]
+        assert ours == pytest.approx(theirs, abs=1.0), "pixels, of 2 to 20 between the eyes"
+        assert abs(ours[1] - ours[0]) > 2
+
+    with np.load(blender.folder / "edges.npz") as found:
+        for name in ("sharp", "blurred"):
+            mesh, ours = found[f"{name}_mesh"], found[f"{name}_ours"]
+            assert ours.sum() / mesh.sum() == pytest.approx(1, abs=0.015), "no fringe"
+            soft = ((mesh > 0.02) & (mesh < 0.98)) | ((ours > 0.02) & (ours < 0.98))
+            assert np.abs(mesh - ours)[soft].mean() < 0.1, "as soft as Cycles' edges"
+            assert np.abs(mesh - ours)[~soft].mean() < 0.002
+        wide = ((found["blurred_ours"] > 0.1) & (found["blurred_ours"] < 0.9)).mean()
+        assert wide > 0.05, "out of focus"
 
 
 def check(report: dict) -> None:

@@ -32,7 +32,7 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_crashes(blender, hand_file: Path, picture: Path, strangers: list[Path]) -> None:
-    report = blender.run("crash", hand_file, picture, *strangers, timeout=400)
+    report = blender.run("crash", hand_file, picture, *strangers, timeout=900)
     for name in ("mid_render", "mid_fit"):
         message = report[name]
         assert "stopped unexpectedly (signal 9)" in message and "try again" in message

@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def engine(blender, hand_file: Path) -> dict:
-    return blender.run("engine", hand_file, timeout=400)
+    return blender.run("engine", hand_file, timeout=900)
 
 
 def test_projection_is_blenders_own(engine: dict) -> None:

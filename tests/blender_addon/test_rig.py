@@ -21,9 +21,39 @@ def test_rig(blender, hand_file: Path, tmp_path: Path) -> None:
     assert report["inside_limits"] < 1e-4
     assert report["mirrored_limits"] < 1e-4
     assert report["ik_gap_mm"] < 1.0
+    assert report["ik_preset"] < 0.15 and report["ik_rest"] < 0.02
+    assert report["few_keys"] < 25 and report["few_keys_degrees"] < 0.6
 
     avatar = Avatar.load(hand_file)
     with np.load(posed) as arrays:
         for side in avatar.sides:
             ours = avatar.mesh(side, arrays["theta"], np.array([0.1, 0.2, 0.3]))
             assert np.abs(arrays[side] - ours).max() < 5e-6, "Blender's skinning differs"
+
+
+def test_in_an_artists_own_file(blender, hand_file: Path) -> None:
+    """On a body, bones renamed, baked, instanced, in centimetres, scaled, mirrored, subdivided."""
+    report = blender.run("own", hand_file, timeout=900)
+    kept, again, bent = report["baked"]
+    assert kept < 1e-3 and again < 1e-3 and bent > 0.3
+    assert report["removed"] < 1e-5
+    instance = report["instance"]
+    assert "make a library override" in instance["pose"]
+    assert abs(instance["camera"][0] - 3.0) < 0.2 and instance["shown"] > 0.05
+    assert not any(instance["hidden"]) and all(instance["seen"]) and len(instance["seen"]) == 2
+    metres, centimetres = report["units"]
+    assert abs(metres["span"] - centimetres["span"]) < 1e-5 and 0.15 < metres["span"] < 0.25
+    assert np.allclose(metres["wrist"], centimetres["wrist"], atol=1e-6)
+    with (
+        np.load(blender.folder / "units_1.0.npz") as one,
+        np.load(blender.folder / "units_0.01.npz") as other,
+    ):
+        for light in ("PHOTO", "SCENE"):
+            assert one[light][..., 3].mean() > 0.02
+            assert np.abs(one[light] - other[light]).mean() < 1e-4, light
+    assert max(report["modifiers"][kind] for kind in ("SUBSURF", "SOLIDIFY")) < 0.02
+    assert "takes vertices away" in report["modifiers"]["refused"]
+    for light in ("PHOTO", "SCENE"):
+        large, mirrored = report["scaled"][light]
+        assert large < 1e-3 and mirrored < 0.01, light
+    assert "mirrored by a negative scale" in report["scaled"]["export"]

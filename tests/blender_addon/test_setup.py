@@ -46,7 +46,7 @@ def test_set_up(blender, hand_file: Path, tmp_path: Path, fake_uv: Path) -> None
     shelf = tmp_path / "shelf"
     shelf.mkdir()
     make_wheel(shelf, "uv", {"uv-0.0.1.data/scripts/uv": UV})
-    report = blender.run("setup", wheel, hand_file, wheel, fake_uv, shelf, timeout=500)
+    report = blender.run("setup", wheel, hand_file, wheel, fake_uv, shelf, timeout=900)
     assert "not set up yet; press 'Set up for me'" in report["unset"]
     assert "Set-up failed" in report["bad_source"] and report["bad_source"].count("\n") == 0
     assert report["cancelled"] == "Set-up cancelled"

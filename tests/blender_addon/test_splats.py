@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from hand_toolkit.avatar import Avatar
 from hand_toolkit.core.conventions import SH_C0
@@ -26,4 +27,9 @@ def test_binding_by_geometry_nodes(blender, hand_file: Path, tmp_path: Path) -> 
             assert np.allclose(base[:, 3], ours.opacities)
     low, high = report["shape_key"]
     assert abs(low - 0.01) < 0.004 and abs(high - 0.01) < 0.004
+    assert report["native"] == ("native_pictures" in report)
+    for found in report.get("native_pictures", ()):
+        print(f"Blender's own splats against ours: {found}")
+        assert found["shown"] > 0.03 and found["psnr_db"] > 28
+        assert found["area"] == pytest.approx(1, abs=0.08) and abs(found["darker"]) < 0.02
     print(f"{report['splats']} splats: {report['update_ms']:.1f} ms an update")

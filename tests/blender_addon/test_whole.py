@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def test_whole_way(blender, picture: Path) -> None:
-    report = blender.run("whole", picture, timeout=500)
+    report = blender.run("whole", picture, timeout=900)
     assert report["sides"] == ["left", "right"] and report["observed"] == 1
     assert report["keys_worst"] < 1e-4 and report["reopened_worst"] < 1e-4
     assert report["frames"] == 5

@@ -142,14 +142,14 @@ def test_errors_are_sentences_and_the_worker_lives_on(host: Host, hand_file: Pat
         ("open_avatar", {}, "needs the parameter 'path'"),
         ("render", {"hands": [{"key": "abc", "side": "right"}], "camera": {}}, "is not open"),
         ("motion", {"name": "moonwalk"}, "unknown motion"),
-        ("reshape", {"key": "abc", "side": "right"}, "is not open in this worker"),
+        ("reshape", {"key": "abc", "sides": ["right"]}, "is not open in this worker"),
     ):
         answer, _ = host.call(method, **params)
         assert answer["type"] == "error", (method, answer)
         assert words in answer["message"] and "\n" not in answer["message"], answer
     opened, _ = host.call("open_avatar", path=str(hand_file), describe=False)
     bad = np.full(3, np.nan)
-    answer, _ = host.call("reshape", {"shape": bad}, key=opened["value"]["key"], side="right")
+    answer, _ = host.call("reshape", {"shape": bad}, key=opened["value"]["key"], sides=["right"])
     assert answer["type"] == "error"
     assert host.call("ping")[0]["type"] == "result"
 

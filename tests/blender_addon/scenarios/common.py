@@ -15,7 +15,7 @@ import bpy  # noqa: E402
 import numpy as np  # noqa: E402
 
 import blender_addon as addon  # noqa: E402
-from blender_addon import scene_data  # noqa: E402
+from blender_addon import create, scene_data  # noqa: E402
 
 REPORT = Path(sys.argv[1])
 ARGS = sys.argv[2:]
@@ -32,6 +32,7 @@ def scenario(function):
     try:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         addon.register()
+        create.TEXTURE_SIZE = 128  # for speed; the bake has tests of its own
         report = function() or {}
         assert not {"torch", "scipy", "hand_toolkit", "cv2"} & set(sys.modules), "not a thin client"
         report["blender"] = bpy.app.version_string
@@ -54,10 +55,10 @@ def scenario(function):
         os._exit(code)
 
 
-def import_hand(path):
+def import_hand(path, pack=False):
     """Import an avatar; its root and rigs by side."""
     known = set(scene_data.roots(bpy.context.scene))
-    assert bpy.ops.hand_toolkit.import_avatar(filepath=str(path)) == {"FINISHED"}
+    assert bpy.ops.hand_toolkit.import_avatar(filepath=str(path), pack=pack) == {"FINISHED"}
     root = next(r for r in scene_data.roots(bpy.context.scene) if r not in known)
     return root, {r.hand_toolkit.side: r for r in scene_data.rigs_of(root)}
 
@@ -85,6 +86,19 @@ def camera(location=(0.0, -0.75, 0.09), lens=70.0, width=480, height=360):
     scene.render.resolution_percentage = 100
     scene.view_settings.view_transform = "Standard"
     return ob
+
+
+def compositing_tree(scene, make=False):
+    """The scene's compositing nodes, in whatever way the version keeps them, or None."""
+    if hasattr(scene, "compositing_node_group"):
+        if make and scene.compositing_node_group is None:
+            tree = bpy.data.node_groups.new("Grading", "CompositorNodeTree")
+            tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+            scene.compositing_node_group = tree
+        return scene.compositing_node_group
+    if make:
+        scene.use_nodes = True
+    return scene.node_tree if scene.use_nodes else None
 
 
 def save_exr(path):

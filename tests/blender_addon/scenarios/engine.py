@@ -96,7 +96,7 @@ def run():
 
     # pixels and depth as the engine gets them, beside the proxy mesh's depth
     hands = shown_hands(graph)
-    pixels, depth = draw_frame(hands, view, None, "photo")
+    pixels, depth = draw_frame(hands, view, None, ({"light": "photo"}, {}))
     exr = save_exr(FOLDER / "engine.exr")
     report["engine_equals_frame"] = float(np.abs(exr - pixels).max())
     proxy = mesh_depth(view, hands)
@@ -134,11 +134,11 @@ def run():
 
     # skin tone: a factor in linear light
     surface = scene_data.surface_of(rigs["right"])
-    surface.color = (0.5, 0.5, 0.5, 1.0)
+    _root.color = (0.5, 0.5, 0.5, 1.0)
     toned = save_exr(FOLDER / "toned.exr")
     inside = (exr[..., 3] > 0.999) & (np.arange(480) < 200)
     report["tone"] = float(np.median(toned[inside][:, :3] / np.maximum(exr[inside][:, :3], 1e-4)))
-    surface.color = (1.0, 1.0, 1.0, 1.0)
+    _root.color = (1.0, 1.0, 1.0, 1.0)
 
     # motion blur: a hand that crosses the shutter is smeared, one at rest is not
     rig.insert_keys(rigs["right"], 1)

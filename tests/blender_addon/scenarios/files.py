@@ -203,6 +203,7 @@ def undo_all():
         "use_engine": {},
         "frame_camera": {},
         "composite": {},
+        "remove_render": {},
         "remove_avatar": {},
         "import_avatar": {"filepath": ARGS[0]},
         "replace_avatar": {"filepath": ARGS[1]},
@@ -220,7 +221,7 @@ def undo_all():
             bpy.ops.ed.undo_push(message="posed")
         if name in ("reset_sliders", "reset_tone"):
             find("right")["index_curl"] = 0.5
-            scene_data.surface_of(find("right")).color = (0.5, 0.6, 0.7, 1.0)
+            scene_data.root_of(find("right")).color = (0.5, 0.6, 0.7, 1.0)
             bpy.ops.ed.undo_push(message="changed")
         before = state()
         assert getattr(bpy.ops.hand_toolkit, name)(**options) == {"FINISHED"}, name

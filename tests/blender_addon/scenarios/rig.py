@@ -3,8 +3,9 @@
 import bpy
 import numpy as np
 from common import ARGS, import_hand, refused, scenario
+from mathutils import Vector
 
-from blender_addon import axes, controls, rig, scene_data
+from blender_addon import axes, controls, fingertips, rig, scene_data
 from blender_addon.shown import shown_hands
 
 
@@ -137,17 +138,53 @@ def run():
         assert bpy.ops.hand_toolkit.fingertip_ik(finger=finger) == {"FINISHED"}
     bpy.context.view_layer.update()
     bone = right.pose.bones["index3.R"]
-    target = bone.constraints[controls.IK].target
-    start = np.array(bone.tail)
-    target.location = start + np.array([0.02, -0.03, 0.0])
+    target = fingertips.target_of(right, "index")
+    assert np.allclose(target.head, bone.tail, atol=1e-5), "it starts at the fingertip"
+    assert np.abs(seen(right)).max() < 0.01, "and the finger stays where it was"
+    shift = np.array([0.02, -0.03, 0.0])
+    target.location = target.bone.matrix_local.to_3x3().transposed() @ Vector(shift)
     bpy.context.view_layer.update()
-    gap = np.linalg.norm(np.array(right.pose.bones["index3.R"].tail) - np.array(target.location))
+    gap = np.linalg.norm(np.array(right.pose.bones["index3.R"].tail) - np.array(target.head))
     report["ik_gap_mm"] = float(gap * 1e3)
     flexion = [rest[j][:, 0] @ seen(right)[j] for j in (1, 2, 3)]
     assert max(flexion) > 0.2 and min(flexion) > -0.5, f"the finger bends forward: {flexion}"
+    # poses, sliders and rest work on while fingers follow targets
+    assert bpy.ops.hand_toolkit.preset_pose(pose="fist") == {"FINISHED"}
+    fist = rig.get_theta(right)
+    report["ik_preset"] = float(np.abs(seen(right) - fist)[1:].max())
+    right[fingertips.blend_name("index")] = 0.0
+    right[controls.curl_name("index")] = -0.2
+    right.update_tag()
+    assert np.abs(seen(right) - fist)[1].max() > 0.1, "the slider bends where the blend is 0"
+    right[fingertips.blend_name("index")] = 1.0
+    assert bpy.ops.hand_toolkit.rest_pose() == {"FINISHED"}
+    report["ik_rest"] = float(np.abs(seen(right))[1:].max())
+    assert bpy.ops.hand_toolkit.key_pose() == {"FINISHED"}
+    keyed = {c.data_path for c in rig.action_curves(right)}
+    assert target.path_from_id("location") in keyed and '["index_ik"]' in keyed
+    assert bpy.ops.hand_toolkit.load_motion(name="open-close") == {"FINISHED"}
+    assert all(right[fingertips.blend_name(f)] == 0 for f in axes.FINGERS)
+    right.animation_data.action = None
+    left.animation_data.action = None
     for finger in axes.FINGERS:
         bpy.ops.hand_toolkit.fingertip_ik(finger=finger, on=False)
-    assert not any(ob.name.endswith(" tip") for ob in bpy.data.objects)
+    assert len(right.data.bones) == 16 and "index_ik" not in right
+    rig.set_theta(right, np.zeros((16, 3)), np.zeros(3))
+
+    # a motion on few keys: within its tolerance at every frame, and easy to edit
+    motion = np.cumsum(np.cumsum(rng.normal(0, 0.002, (60, 16, 3)), axis=0), axis=0)
+    rig.key_motion(right, motion, np.zeros((60, 3)), 1, 24.0, 24.0, 0.5)
+    curves = [c for c in rig.action_curves(right) if "index1" in c.data_path]
+    report["few_keys"] = max(len(c.keyframe_points) for c in curves)
+    point = curves[0].keyframe_points[1]
+    assert point.interpolation == "BEZIER" and point.handle_left_type == "AUTO_CLAMPED"
+    off = 0.0
+    for t in range(60):
+        scene.frame_set(1 + t)
+        turns = axes.rotvec_to_matrix(seen(right)), axes.rotvec_to_matrix(motion[t])
+        off = max(off, np.abs(axes.matrix_to_rotvec(np.swapaxes(turns[0], 1, 2) @ turns[1])).max())
+    report["few_keys_degrees"] = float(np.degrees(off))
+    right.animation_data.action = None
 
     # another shape: θ and the bones' axes stay, lengths change
     rig.set_theta(right, poses[0])
@@ -160,6 +197,16 @@ def run():
     after = np.linalg.norm(np.array(right.data.bones["index1.R"].vector))
     report["index_grew"] = float(after / before)
     assert after > before * 1.01
+    other = np.linalg.norm(np.array(left.data.bones["index1.L"].vector))
+    assert abs(other - after) < 1e-5, "both hands have the shape"
+    assert bpy.ops.hand_toolkit.apply_shape(values=f"{longer}=0", both=False) == {"FINISHED"}
+    assert np.linalg.norm(np.array(left.data.bones["index1.L"].vector)) == other
+    assert bpy.ops.hand_toolkit.apply_shape(values=f"{longer}=3") == {"FINISHED"}
+    root.color = (0.5, 0.6, 0.7, 1.0)
+    graph = bpy.context.evaluated_depsgraph_get()
+    for hand in (left, right):
+        tone = scene_data.surface_of(hand).evaluated_get(graph).color
+        assert np.allclose(tone[:3], root.color[:3], atol=1e-6), "one tone for both"
     assert np.abs(rig.rest_axes(right) - rest).max() < 1e-5
     assert np.abs(seen(right) - poses[0]).max() < 1e-4
     assert "no shape parameter" in refused(bpy.ops.hand_toolkit.apply_shape, values="nose=3")

@@ -4,7 +4,7 @@ import time
 
 import bpy
 import numpy as np
-from common import ARGS, import_hand, scenario
+from common import ARGS, FOLDER, camera, import_hand, save_exr, scenario
 
 from blender_addon import axes, rig, scene_data, splats
 
@@ -51,6 +51,9 @@ def run():
     report["shape_key"] = [float(moved.min()), float(moved.max())]
     surface.shape_key_clear()
 
+    if splats.native_splats():
+        report["native_pictures"] = native_pictures(rigs)
+
     # milliseconds an update takes, the armature's and the mesh's share included and apart
     times = {}
     for name, hidden in (("with", False), ("without", True)):
@@ -69,6 +72,47 @@ def run():
     report["splats"] = len(out["right.position"])
     assert axes.SIDES
     return report
+
+
+def native_pictures(rigs):
+    """Blender's own drawing of the cloud in Cycles beside our engine, over two keyed poses."""
+    scene = bpy.context.scene
+    for side, hand in rigs.items():
+        hand.location = (-0.115 if side == "left" else 0.115, 0.0, 0.0)
+    bpy.ops.hand_toolkit.select_hand(name=rigs["right"].name)
+    for frame, pose in ((1, "flat"), (5, "relaxed")):
+        scene.frame_set(frame)
+        bpy.ops.hand_toolkit.rest_pose(both=True)
+        bpy.ops.hand_toolkit.preset_pose(pose=pose, both=True)
+        bpy.ops.hand_toolkit.key_pose(both=True)
+    camera(width=320, height=200)
+    skins = [scene_data.surface_of(hand) for hand in rigs.values()]
+    found = []
+    for frame in (1, 5):
+        scene.frame_set(frame)
+        bpy.ops.hand_toolkit.use_engine()
+        scene.hand_toolkit.light, scene.hand_toolkit.trim = "BAKED", True
+        ours = save_exr(FOLDER / "ours.exr")
+        bpy.ops.hand_toolkit.remove_render()
+        scene.render.engine, scene.render.film_transparent = "CYCLES", True
+        scene.cycles.device, scene.cycles.samples = "CPU", 8
+        scene.cycles.use_denoising = False
+        for skin in skins:
+            skin.hide_render = True
+        theirs = save_exr(FOLDER / "theirs.exr")
+        for skin in skins:
+            skin.hide_render = False
+        solid = (ours[..., 3] > 0.99) & (theirs[..., 3] > 0.99)
+        difference = theirs[solid][:, :3] ** (1 / 2.2) - ours[solid][:, :3] ** (1 / 2.2)
+        found.append(
+            {
+                "shown": float(solid.mean()),
+                "area": float(theirs[..., 3].sum() / ours[..., 3].sum()),
+                "darker": float(-difference.mean()),
+                "psnr_db": float(-10 * np.log10((difference**2).mean())),
+            }
+        )
+    return found
 
 
 def _base(data):

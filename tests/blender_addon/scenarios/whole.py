@@ -109,7 +109,7 @@ def run():
     hand = next(r for r in scene_data.rigs_of(root) if scene_data.surface_of(r)["hand_observed"])
     hand.animation_data.action = None
     bpy.ops.hand_toolkit.select_hand(name=hand.name)
-    assert bpy.ops.hand_toolkit.pose_from_video(filepath=str(moving)) == {"FINISHED"}
+    assert bpy.ops.hand_toolkit.pose_from_video(filepath=str(moving), keys="EVERY") == {"FINISHED"}
     curve = rig.action_curves(hand)[0]
     report["from_video"] = len(curve.keyframe_points)
     bpy.context.scene.frame_set(2)
