@@ -95,7 +95,8 @@ def pair_row(
         gaps.append(float(np.linalg.norm(gap, axis=1).mean()))
         if network is not None:
             region = predict_classes(network, photo.pixels, hand.keypoints_2d, hand.side)
-            own = region.whole(pair.owner.shape, OWN) > 0.5
+            high, wide = pair.owner.shape
+            own = region.whole((high, wide), OWN) > 0.5
             ious.append(silhouette_iou(own, pair.owner == row + 1))
     return {
         "found": len(found) / 2,
