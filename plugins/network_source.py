@@ -21,5 +21,5 @@ class NetworkSource:
         from hand_toolkit.see.finder import NetworkSearch
 
         found = NetworkSearch(photo, max_hands, progress).run()
-        found.sort(key=lambda d: -d.score * d.size)
+        found.sort(key=lambda d: -(d.confidence or d.score) * d.size)
         return [observation(d, photo) for d in found[:max_hands]]

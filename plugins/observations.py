@@ -18,8 +18,10 @@ def observation(hand: Detection, photo: Photo) -> HandObservation:
     turn = rotation_to_ray(np.append((palm - center) / focal, 1.0))
     return HandObservation(
         side="left" if hand.left else "right",
-        confidence=float(np.clip(hand.score, 0, 1)),
+        confidence=float(np.clip(hand.score if hand.confidence is None else hand.confidence, 0, 1)),
         keypoints_2d=hand.keypoints,
         keypoints_3d=(hand.world - hand.world[0]) @ turn.T,
         keypoints_z=hand.depth - hand.depth[0],
+        keypoints_depth_m=hand.behind,
+        keypoints_depth_sigma_m=hand.behind_sigma,
     )

@@ -158,6 +158,9 @@ class HandObservation(_Repr):
         keypoints_2d: (21, 2) pixels in the upright picture.
         keypoints_3d: (21, 3) metres, camera axes, any origin.
         keypoints_z: (21,) pixels, depth relative to the wrist in a weak-perspective view.
+        keypoints_depth_m: (21,) metres behind the palm's middle along the view, for a palm of the
+            mean size.
+        keypoints_depth_sigma_m: (21,) metres, the standard deviations of those depths.
         theta: (16, 3) axis-angle, MANO order.
         shape: shape parameters of the hand model named ``hand_model``.
         translation: (3,) wrist position in the camera, metres.
@@ -174,6 +177,8 @@ class HandObservation(_Repr):
     hand_model: str | None = None
     translation: np.ndarray | None = None
     focal_px: float | None = None
+    keypoints_depth_m: np.ndarray | None = None
+    keypoints_depth_sigma_m: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         _check_side(self.side)
@@ -181,6 +186,8 @@ class HandObservation(_Repr):
         shapes: dict[str, tuple[int | None, ...]] = {
             "keypoints_3d": (21, 3),
             "keypoints_z": (21,),
+            "keypoints_depth_m": (21,),
+            "keypoints_depth_sigma_m": (21,),
             "theta": (16, 3),
             "shape": (None,),
             "translation": (3,),

@@ -28,6 +28,13 @@ GIVEN_ANGLE_SIGMA = np.radians(4.0)
 """How far a source's own θ may be moved by its keypoints."""
 
 
+SIGMA_GAIN, LEAST_SIGMA_M = 1.4, 0.008
+"""A source's standard deviations of depth are enlarged, and none is believed to be smaller; chosen
+on the odd frames of ``one_subject``, as is the next."""
+
+IMAGE_DEPTH_SIGMA_M = 0.0125
+"""Of image depths where a source has depths of its own, too."""
+
 WRONG_SIDE = 0.6
 """A source is overruled when the other side costs less than this part of its own."""
 
@@ -54,6 +61,11 @@ class HandFit:
     def side(self) -> str:
         """Of the hand."""
         return self.observation.side
+
+
+def mirror_of(side: str) -> np.ndarray:
+    """(3,) factors between the camera's axes and those that a hand of this side is fitted in."""
+    return MIRROR if side == "left" else np.ones(3)
 
 
 def hand_chain(hand_model: str) -> HandChain:
@@ -129,7 +141,7 @@ def make_targets(
     observation: HandObservation, camera: Camera, chain: HandChain, hand_model: str
 ) -> Targets:
     """The observation in the solver's terms, as a batch of one right hand."""
-    mirror = MIRROR if observation.side == "left" else np.ones(3)
+    mirror = mirror_of(observation.side)
     focal = np.array([camera.fx, camera.fy])
     flat = (observation.keypoints_2d - [camera.cx, camera.cy]) / focal
     extent = float(np.linalg.norm(np.ptp(flat, axis=0)))
@@ -150,10 +162,10 @@ def make_targets(
         # Without depths the hand is supposed to lie about half as long as it is.
         reach = chain.rest[[8, 12, 16, 20, 4, 0]]
         distance = 0.75 * float(np.linalg.norm(np.ptp(reach, axis=0))) / extent
-    depth, has_depth = np.zeros(21), 0.0
+    depth, depth_weights = np.zeros(21), np.zeros(21)
     if observation.keypoints_z is not None:
         z = observation.keypoints_z / camera.fx
-        depth, has_depth = z - z[PALM].mean(), 1.0
+        depth, depth_weights = z - z[PALM].mean(), np.ones(21)
     angle_mean, angle_sigma = angle_prior(1)
     if observation.theta is not None:
         angle_mean = decompose(observation.theta, observation.side)[None]
@@ -170,6 +182,9 @@ def make_targets(
         shape_mean, shape_sigma = observation.shape[None], 0.3 * shape_sigma
     if observation.translation is not None and observation.focal_px:
         distance = float(observation.translation[2]) * camera.fx / observation.focal_px
+    distance = max(distance, 0.05)
+    if observation.keypoints_depth_m is not None:
+        depth, depth_weights = _with_known_depth(observation, depth, depth_weights, distance)
     ones = np.ones((1, 21))
     return Targets(
         image=flat[None],
@@ -177,14 +192,40 @@ def make_targets(
         world=world[None],
         world_weights=has_world * ones,
         depth=depth[None],
-        depth_weights=has_depth * ones,
+        depth_weights=depth_weights[None],
         ray=ray[None],
-        distance=np.array([max(distance, 0.05)]),
+        distance=np.array([distance]),
         angle_mean=angle_mean,
         angle_sigma=angle_sigma,
         shape_mean=shape_mean,
         shape_sigma=shape_sigma,
     )
+
+
+def _with_known_depth(
+    observation: HandObservation, depth: np.ndarray, weights: np.ndarray, distance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Image depths and a source's own depths, averaged by their variances.
+
+    Args:
+        observation: with depths in metres.
+        depth: (21,) image depths in units of the distance.
+        weights: (21,) 0 where there are none.
+        distance: of the hand, metres.
+
+    Returns:
+        depths in the same units, and their weights, 1 for ``FitWeights.depth_m``.
+    """
+    usual = FitWeights()
+    metres = np.asarray(observation.keypoints_depth_m)
+    sigma = np.full(21, usual.depth_m)
+    if observation.keypoints_depth_sigma_m is not None:
+        sigma = SIGMA_GAIN * observation.keypoints_depth_sigma_m
+    sigma = np.maximum(sigma, LEAST_SIGMA_M)
+    # image depths are enlarged by the solver, these are not flat
+    known = (metres - metres[PALM].mean()) / (distance * usual.depth_gain)
+    one, two = weights / IMAGE_DEPTH_SIGMA_M**2, 1 / sigma**2
+    return (one * depth + two * known) / (one + two), usual.depth_m * np.sqrt(one + two)
 
 
 def make_starts(
@@ -233,7 +274,7 @@ def kabsch(points: np.ndarray, target: np.ndarray) -> np.ndarray:
 def to_hand_pose(fit: HandFit, camera: Camera, hand_model: str) -> HandPose:
     """The fitted hand as others use it, left hands mirrored back."""
     chain = hand_chain(hand_model)
-    mirror = MIRROR if fit.observation.side == "left" else np.ones(3)
+    mirror = mirror_of(fit.side)
     theta = chain.theta(fit.state)[0]
     if fit.observation.side == "left":
         theta = theta * [1.0, -1.0, -1.0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,14 @@ POINTS_SCALE, POINTS_SHIFT = 2.0, 0.1
 
 STEADY_POINTS = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
 """Keypoints that span that box: fingertips move too much."""
+
+
+SECOND_LOOK_TURN = math.radians(15)
+"""How far the crops of the second look are turned, as in :func:`views.hand_views`."""
+
+SECOND_LOOK_SCALE = 0.92
+"""Their size in units of the crop that MediaPipe follows a hand with; a tighter crop finds the
+points better, a wider one the depths."""
 
 
 @dataclass(frozen=True)
@@ -64,3 +72,17 @@ def crop_of_points(points: np.ndarray, size: int = CROP_SIZE) -> View:
     x, y = middle @ turn
     side = max(POINTS_SCALE * float((high - low).max()), 4.0)
     return View((float(x), float(y)), side, angle, size=size)
+
+
+def second_look(points: np.ndarray) -> list[View]:
+    """Four crops of a hand with keypoints (21, 2): plain, mirrored, turned 15 degrees both ways."""
+    crop = crop_of_points(points)
+    crop = replace(crop, side=SECOND_LOOK_SCALE * crop.side)
+    turn = SECOND_LOOK_TURN
+    # The mirror comes after the turn, so an upright hand stays upright in it.
+    return [
+        crop,
+        replace(crop, mirror=True),
+        replace(crop, angle=crop.angle + turn),
+        replace(crop, angle=crop.angle - turn, mirror=True),
+    ]

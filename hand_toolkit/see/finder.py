@@ -8,19 +8,19 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.types import Photo
-from .crops import PALM_SCALE, Palm, crop_of_palm, crop_of_points
+from .crops import PALM_SCALE, Palm, crop_of_palm, second_look
 from .inference import find_landmarks, find_palms
 from .landmarks import CROP_SIZE
 from .palm import PICTURE_SIZE
-from .search import NEW_HAND, SAME_HAND, HandSearch, merge
+from .search import SAME_HAND, HandSearch
 from .source import Progress
+from .touching import touching_hands
 from .views import (
     Detection,
     View,
     cluster,
     consensus,
     distance,
-    hand_views,
     tile_views,
     turned_views,
 )
@@ -35,13 +35,6 @@ MIN_SEEN_AGAIN = 3
 """Of the four crops around a hand, so many must show it."""
 
 MAX_PROPOSALS = 8
-SECOND_LOOK_TURN = math.radians(15)
-"""How far the crops of the second look are turned, as in :func:`views.hand_views`."""
-
-SECOND_LOOK_SCALE = 0.92
-"""Their size in units of the crop that MediaPipe follows a hand with; a tighter crop finds the
-points better, a wider one the depths."""
-
 MIN_LONELY_PALM = 0.5
 """Score of a palm without a hand around which turned crops are tried."""
 
@@ -50,8 +43,12 @@ SURE_PRESENCE = 0.75
 """Mean presence over the second look of a hand that no palm led to. Faces, arms and hair reach
 .65 at most where the hands were painted out, hands that only turned crops show .95."""
 
-GRID_SCALES = (0.6, 0.9, 1.3)
+GRID_SCALES = (0.9, 1.3, 0.6)
 """Edges of the crops that are tried all over a picture, in units of its shorter edge."""
+
+MAX_TRIES, TRIES_AT_ONCE = 96, 16
+"""Crops without a palm that are looked at, so that a picture without a hand ends in a second."""
+
 
 FINE_TILES = {5: 2e6, 9: 12e6}
 """Tiles along the longer edge -> pixels above which a picture is searched in so many."""
@@ -91,19 +88,23 @@ class NetworkSearch(HandSearch):
     def run(self) -> list[Detection]:
         """The hands; where no palm leads to one, crops are tried without palms."""
         hands = super().run()
-        if 0 < len(hands) < self.max_hands:
-            hands = merge(hands + self.beside(hands))
-        for views in (self.views_around_palms, self.views_of_grid):
-            if not hands:
-                seen = find_landmarks(self.pyramid, views())
-                hands = self.confirm([d for d in seen if d.presence > MIN_PRESENCE], sure=True)
-        return hands
+        if not hands:
+            hands = self.without_palms()
+        return touching_hands(self, hands)
 
-    def beside(self, hands: list[Detection]) -> list[Detection]:
-        """Hands that touch known ones: closer views tell two palms apart."""
-        views = [view for hand in hands for view in hand_views(hand)[:2]]
-        new = [d for d in self.look(views) if all(distance(d, h) > NEW_HAND for h in hands)]
-        return self.confirm(new, sure=True)
+    def without_palms(self) -> list[Detection]:
+        """Hands in crops that no palm led to; the likeliest crops first, and only so many."""
+        views = [*self.views_around_palms(), *self.views_of_grid()][:MAX_TRIES]
+        waiting: list[Detection] = []
+        for start in range(0, len(views), TRIES_AT_ONCE):
+            seen = find_landmarks(self.pyramid, views[start : start + TRIES_AT_ONCE])
+            waiting += [d for d in seen if d.presence > MIN_PRESENCE]
+            if any(d.presence > SURE_PRESENCE for d in waiting):
+                hands = self.confirm(waiting, sure=True)
+                if hands:
+                    return hands
+                waiting = []
+        return self.confirm(waiting, sure=True)
 
     def see(self, views: list[View]) -> list[Detection]:
         """See :class:`HandSearch`."""
@@ -141,7 +142,7 @@ class NetworkSearch(HandSearch):
     def look_again(self, hand: Detection) -> Detection | None:
         """The hand averaged over its own crops, or None where too few show it."""
         for _ in range(2):
-            seen = find_landmarks(self.pyramid, second_look(hand))
+            seen = find_landmarks(self.pyramid, second_look(hand.keypoints))
             good = [d for d in seen if d.presence > MIN_PRESENCE and distance(d, hand) < SAME_HAND]
             if len(good) >= MIN_SEEN_AGAIN:
                 return replace(consensus(good), presence=float(np.mean([d.presence for d in seen])))
@@ -162,13 +163,18 @@ class NetworkSearch(HandSearch):
     def views_of_grid(self) -> list[View]:
         """Crops of three sizes in all directions all over the picture."""
         size = np.array(self.photo.size, dtype=float)
-        views = []
+        views: list[View] = []
         for scale in GRID_SCALES:
             side = scale * size.min()
             counts = np.maximum(1, np.ceil((size - 0.5 * side) / (0.45 * side))).astype(int)
-            for x in _spread(size[0], side, counts[0]):
-                for y in _spread(size[1], side, counts[1]):
-                    views += [View((x, y), side, turn, size=CROP_SIZE) for turn in _turns(6)]
+            places = [
+                (x, y)
+                for x in _spread(size[0], side, counts[0])
+                for y in _spread(size[1], side, counts[1])
+            ]
+            places.sort(key=lambda place: math.dist(place, self.center))
+            for place in places:
+                views += [View(place, side, turn, size=CROP_SIZE) for turn in _turns(6)]
         return views
 
 
@@ -181,20 +187,6 @@ def _spread(length: float, side: float, count: int) -> list[float]:
     if count == 1:
         return [length / 2]
     return [float(v) for v in np.linspace(side / 2, length - side / 2, count)]
-
-
-def second_look(hand: Detection) -> list[View]:
-    """Four crops of a known hand: plain, mirrored and turned by 15 degrees both ways."""
-    crop = crop_of_points(hand.keypoints)
-    crop = replace(crop, side=SECOND_LOOK_SCALE * crop.side)
-    turn = SECOND_LOOK_TURN
-    # The mirror comes after the turn, so an upright hand stays upright in it.
-    return [
-        crop,
-        replace(crop, mirror=True),
-        replace(crop, angle=crop.angle + turn),
-        replace(crop, angle=crop.angle - turn, mirror=True),
-    ]
 
 
 def _apart(palms: list[Palm]) -> list[Palm]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -39,6 +40,90 @@ class Segmenter(Protocol):
             (H, W) float32 in [0, 1]; hands without forearms.
         """
         ...
+
+
+@runtime_checkable
+class SeparatingSegmenter(Segmenter, Protocol):
+    """A segmenter that also tells touching hands apart."""
+
+    def separate(
+        self, photo: Photo, estimate: PoseEstimate, silhouettes: Sequence[np.ndarray]
+    ) -> np.ndarray:
+        """Each hand's own pixels.
+
+        Args:
+            photo, estimate, silhouettes: as for :meth:`Segmenter.segment`.
+
+        Returns:
+            (N, H, W) float32 in [0, 1], one mask a hand of ``estimate``.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class SegmentedHands:
+    """The pixels of all hands of a photo.
+
+    Attributes:
+        mask: (H, W) float32 in [0, 1], all of them.
+        shares: (N, H, W) float32 in [0, 1], each hand's own.
+    """
+
+    mask: np.ndarray
+    shares: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(H, W) int32 index of the hand that owns a pixel of the mask, -1 outside it."""
+        owner = np.where(self.shares.max(axis=0) > 0, self.shares.argmax(axis=0), -1)
+        return label_hands(self.mask, owner.astype(np.int32))
+
+
+def segment_hands(
+    photo: Photo,
+    estimate: PoseEstimate,
+    silhouettes: Sequence[np.ndarray],
+    nearest: np.ndarray,
+    *,
+    segmenter: str = DEFAULT_SEGMENTER,
+    mask: np.ndarray | None = None,
+) -> SegmentedHands:
+    """Masks of several hands, each pixel given to one of them.
+
+    A segmenter that can tell the hands apart does; else the mesh that is in front owns a pixel.
+
+    Args:
+        photo, estimate, silhouettes, segmenter, mask: as for :func:`segment_photo`.
+        nearest: (H, W) int32 index of the hand whose mesh is in front, -1 for none.
+
+    Raises:
+        InputError, PluginError: as :func:`segment_photo`.
+    """
+    given = mask is not None or photo.mask is not None
+    shares = None
+    if len(silhouettes) > 1:
+        from ..core.registry import registry
+
+        found = registry().get("segmenters", segmenter)
+        if isinstance(found, SeparatingSegmenter):
+            shares = np.asarray(found.separate(photo, estimate, silhouettes))
+            expected = (len(silhouettes), *photo.pixels.shape[:2])
+            if shares.shape != expected or not np.isfinite(shares).all():
+                raise PluginError(
+                    f"segmenter '{segmenter}' returned an array of shape {shares.shape} for each "
+                    f"hand's pixels; it must return finite values of shape {expected}"
+                )
+            shares = np.clip(shares, 0.0, 1.0).astype(np.float32)
+    if shares is not None and not given:
+        return SegmentedHands(shares.max(axis=0), shares)
+    area = segment_photo(photo, estimate, silhouettes, segmenter=segmenter, mask=mask)
+    if len(silhouettes) == 1:
+        return SegmentedHands(area, area[None])
+    if shares is not None:
+        nearest = np.where(shares.max(axis=0) > 0.5, shares.argmax(axis=0), nearest)
+    owner = label_hands(area, nearest.astype(np.int32))
+    split = [np.where(owner == k, area, 0).astype(np.float32) for k in range(len(silhouettes))]
+    return SegmentedHands(area, np.stack(split))
 
 
 def segment_photo(

@@ -74,6 +74,12 @@ class Detection:
         left: it is the person's left hand.
         score: confidence of the side, 0.5 to 1.
         presence: probability that a hand is there, 1 where the detector does not tell.
+        spread: how far the crops that it was averaged over disagree, mean keypoint distance in
+            units of the hand's size.
+        behind: (21,) metres of the keypoints behind the palm's middle, for a palm of the mean
+            size, or None.
+        behind_sigma: (21,) metres, the standard deviations of ``behind``.
+        confidence: probability that side and keypoints are right; None where nobody judged.
     """
 
     keypoints: np.ndarray
@@ -82,6 +88,10 @@ class Detection:
     left: bool
     score: float
     presence: float = 1.0
+    spread: float = 0.0
+    confidence: float | None = None
+    behind: np.ndarray | None = None
+    behind_sigma: np.ndarray | None = None
 
     @property
     def size(self) -> float:
@@ -154,13 +164,16 @@ def consensus(group: list[Detection]) -> Detection:
     gaps = np.linalg.norm(stack - np.median(stack, axis=0), axis=-1).mean(axis=-1)
     near = gaps <= 3 * np.median(gaps) + 0.01 * agreeing[0].size
     kept = [d for d, ok in zip(agreeing, near) if ok]
+    mean = np.mean([d.keypoints for d in kept], axis=0)
+    apart = np.linalg.norm(stack - mean, axis=-1).mean() / max(agreeing[0].size, 1e-6)
     return Detection(
-        keypoints=np.mean([d.keypoints for d in kept], axis=0),
+        keypoints=mean,
         depth=np.mean([d.depth for d in kept], axis=0),
         world=np.mean([d.world for d in kept], axis=0),
         left=kept[0].left,
         score=float(np.mean([d.score for d in kept]) * len(agreeing) / len(group)),
         presence=float(np.mean([d.presence for d in group])),
+        spread=float(apart),
     )
 
 
