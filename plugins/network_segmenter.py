@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -44,32 +45,85 @@ class NetworkSegmenter:
     ) -> np.ndarray:
         """See :class:`hand_toolkit.see.Segmenter`."""
         result = np.zeros(photo.pixels.shape[:2], dtype=np.float32)
-        for number, (hand, silhouette) in enumerate(zip(estimate.hands, silhouettes)):
-            if not silhouette.any():
-                continue
-            others = [s for k, s in enumerate(silhouettes) if k != number]
-            found = _own_pixels(photo.pixels, hand, silhouette, others)
-            if found is None:
-                alone = PoseEstimate((hand,), estimate.camera)
-                result = np.maximum(result, self.fallback.segment(photo, alone, [silhouette]))
-            else:
-                rows, columns, mask = found
-                result[rows, columns] = np.maximum(result[rows, columns], mask)
+        for rows, columns, mask in self._parts(photo, estimate, silhouettes):
+            result[rows, columns] = np.maximum(result[rows, columns], mask)
         return result
 
+    def separate(
+        self, photo: Photo, estimate: PoseEstimate, silhouettes: Sequence[np.ndarray]
+    ) -> np.ndarray:
+        """See :class:`hand_toolkit.see.segment.SeparatingSegmenter`."""
+        shares = np.zeros((len(silhouettes), *photo.pixels.shape[:2]), dtype=np.float32)
+        for share, part in zip(shares, self._parts(photo, estimate, silhouettes)):
+            rows, columns, mask = part
+            share[rows, columns] = mask
+        return shares
 
-def _own_pixels(
-    pixels: np.ndarray,
-    hand: HandPose,
-    silhouette: np.ndarray,
-    others: Sequence[np.ndarray],
-) -> tuple[slice, slice, np.ndarray] | None:
-    """Rows, columns and soft mask of one hand's box; None where the map is of something else."""
+    def _parts(
+        self, photo: Photo, estimate: PoseEstimate, silhouettes: Sequence[np.ndarray]
+    ) -> list[tuple[slice, slice, np.ndarray]]:
+        """Rows, columns and soft mask of every hand's box; a pixel belongs to one hand."""
+        boxes = [_classified(photo.pixels, h, s) for h, s in zip(estimate.hands, silhouettes)]
+        nowhere = slice(0, 0), slice(0, 0), np.zeros((0, 0), np.float32)
+        parts = []
+        for number, (hand, silhouette) in enumerate(zip(estimate.hands, silhouettes)):
+            box = boxes[number]
+            if box is None:
+                parts.append(nowhere)
+                continue
+            others = [b for k, b in enumerate(boxes) if k != number and b is not None]
+            mask = _own_pixels(photo.pixels, box, others)
+            if mask is None:
+                alone = PoseEstimate((hand,), estimate.camera)
+                whole = self.fallback.segment(photo, alone, [silhouette])
+                mask = whole[box.rows, box.columns]
+            parts.append((box.rows, box.columns, mask))
+        return parts
+
+
+@dataclass(frozen=True)
+class _Box:
+    """One hand's surroundings, classified.
+
+    Attributes:
+        rows, columns: of the photo.
+        zoom: (2,) pixels of the small picture for one of the photo.
+        own, other: (h, w) probabilities.
+        mesh: (h, w) bool, what the fitted hand covers.
+        allowed: (h, w) bool, above the wrist.
+        extent: of the hand, photo pixels.
+    """
+
+    rows: slice
+    columns: slice
+    zoom: np.ndarray
+    own: np.ndarray
+    other: np.ndarray
+    mesh: np.ndarray
+    allowed: np.ndarray
+    extent: float
+
+    def seen_from(self, other: _Box, values: np.ndarray) -> np.ndarray:
+        """A picture of another box, on the pixels of this one; 0 outside."""
+        import cv2
+
+        scale = self.zoom / other.zoom
+        corner = np.array([other.columns.start - self.columns.start,
+                           other.rows.start - self.rows.start])  # fmt: skip
+        matrix = np.column_stack([np.diag(scale), corner * self.zoom + 0.5 * scale - 0.5])
+        size = (self.own.shape[1], self.own.shape[0])
+        return np.asarray(cv2.warpAffine(values.astype(np.float32), matrix, size))
+
+
+def _classified(pixels: np.ndarray, hand: HandPose, silhouette: np.ndarray) -> _Box | None:
+    """The class map of one hand's box; None for a hand outside the picture."""
     import cv2
 
     from hand_toolkit.see.classes import OTHER, OWN, class_network, predict_classes
 
     y, x = np.nonzero(silhouette)
+    if not len(y):
+        return None
     extent = float(max(np.ptp(x), np.ptp(y)) + 1)
     pad = int(BOX_MARGIN * extent) + 2
     rows = slice(max(0, y.min() - pad), min(silhouette.shape[0], y.max() + pad + 1))
@@ -81,19 +135,39 @@ def _own_pixels(
     zoom = np.array(size) / [crop.shape[1], crop.shape[0]]
     points = (hand.keypoints_2d - [columns.start, rows.start]) * zoom
     region = predict_classes(class_network(), small, points, hand.side)
-    own = region.whole((size[1], size[0]), OWN)
+    shape = (size[1], size[0])
     mesh = _reduced(silhouette[rows, columns], size)
-    allowed = above_wrist(points, size, mesh)
-    if silhouette_iou((own > 0.5) & allowed, mesh) < MIN_AGREEMENT:
-        return None
+    return _Box(
+        rows, columns, zoom, region.whole(shape, OWN), region.whole(shape, OTHER), mesh,
+        above_wrist(points, size, mesh), extent,
+    )  # fmt: skip
+
+
+def _own_pixels(pixels: np.ndarray, box: _Box, others: Sequence[_Box]) -> np.ndarray | None:
+    """Soft mask of one hand's box; None where the map is of something else.
+
+    Where boxes overlap, each map speaks of both hands: what one calls its own and the other
+    calls another hand's belongs to the first.
+    """
+    own, lost = box.own, np.zeros(box.own.shape, bool)
+    known = box.mesh & box.allowed
     for other in others:
-        # What lies on another fitted hand is hand, whichever of the two the map gives it to.
-        on_it = _reduced(other[rows, columns], size)
-        if on_it.any():
-            own = own + np.where(on_it, region.whole((size[1], size[0]), OTHER), 0)
-            mesh, allowed = mesh | on_it, allowed | on_it
-    near = _near(own > 0.5, mesh, REACH * extent * ratio)
-    return rows, columns, sharpen(crop, np.where(near & allowed, own, 0).astype(np.float32))
+        theirs = box.seen_from(other, other.own)
+        covered = box.seen_from(other, np.ones_like(other.own)) > 0.5
+        mine = box.own + np.where(covered, box.seen_from(other, other.other), 0)
+        lost |= covered & (mine < theirs + box.other)
+        known &= ~(box.seen_from(other, other.mesh) > 0.5)
+    own = np.where(lost, 0.0, own)
+    mesh = box.mesh
+    if known.sum() > 0.3 * mesh.sum():
+        agreement = silhouette_iou((own > 0.5) & box.allowed, mesh & ~lost)
+    else:
+        agreement = 1.0  # hidden for the most part: only the maps can tell
+    if agreement < MIN_AGREEMENT:
+        return None
+    near = _near(own > 0.5, mesh & ~lost, REACH * box.extent * float(box.zoom[0]))
+    crop = np.ascontiguousarray(pixels[box.rows, box.columns])
+    return sharpen(crop, np.where(near & box.allowed, own, 0).astype(np.float32))
 
 
 def _reduced(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -149,6 +149,7 @@ def fit(
     check_output(output, (".hand",))
     from ..media.pictures import is_video
     from ..pipeline import fit_photo, fit_photos
+    from ..pose.views import doubts
 
     options["settings"] = split_settings(settings)
     if trust is not None:
@@ -166,6 +167,8 @@ def fit(
         result.avatar.save(output)
     for sentence in result.views.left_out:
         click.echo(f"left out: {sentence}", err=True)
+    for sentence in doubts(result.views):
+        click.echo(sentence, err=True)
     hands = ", ".join(
         f"{h.side} ({'seen' if h.observed else 'mirrored'})" for h in result.avatar.hands
     )
@@ -217,11 +220,13 @@ def pose(
     """
     output = beside(source, ".npz", force) if output is None else output
     check_output(output, (".npz",))
-    from ..pose.views import SeeConfig, described, view_poses, write_poses
+    from ..pose.views import SeeConfig, described, doubts, view_poses, write_poses
 
     with reporting(progress) as tell:
         views = view_poses(source, SeeConfig(**options), progress=tell)
         write_poses(output, views, smooth)
+    for sentence in doubts(views):
+        click.echo(sentence, err=True)
     click.echo(f"{output}: {described(views)}")
 
 

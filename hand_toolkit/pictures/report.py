@@ -73,6 +73,9 @@ def fit_metrics(result: FitResult) -> dict[str, object]:
         "hands": {
             h.side: {
                 "observed": h.observed,
+                "confidence": None
+                if (seen := result.estimate.hand(h.side)) is None
+                else round(seen.confidence, 3),
                 "splats": len(h),
                 "mean_evidence": round(float(h.evidence.mean()), 4),
             }

@@ -3,12 +3,13 @@
 from .camera import default_focal_px, photo_camera
 from .estimate import detect_hands, estimate_pose, posed_mesh
 from .sequence import estimate_sequence
-from .views import SeeConfig, motion_of, view_given, view_hands, view_poses
+from .views import SeeConfig, doubts, motion_of, view_given, view_hands, view_poses
 
 __all__ = [
     "SeeConfig",
     "default_focal_px",
     "detect_hands",
+    "doubts",
     "estimate_pose",
     "estimate_sequence",
     "motion_of",

@@ -13,11 +13,12 @@ from ..core.errors import InputError, NoHandError, PluginError
 from ..core.types import Camera, HandObservation, HandPose, Photo, PoseEstimate
 from ..geometry.silhouette import hand_silhouettes
 from ..hand_model import load_hand_model, pose_hand_numpy
-from ..see.segment import DEFAULT_SEGMENTER, segment_photo
+from ..see.segment import DEFAULT_SEGMENTER, SegmentedHands, segment_hands
 from ..see.source import DEFAULT_SOURCE, PoseSource, Progress
 from .camera import photo_camera
-from .fit import HandFit, fit_either_side, hand_chain, share_shape, to_hand_pose
+from .fit import HandFit, fit_either_side, hand_chain, mirror_of, share_shape, to_hand_pose
 from .outline import mask_view, refine_outline
+from .pair import hands_meet, owner_view, refine_pair
 from .solver import FitWeights
 
 log = logging.getLogger(__name__)
@@ -43,11 +44,11 @@ class SeenHands:
 
     Attributes:
         estimate: the hands, right first, and the camera.
-        mask: (H, W) in [0, 1], the photo's hands; None where no outline was looked for.
+        area: the photo's hands, each pixel given to one; None where no outline was looked for.
     """
 
     estimate: PoseEstimate
-    mask: np.ndarray | None
+    area: SegmentedHands | None
 
 
 def estimate_pose(
@@ -227,28 +228,43 @@ def refine_fits(
     mask: np.ndarray | None,
     seed: int,
     segmenter: str = DEFAULT_SEGMENTER,
-) -> tuple[list[HandFit], np.ndarray | None]:
+) -> tuple[list[HandFit], SegmentedHands | None]:
     """Make the silhouettes follow the mask: the given one, the photo's, or the segmenter's.
 
     Returns:
-        The refined hands, and the (H, W) mask in [0, 1]; hands as they were and None where the
-        source knew θ and nobody gave a mask.
+        The refined hands, and their pixels; hands as they were and None where the source knew θ
+        and nobody gave a mask.
     """
     estimate = to_estimate(fits, camera, hand_model)
     given = mask is not None or photo.mask is not None
     if not given and any(f.observation.theta is not None for f in fits):
         return list(fits), None  # a regressed pose is more exact than an outline that is found
-    silhouettes, _ = hand_silhouettes([posed_mesh(hand) for hand in estimate.hands], camera)
-    area = segment_photo(photo, estimate, list(silhouettes), segmenter=segmenter, mask=mask)
+    silhouettes, nearest = hand_silhouettes([posed_mesh(h) for h in estimate.hands], camera)
+    area = segment_hands(
+        photo, estimate, list(silhouettes), nearest, segmenter=segmenter, mask=mask
+    )
     chain = hand_chain(hand_model)
     weights = GIVEN_MASK if given else FOUND_MASK
-    refined = []
+    views, states = [], []
     for k, (fit, hand) in enumerate(zip(fits, estimate.hands)):
-        others = np.delete(silhouettes, k, axis=0)
-        ignore = others.any(axis=0) if len(others) else None
-        view = mask_view(area, camera, hand.keypoints_2d, hand.side == "left", ignore)
-        state = refine_outline(chain, fit.state, fit.targets, view, weights, seed=seed)
-        refined.append(dataclasses.replace(fit, state=state))
+        others = np.delete(area.shares, k, axis=0)
+        ignore = others.max(axis=0) > 0.5 if len(others) else None
+        view = mask_view(area.shares[k], camera, hand.keypoints_2d, hand.side == "left", ignore)
+        views.append(view)
+        states.append(refine_outline(chain, fit.state, fit.targets, view, weights, seed=seed))
+    if len(fits) == 2:
+        mirrors = np.stack([mirror_of(fit.side) for fit in fits])
+        if hands_meet(chain, (states[0], states[1]), mirrors):
+            points = np.concatenate([hand.keypoints_2d for hand in estimate.hands])
+            owner = owner_view(area.shares, camera, points)
+            targets = (fits[0].targets, fits[1].targets)
+            states = list(
+                refine_pair(
+                    chain, (states[0], states[1]), targets, mirrors, (views[0], views[1]), owner,
+                    weights, seed=seed,
+                )
+            )  # fmt: skip
+    refined = [dataclasses.replace(fit, state=state) for fit, state in zip(fits, states)]
     return refined, area
 
 

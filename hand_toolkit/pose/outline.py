@@ -121,11 +121,11 @@ def refine_outline(
         The refined hand; the given one where mask and mesh hardly meet.
     """
     random = np.random.default_rng(seed)
-    contour = _mask_outline(view)
+    contour = mask_outline(view)
     if len(contour[0]) < 20:
         return state
     for _ in range(rounds):
-        outline = _pair(chain, state, view, contour, random)
+        outline = pair_outlines(chain, state, view, contour, random)
         if outline is None:
             return state
         problem = Problem(chain, replace(targets, outline=outline), weights)
@@ -133,7 +133,7 @@ def refine_outline(
     return state
 
 
-def _mask_outline(view: MaskView) -> tuple[np.ndarray, np.ndarray]:
+def mask_outline(view: MaskView) -> tuple[np.ndarray, np.ndarray]:
     """Points (N, 2) and outward normals (N, 2) of the mask's border, view pixels."""
     import cv2
 
@@ -160,7 +160,7 @@ def _outward(mask: np.ndarray) -> np.ndarray:
     return slope / (np.linalg.norm(slope, axis=-1, keepdims=True) + 1e-9)
 
 
-def _pair(
+def pair_outlines(
     chain: HandChain,
     state: State,
     view: MaskView,

@@ -21,7 +21,7 @@ from ..geometry.silhouette import hand_silhouettes
 from ..media import load_mask
 from ..media.pictures import Pictures, Source, open_pictures
 from ..media.viewset import View, ViewSet
-from ..see.segment import DEFAULT_SEGMENTER, label_hands, segment_photo
+from ..see.segment import DEFAULT_SEGMENTER, SegmentedHands, segment_hands
 from ..see.source import DEFAULT_SOURCE, PoseSource
 from .estimate import SeenHands, posed_mesh, refine_fits, see_hands, to_estimate, with_focal
 from .fit import HandFit, hand_chain
@@ -37,6 +37,9 @@ MAX_VIEWS = 6
 
 NEW_SIDE = np.pi
 """A hand that no chosen view shows yet counts like one turned by so much, radians."""
+
+DOUBTFUL = 0.5
+"""Confidence of a hand below which the user is told."""
 
 HELD = 1e-3
 """How far, in prior sigmas, a shape that all pictures share may still be moved."""
@@ -154,7 +157,7 @@ def view_hands(
         if len(chosen) > 1:  # outlines have pulled each picture's shape a little
             fits = [_with_shape(fit, shape, config.hand_model) for fit in fits]
             if area is not None:
-                fits, _ = _refined(fits, photo, track.cameras[k], config, area)
+                fits, _ = _refined(fits, photo, track.cameras[k], config, area.mask)
         found = SeenHands(to_estimate(fits, track.cameras[k], config.hand_model), area)
         time_s = 0.0 if pictures.fps is None else k / pictures.fps
         views.append(_outlined(read, photo, found, mask_of(k, photo.size), config, time_s))
@@ -355,6 +358,25 @@ def described(views: ViewSet) -> str:
     return text
 
 
+def doubts(views: ViewSet) -> list[str]:
+    """A sentence for each side that no picture shows surely, or only some do.
+
+    The confidence of a hand is the probability that its side and keypoints are right.
+    """
+    sentences = []
+    for side in SIDES:
+        seen = [hand.confidence for view in views for hand in view.hands if hand.side == side]
+        doubtful = [value for value in seen if value < DOUBTFUL]
+        if not doubtful:
+            continue
+        where = f" in {len(doubtful)} of {len(seen)} pictures" if len(seen) > 1 else ""
+        sentences.append(
+            f"the {side} hand is not seen surely{where} (confidence {min(doubtful):.2f}): check "
+            "its outline in the report, or use a photo that shows the whole hand"
+        )
+    return sentences
+
+
 def _tracked(pictures: Pictures, config: SeeConfig, same_person: bool, tell: Progress) -> Track:
     def heard(done: int, name: str) -> None:
         # a video does not say how long it is
@@ -389,18 +411,13 @@ def _outlined(
 ) -> View:
     """A view with mask and labels; segments only where the pose fit did not."""
     hands, camera = seen.estimate.hands, seen.estimate.camera
-    area, nearest = seen.mask, None
-    if area is None or len(hands) > 1:
+    area = seen.area
+    if area is None:
         silhouettes, nearest = hand_silhouettes([posed_mesh(hand) for hand in hands], camera)
-        if area is None:
-            area = segment_photo(
-                photo, seen.estimate, list(silhouettes), segmenter=config.segmenter, mask=mask
-            )
-    if nearest is None:
-        labels = np.where(area > 0.5, 0, -1).astype(np.int32)
-    else:
-        labels = label_hands(area, nearest)
-    return View(photo.name, read, camera, hands, area, labels, time_s)
+        area = segment_hands(
+            photo, seen.estimate, list(silhouettes), nearest, segmenter=config.segmenter, mask=mask
+        )
+    return View(photo.name, read, camera, hands, area.mask, area.labels, time_s)
 
 
 def _refined(
@@ -409,7 +426,7 @@ def _refined(
     camera: Camera,
     config: SeeConfig,
     mask: np.ndarray | None,
-) -> tuple[list[HandFit], np.ndarray | None]:
+) -> tuple[list[HandFit], SegmentedHands | None]:
     return refine_fits(fits, photo, camera, config.hand_model, mask, config.seed, config.segmenter)
 
 
