@@ -130,7 +130,7 @@ def judged(known: Known) -> list[dict[str, Any]]:
     return rows
 
 
-def logistic(values: np.ndarray, right: np.ndarray, decay: float = 0.3) -> np.ndarray:
+def logistic(values: np.ndarray, right: np.ndarray, decay: float = 0.5) -> np.ndarray:
     """Weights and offset of a ridge-regularized logistic regression (Newton's method)."""
     design = np.column_stack([values, np.ones(len(values))])
     ridge = decay * np.diag([1.0] * values.shape[1] + [0.0])

@@ -14,21 +14,23 @@ RIGHT_WITHIN = 0.15
 hand counts as right."""
 
 FEATURES = ("presence", "side", "own", "hand", "spread")
-WEIGHTS = (2.0, 2.0, 2.0, 2.0, -20.0)
-OFFSET = -4.0
+WEIGHTS = (0.42, 0.36, 1.93, 0.73, -0.75)
+OFFSET = -2.27
 """Logistic regression (``python benchmarks/eyes_confidence.py``) on rendered and real pictures."""
 
 
 def evidence(owners: Owners) -> np.ndarray:
     """(5,) what speaks for a hand, as in ``FEATURES``.
 
-    Presence and the side's score over its crops, how many of its keypoints its class map calls
-    its own and how many a hand's, and how far its crops disagree.
+    Presence and the side's score over its crops as negative logarithms of what is missing, how
+    many of its keypoints its class map calls its own and how many a hand's, and how far its crops
+    disagree, in 3 % of its size.
     """
     hand = owners.hand
     chance = owners.at(hand.keypoints)
     own, other = float(chance[:, OWN].mean()), float(chance[:, OTHER].mean())
-    return np.array([hand.presence, hand.score, own, own + other, min(hand.spread, 0.15)])
+    presence, side = (-math.log(1.02 - min(v, 1.0)) for v in (hand.presence, hand.score))
+    return np.array([presence, side, own, own + other, min(hand.spread, 0.15) / 0.03])
 
 
 def confidence(owners: Owners) -> float:
