@@ -254,6 +254,8 @@ def check_engines(avatar: Avatar, out: Path) -> list[tuple[str, str, str, str, b
         "playcanvas": "PlayCanvas",
     }
     jobs = [{"name": n, "page": n, "file": str(path), "args": args} for n in pages]
+    still = files(avatar, out)["splats"]
+    jobs.append({"name": "three_splats", "page": "three_splats", "file": str(still), "args": args})
     (out / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
     run_node("render.mjs", out / "jobs.json", out)
     results = {r["name"]: r for r in json.loads((out / "results.json").read_text("utf-8"))}
@@ -266,6 +268,12 @@ def check_engines(avatar: Avatar, out: Path) -> list[tuple[str, str, str, str, b
         text = f"{min(values):.1f} to {max(values):.1f} dB against our render, {len(frames)} frames"
         good = min(values) >= 25 and not results[name]["errors"]
         rows.append((title, path.name, "plays the splats", text, good))
+    read = results["three_splats"]
+    means = np.asarray(build_scene(avatar).splats(0).means) * [1, -1, -1]
+    gap = float(np.abs(np.reshape(read["box"], (2, 3)) - [means.min(0), means.max(0)]).max())
+    text = f"{read['splats']} splats, bounds within {1000 * gap:.3f} mm"
+    good = read["splats"] == len(avatar) and gap < 1e-5 and not read["errors"]
+    rows.append(("three.js (splat loader)", still.name, "reads the splats", text, good))
     return rows
 
 
