@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from . import axes, controls, look, rig, scene_data, splats
+from . import axes, controls, correctives, look, rig, scene_data, splats
 
 COLLECTIONS = ("Wrist", "Fingers", "Thumb")
 """Bone collections of every hand."""
@@ -95,9 +95,9 @@ def _build_hand(context, collection, root, side, value, part):
     look.skin_material(surface, part)
     look.follow_tone(surface, root)
     splats.build_cloud(collection, armature, surface, part)
-    controls.add_controls(armature, part["limits"])
+    controls.add_controls(armature, part["limits"], part["curl_limits"])
     if "pose_dirs" in part:
-        controls.add_pose_correctives(armature, surface, part["pose_dirs"])
+        correctives.add(armature, surface, part)
     both = len(value["sides"]) == 2
     back = root[scene_data.BACK]
     # A right hand shown palm first is on the viewer's left, one that shows its back on the right.

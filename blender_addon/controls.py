@@ -40,21 +40,27 @@ def spread_name(finger):
     return f"{finger}_spread"
 
 
-def add_controls(rig, limits):
-    """Make the sliders, their constraints and the joint limits.
+def add_controls(rig, limits, curl_limits):
+    """Make the sliders, their constraints and the joint limits, which act.
 
     Args:
         rig: the armature.
         limits: (16, 3, 2) flexion, abduction, twist, radians.
+        curl_limits: (5,) curl at which each finger of the open hand meets other skin.
     """
-    for finger in axes.FINGERS:
-        for name, low, what in (
-            (curl_name(finger), -0.3, "Bend the whole finger on top of its keyed pose"),
-            (spread_name(finger), -1.0, "Fan the finger out on top of its keyed pose"),
+    for number, finger in enumerate(axes.FINGERS):
+        for name, low, high, what in (
+            (
+                curl_name(finger),
+                -0.3,
+                round(float(curl_limits[number]), 3),
+                "Bend the whole finger on top of its keyed pose, until it meets the palm",
+            ),
+            (spread_name(finger), -1.0, 1.0, "Fan the finger out on top of its keyed pose"),
         ):
             rig[name] = 0.0
             rig.id_properties_ui(name).update(
-                min=low, max=1.0, soft_min=low, soft_max=1.0, default=0.0, description=what
+                min=low, max=high, soft_min=low, soft_max=high, default=0.0, description=what
             )
             rig.property_overridable_library_set(f'["{name}"]', True)
     rig[LIMITS] = [float(v) for v in np.asarray(limits).ravel()]
@@ -148,7 +154,6 @@ def _add_limit(bone, limits, side):
         setattr(constraint, f"use_limit_{axis}", True)
         setattr(constraint, f"min_{axis}", float(low))
         setattr(constraint, f"max_{axis}", float(high))
-    constraint.enabled = False
 
 
 def limits_on(rig):
@@ -171,14 +176,3 @@ def reset_sliders(rig):
             if name in rig:
                 rig[name] = 0.0
     rig.update_tag()
-
-
-def add_pose_correctives(rig, surface, pose_dirs):
-    """MANO's pose blend shapes as driven shape keys: 9 for each of the 15 finger joints.
-
-    Key (j, a, b) has the value ``(R_j - I)[a, b]`` of θ_j's rotation matrix (MANO, eq. 6), which
-    its driver takes from the evaluated bone. ``pose_dirs`` is (135, V, 3).
-    """
-    from . import correctives
-
-    correctives.add(rig, surface, pose_dirs)

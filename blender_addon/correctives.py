@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""MANO's pose blend shapes as driven shape keys, for hand models that have them."""
+"""Pose correctives as driven shape keys, for hand models that have them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from . import axes, rig
+
+KEY = "pose"
+"""How the names of the keys begin."""
 
 # R - I in terms of a unit quaternion wxyz: rows of (a, b): coefficients of the products of pairs.
 _PRODUCTS = (
@@ -32,38 +35,40 @@ _TERMS = {
 }
 
 
-def add(armature, surface, pose_dirs):
-    """One key per joint and matrix element, value ``(R_j - I)[a, b]`` of the evaluated bone.
+def add(armature, surface, part):
+    """One key per corrective; its value is what the evaluated bone gives its driver.
 
     Args:
         armature: the rig.
         surface: its mesh.
-        pose_dirs: (135, V, 3) displacements.
+        part: of the hand: ``pose_dirs`` (K, V, 3) displacements, ``pose_joints`` (K,) and
+            ``pose_axes`` (K, 3, 3), whose product with ``R - I`` of the joint's rotation, entry by
+            entry, sums to the value (hand_toolkit.hand_model.HandModel).
     """
     rest = rig.rest_axes(armature)
     surface.shape_key_add(name="Basis", from_mix=False)
     base = np.empty(3 * len(surface.data.vertices), np.float32)
     surface.data.vertices.foreach_get("co", base)
     side = armature.hand_toolkit.side
-    for joint in range(1, 16):
-        for a in range(3):
-            for b in range(3):
-                index = 9 * (joint - 1) + 3 * a + b
-                key = surface.shape_key_add(
-                    name=f"pose {axes.JOINTS[joint]} {a}{b}", from_mix=False
-                )
-                key.slider_min, key.slider_max = -2.0, 2.0
-                moved = base + np.ascontiguousarray(pose_dirs[index], np.float32).ravel()
-                key.data.foreach_set("co", moved)
-                _drive(key, armature, axes.bone_name(joint, side), expression(rest[joint], a, b))
+    joints = [int(j) for j in part["pose_joints"]]
+    for k, joint in enumerate(joints):
+        number = k - joints.index(joint) + 1
+        name = f"{KEY} {axes.JOINTS[joint]} {number}"
+        key = surface.shape_key_add(name=name, from_mix=False)
+        key.slider_min, key.slider_max = -2.0, 2.0
+        moved = base + np.ascontiguousarray(part["pose_dirs"][k], np.float32).ravel()
+        key.data.foreach_set("co", moved)
+        text = expression(rest[joint], part["pose_axes"][k])
+        _drive(key, armature, axes.bone_name(joint, side), text)
 
 
-def expression(rest, a, b):
-    """Driver text of ``(B (R_local - I) Bᵀ)[a, b]`` in the bone's quaternion w, x, y, z."""
+def expression(rest, matrix):
+    """Driver text of the sum of ``matrix * B (R_local - I) Bᵀ`` in the bone's quaternion wxyz."""
     sums = dict.fromkeys(("".join(p) for p in _PRODUCTS), 0.0)
+    local = rest.T @ np.asarray(matrix, float) @ rest
     for (c, d), terms in _TERMS.items():
         for name, factor in terms.items():
-            sums[name] += factor * rest[a, c] * rest[b, d]
+            sums[name] += factor * local[c, d]
     parts = [f"{v:.7f}*{n[0]}*{n[1]}" for n, v in sums.items() if abs(v) > 1e-7]
     return " + ".join(parts) or "0.0"
 

@@ -8,7 +8,7 @@ import os
 import bpy
 import numpy as np
 
-from . import axes, controls, fingertips, rig, scene_data
+from . import axes, controls, fingertips, link, rig, scene_data
 from .base import HandOperator, NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 
@@ -89,10 +89,12 @@ class HAND_TOOLKIT_OT_preset_pose(NeedsHand, WorkerOperator, bpy.types.Operator)
     both: bpy.props.BoolProperty(name="Both hands", description=BOTH, default=False)
 
     def invoke(self, context, event):
-        return self.execute(context)  # the answer comes in milliseconds
+        return self.execute(context)  # the answer comes in milliseconds, or was asked for before
 
     def ask(self, context):
-        return "motion", {"name": self.pose}, None
+        # with the avatar's own shape the pose ends where skin meets skin
+        root = scene_data.root_of(active_hand(context))
+        return "motion", {"name": self.pose, "key": link.open_avatar(root)}, None
 
     def take(self, context, value, arrays):
         for hand in _both_or_one(context, self.both):

@@ -26,13 +26,13 @@ from hand_toolkit.export.base import ExportRequest, Option
 from hand_toolkit.export.gltf_buffer import GltfDocument
 from hand_toolkit.export.rig import HandRig, hand_rig
 from hand_toolkit.export.scene import MISSING_SCALE, ExportScene
-from hand_toolkit.export.scene_hand import SceneHand
+from hand_toolkit.export.scene_hand import Corrective, SceneHand
 from hand_toolkit.export.surface_mesh import split_mesh, strongest, tangents
 from hand_toolkit.geometry.colour import srgb_to_linear
 from hand_toolkit.geometry.rotations import normalized_quats
 
 SPLATTING = "KHR_gaussian_splatting"
-BINDING_VERSION = 2
+BINDING_VERSION = 3
 ROUGHNESS = 0.55
 
 
@@ -54,6 +54,8 @@ class GlbExporter:
         Option("splat_skin", str, "never", "splats follow the skeleton in viewers that skin "
                "points: never, always, auto (unless a still pose is exported); Blender 5.3 cannot "
                "open such files", ("never", "auto", "always")),
+        Option("correctives", bool, True, "morph targets that bend the mesh as flesh, set in a "
+               "pose, keyed in a motion"),
         Option("binding", bool, True, "keep what 'hand-toolkit import' needs to make an avatar"),
         Option("attributes", bool, False, "keep the binding as attributes of the points "
                "(_TRIANGLE, ...), which Blender 5.0 cannot open"),
@@ -117,6 +119,7 @@ class GlbWriter:
         if self.request.mesh:
             node = self.doc.node(name=f"{hand.side}_hand", mesh=self._mesh(hand, rig), skin=skin)
             self.roots.append(node)
+            self._animate_correctives(hand, node)
         if self.request.splats:
             rule = self.options["splat_skin"]
             skinned = rule == "always" or (rule == "auto" and not self.scene.posed)
@@ -125,6 +128,8 @@ class GlbWriter:
                 name=f"{hand.side}_splats", mesh=mesh, skin=skin if skinned else None
             )
             self.roots.append(node)
+            if skinned:
+                self._animate_correctives(hand, node)
         if len(rig.roots) > 1:  # readers of flat skeletons look for one object that holds all
             inside, self.roots = self.roots[first:], self.roots[:first]
             self.roots.append(self.doc.node(name=f"{hand.side}_armature", children=inside))
@@ -196,7 +201,26 @@ class GlbWriter:
             material=self._material(hand),
             mode=4,
         )
-        return self._add_mesh(f"{hand.side}_hand", primitive)
+        shapes = self._correctives(hand)
+        primitive.targets = [{"POSITION": self._morph(mesh.vertex, shape)} for shape in shapes]
+        return self._add_mesh(f"{hand.side}_hand", primitive, shapes)
+
+    def _correctives(self, hand: SceneHand) -> tuple[Corrective, ...]:
+        return hand.correctives if self.options["correctives"] else ()
+
+    def _morph(self, vertex: np.ndarray, shape: Corrective) -> int:
+        """Accessor of a morph target on vertices that seams have split."""
+        place = np.full(int(max(vertex.max(), shape.vertices.max())) + 1, -1)
+        place[shape.vertices] = np.arange(len(shape.vertices))
+        rows = np.flatnonzero(place[vertex] >= 0)
+        return self.doc.sparse(len(vertex), rows, shape.offsets[place[vertex[rows]]])
+
+    def _animate_correctives(self, hand: SceneHand, node: int) -> None:
+        if not self.scene.animated or not self._correctives(hand):
+            return
+        times = self.doc.accessor(self.scene.times.astype(np.float32), vertex=False, bounds=True)
+        weights = np.stack([shape.weights for shape in self._correctives(hand)], 1)
+        self._channel(node, "weights", times, weights.astype(np.float32).ravel())
 
     def _material(self, hand: SceneHand) -> int:
         size = max(int(self.options["texture_size"]) >> self.scene.lod, 64)
@@ -287,10 +311,20 @@ class GlbWriter:
             },
             extras={"hand_toolkit": extras},
         )
-        return self._add_mesh(f"{side}_splats", primitive)
+        shapes: tuple[Corrective, ...] = ()
+        if skinned and self.options["correctives"]:
+            shapes = scene.splat_correctives(side)
+            every = np.arange(len(splats.means))
+            primitive.targets = [{"POSITION": self._morph(every, shape)} for shape in shapes]
+        return self._add_mesh(f"{side}_splats", primitive, shapes)
 
-    def _add_mesh(self, name: str, primitive: Any) -> int:
-        self.doc.gltf.meshes.append(self.lib.Mesh(name=name, primitives=[primitive]))
+    def _add_mesh(self, name: str, primitive: Any, shapes: tuple[Corrective, ...] = ()) -> int:
+        mesh = self.lib.Mesh(name=name, primitives=[primitive])
+        if shapes:
+            still = not self.scene.animated
+            mesh.weights = [float(shape.weights[0]) if still else 0.0 for shape in shapes]
+            mesh.extras = {"targetNames": [shape.name for shape in shapes]}
+        self.doc.gltf.meshes.append(mesh)
         return len(self.doc.gltf.meshes) - 1
 
     def _animate(self, hand: SceneHand, rig: HandRig, joints: list[int]) -> None:
@@ -340,10 +374,6 @@ class GlbWriter:
                     **{k: getattr(camera, k) for k in ("fx", "fy", "cx", "cy", "width", "height")},
                     "world_to_camera": [float(v) for v in camera.world_to_camera.ravel()],
                 },
-            )
-        if self.scene.hands[0].model.pose_dirs is not None:
-            info["note"] = (
-                "the hand model's pose-dependent shape corrections are not part of a glTF skin"
             )
         asset.extras = {"hand_toolkit": json.loads(json.dumps(info))}
         self.doc.use("KHR_xmp_json_ld")

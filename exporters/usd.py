@@ -175,12 +175,35 @@ class _Stage:
         UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets(
             [animation.GetPath()]
         )
+        self._correctives(hand, mesh, binding, animation)
         boxes = [hand.posed_vertices(f) for f in range(self.scene.frames)]
         extent = skel_root.CreateExtentAttr()
         for frame, vertices in enumerate(boxes):
             box = np.stack([vertices.min(0), vertices.max(0)]).astype(np.float32)
             extent.Set(Vt.Vec3fArray.FromNumpy(box), self._time(frame))
         self._material(hand, mesh, base)
+
+    def _correctives(self, hand: SceneHand, mesh: Any, binding: Any, animation: Any) -> None:
+        """Pose correctives as blend shapes with inbetween-free, time-sampled weights."""
+        from pxr import UsdSkel, Vt
+
+        if not hand.correctives:
+            return
+        names = [shape.name for shape in hand.correctives]
+        paths = []
+        for shape in hand.correctives:
+            prim = UsdSkel.BlendShape.Define(self.stage, mesh.GetPath().AppendChild(shape.name))
+            offsets = np.ascontiguousarray(shape.offsets, np.float32)
+            prim.CreateOffsetsAttr(Vt.Vec3fArray.FromNumpy(offsets))
+            prim.CreatePointIndicesAttr(Vt.IntArray.FromNumpy(shape.vertices.astype(np.int32)))
+            paths.append(prim.GetPath())
+        binding.CreateBlendShapesAttr(names)
+        binding.CreateBlendShapeTargetsRel().SetTargets(paths)
+        animation.CreateBlendShapesAttr(names)
+        weights = animation.CreateBlendShapeWeightsAttr()
+        for frame in range(self.scene.frames):
+            values = np.array([s.weights[frame] for s in hand.correctives], np.float32)
+            weights.Set(Vt.FloatArray.FromNumpy(values), self._time(frame))
 
     def _material(self, hand: SceneHand, mesh: Any, base: str) -> None:
         from pxr import Gf, Sdf, UsdShade

@@ -60,6 +60,7 @@ MOVED = {
     "registry": "core.registry",
     "report": "pictures.report",
     "show": "pictures.demo_sheet",
+    "synth.collision": "hand_model.collision",
     "types": "core.types",
     "video": "media.video",
     "views": "core.cameras",

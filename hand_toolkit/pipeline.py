@@ -240,6 +240,11 @@ def _fit(
     }
     avatar = dataclasses.replace(avatar, provenance=provenance)
     avatar = dataclasses.replace(avatar, preview=preview_png(avatar))
+    if how.quality == "high":
+        from .animate import with_presets
+
+        tell(0.97, "fitting the built-in poses to the hand's shape")
+        avatar = with_presets(avatar)
     result = FitResult(avatar, views, photo, seconds)
     if report is not None:
         from .pictures.report import write_report

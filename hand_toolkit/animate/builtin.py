@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -12,8 +12,11 @@ from .motion import Motion, display_wrists, interpolate
 from .recorded import HOLD_S, PASS_S, SPELLING, recorded_angles, recorded_pose, spelt
 
 FPS = 30.0
-Pose = dict[str, tuple[float, float, float]]
-"""Degrees by finger: flexion of the three joints; thumb: (flexion, MCP flexion, IP flexion)."""
+Pose = Mapping[str, tuple[float, ...]]
+"""Degrees by finger: flexion of the three joints, and where they are not zero abduction and twist
+of the first joint and abduction of the second."""
+
+_MORE = ("1_abduction", "1_twist", "2_abduction")
 
 OPEN: Pose = {}
 RELAXED: Pose = {
@@ -23,28 +26,50 @@ RELAXED: Pose = {
     "pinky": (24, 32, 18),
     "thumb": (8, 8, 12),
 }
+# settled where skin meets skin by scripts/settle_poses.py, which prints them
 FIST: Pose = {
-    "index": (72, 88, 52),
-    "middle": (76, 92, 55),
-    "ring": (78, 92, 55),
-    "pinky": (80, 88, 52),
-    "thumb": (30, 28, 42),
+    "index": (73.1, 105.2, 62.7, 7.0, -4.3),
+    "middle": (69.8, 96.9, 62.1, 1.2, 2.1),
+    "ring": (60.6, 98.8, 58.7, -0.5, 1.3),
+    "pinky": (82.4, 80.8, 55.7, -7.8, -2.1),
+    "thumb": (10.9, 64.9, 40.1, 26.4, 8.8, -4.6),
+}
+POINT: Pose = {
+    "index": (1.6, 4.0, 2.0, 0.0, 0.1),
+    "middle": (67.7, 109.1, 60.6, 5.0, 0.7),
+    "ring": (68.3, 96.4, 62.7, 3.8, 0.9),
+    "pinky": (58.5, 102.6, 51.2, -4.7, 0.0),
+    "thumb": (20.3, 53.5, 40.9, 8.5, 11.6, 2.6),
+}
+VICTORY: Pose = {
+    "index": (3.9, 4.0, 2.0, 0.1, -0.1),
+    "middle": (2.6, 4.0, 2.0, 0.0, 0.0),
+    "ring": (78.2, 89.5, 60.6, 5.3, 0.3),
+    "pinky": (74.5, 93.4, 50.7, -2.1, -0.4),
+    "thumb": (34.6, 55.9, 40.8, 17.1, 7.3, -4.3),
+}
+THUMBS_UP: Pose = {
+    "index": (74.1, 104.4, 62.6, 8.6, -0.7),
+    "middle": (69.5, 100.1, 61.7, 1.9, 0.7),
+    "ring": (60.1, 99.6, 59.1, -0.2, 1.6),
+    "pinky": (82.4, 81.4, 55.9, -7.6, -2.2),
+    "thumb": (-18.0, -6.0, -8.0, 10.0, 0.0, 0.0),
 }
 PINCH: Pose = {
-    "index": (46, 48, 24),
-    "middle": (22, 24, 12),
-    "ring": (18, 20, 10),
-    "pinky": (14, 18, 10),
-    "thumb": (30, 16, 18),
+    "index": (41.3, 50.0, 26.4, -0.8, 8.0),
+    "middle": (22.1, 24.0, 12.0, 0.1, 0.1),
+    "ring": (18.0, 20.0, 10.0, 0.0, 0.1),
+    "pinky": (14.0, 18.0, 10.0, 0.0, 0.0),
+    "thumb": (29.7, 12.2, 16.9, 7.2, -27.9, 8.8),
 }
 POSES: dict[str, Pose] = {
     "flat": OPEN,
     "relaxed": RELAXED,
     "fist": FIST,
     "pinch": PINCH,
-    "point": {**FIST, "index": (2, 4, 2)},
-    "victory": {**FIST, "index": (2, 4, 2), "middle": (2, 4, 2)},
-    "thumbs_up": {**FIST, "thumb": (-18, -6, -8)},
+    "point": POINT,
+    "victory": VICTORY,
+    "thumbs_up": THUMBS_UP,
 }
 
 
@@ -69,13 +94,16 @@ def finger_pose(pose: Pose | str, spread: float = 0.0) -> np.ndarray:
         if pose not in POSES:
             raise InputError(f"unknown pose {pose!r}; accepted are: {', '.join(pose_names())}")
         pose = POSES[pose]
-    from ..hand_model.limits import finger_theta
+    from ..hand_model.limits import FREE_ANGLES, compose
 
-    fan = {"index": 1.0, "middle": 0.25, "ring": -0.6, "pinky": -1.2}
-    return finger_theta(
-        {f: [float(np.radians(x)) for x in a] for f, a in pose.items()},
-        {f: float(np.radians(spread * k)) for f, k in fan.items()},
-    )
+    angles = np.zeros(len(FREE_ANGLES))
+    for finger, degrees in pose.items():
+        names = [f"{finger}{k}_flexion" for k in (1, 2, 3)] + [finger + end for end in _MORE]
+        for name, value in zip(names, degrees):
+            angles[FREE_ANGLES.index(name)] = np.radians(value)
+    for finger, share in {"index": 1.0, "middle": 0.25, "ring": -0.6, "pinky": -1.2}.items():
+        angles[FREE_ANGLES.index(f"{finger}1_abduction")] += np.radians(spread * share)
+    return compose(angles)
 
 
 def _keyed(poses: list[np.ndarray], seconds: list[float]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The ``.hand`` file: safetensors with one JSON header entry.
 
-Layout, version 2 (little endian, the safetensors container: 8-byte header length, JSON header,
+Layout, version 3 (little endian, the safetensors container: 8-byte header length, JSON header,
 raw arrays; no code, no compression, so a file can neither run anything nor grow in memory):
 
 - ``__metadata__["hand_toolkit"]``: JSON object with ``version``, ``hand_model``, ``level``,
@@ -12,8 +12,9 @@ raw arrays; no code, no compression, so a file can neither run anything nor grow
   ``source_theta`` (16, 3), ``source_translation`` (3,).
 - ``extras.*``: further arrays.
 
-Version 1 has the same layout; its ``hand_model`` "default" is the larger first default hand, which
-is "default_1" now.
+Versions 1 and 2 have the same layout. The ``hand_model`` "default" of version 1 is the larger
+first default hand, which is "default_1" now; that of version 2 has no pose correctives and is
+"default_2".
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from .binding import SurfaceBinding
 if TYPE_CHECKING:
     from .avatar import Avatar
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 FIRST_VERSION = 1
 MAX_FILE_BYTES = 2 << 30
 MAX_SPLATS = 4_000_000
@@ -148,7 +149,7 @@ def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
 
 def hand_model_of(name: str, version: int) -> str:
     """The hand model that a file of that format version means by ``name``."""
-    return "default_1" if version < 2 and name == "default" else name
+    return f"default_{version}" if version < FORMAT_VERSION and name == "default" else name
 
 
 def _hand(arrays: dict[str, np.ndarray], entry: dict[str, Any]) -> dict[str, Any]:

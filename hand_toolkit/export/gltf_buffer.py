@@ -96,6 +96,36 @@ class GltfDocument:
         self.gltf.accessors.append(accessor)
         return len(self.gltf.accessors) - 1
 
+    def sparse(self, count: int, rows: np.ndarray, values: np.ndarray) -> int:
+        """An accessor of (count, 3) float32 values that are zero but for ``rows`` (M,) (3.6.2.3).
+
+        Args:
+            count: how many.
+            rows: ascending; at least one.
+            values: (M, 3).
+        """
+        kind = np.uint16 if count < 65536 else np.uint32
+        where = self.lib.AccessorSparseIndices(
+            bufferView=self.bytes_view(rows.astype(kind).tobytes()),
+            componentType=_COMPONENT[np.dtype(kind).char],
+        )
+        values = np.ascontiguousarray(values, np.float32)
+        what = self.lib.AccessorSparseValues(bufferView=self.bytes_view(values.tobytes()))
+        zero = np.zeros((int(len(rows) < count), 3), np.float32)
+        every = np.concatenate([values, zero])
+        self.gltf.accessors.append(
+            self.lib.Accessor(
+                byteOffset=None,
+                componentType=_COMPONENT["f"],
+                count=count,
+                type="VEC3",
+                min=[float(v) for v in every.min(0)],
+                max=[float(v) for v in every.max(0)],
+                sparse=self.lib.Sparse(count=len(rows), indices=where, values=what),
+            )
+        )
+        return len(self.gltf.accessors) - 1
+
     def node(self, **fields: Any) -> int:
         """Add a node."""
         self.gltf.nodes.append(self.lib.Node(**fields))

@@ -23,7 +23,7 @@ SPLATTING = "KHR_gaussian_splatting"
 LINEAR = "lin_rec709_display"
 """The extension's second colour space; its colours are taken to sRGB, without harmonics."""
 SUFFIXES = (".ply", ".glb", ".gltf", ".splat", ".spz", ".ksplat")
-_BINDING_VERSIONS = (1, 2)
+_BINDING_VERSIONS = (1, 2, 3)
 """They differ as versions 1 and 2 of the ``.hand`` file do."""
 
 

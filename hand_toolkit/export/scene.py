@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from ..hand_model import rest_hand
 from .axes import splats_y_up
 from .bake import Textures, bake_textures
 from .lod import simplified
-from .scene_hand import SceneHand
+from .scene_hand import Corrective, SceneHand
 
 T_POSE = np.zeros((16, 3))
 T_POSE[0, 0] = np.pi
@@ -95,6 +96,25 @@ class ExportScene:
         binding = avatar_hand.binding
         return at_surface(model.weights, model.faces, binding.triangle, binding.barycentric)
 
+    def splat_correctives(self, side: str) -> tuple[Corrective, ...]:
+        """The hand's pose correctives at the splats: those of the skin under each."""
+        hand = self.hand(side)
+        model = surface(self.avatar.hand_model, side, self.avatar.level)
+        binding = self.avatar.hand(side).binding
+        if model.pose_dirs is None:
+            return ()
+        found = []
+        for shape in hand.correctives:
+            back = shape.name.endswith("_back")
+            direction = -model.pose_dirs[shape.number] if back else model.pose_dirs[shape.number]
+            moved = at_surface(direction, model.faces, binding.triangle, binding.barycentric)
+            rows = np.flatnonzero(np.abs(moved).max(1) > 1e-6)
+            if not len(rows):
+                rows = np.zeros(1, np.int64)
+            offsets = moved[rows] @ hand.bind_rotation.T
+            found.append(dataclasses.replace(shape, vertices=rows, offsets=offsets))
+        return tuple(found)
+
     def hand(self, side: str) -> SceneHand:
         """The hand of that side.
 
@@ -153,7 +173,7 @@ def build_scene(
     if lod:
         avatar = simplified(avatar, lod)
     level = max(avatar.level - lod, 0)
-    poses = _poses(pose, wanted)
+    poses = _poses(avatar, pose, wanted)
     hands = tuple(
         _scene_hand(avatar, side, level, motion, poses.get(side), len(wanted) > 1, t_pose)
         for side in wanted
@@ -189,15 +209,13 @@ def _wanted_sides(
     return tuple(sorted(set(wanted), key=SIDES.index))
 
 
-def _poses(pose: Any, sides: Sequence[str]) -> dict[str, np.ndarray]:
+def _poses(avatar: Avatar, pose: Any, sides: Sequence[str]) -> dict[str, np.ndarray]:
     if pose is None:
         return {}
     if isinstance(pose, str):
-        from ..animate import finger_pose
-        from ..core.conventions import mirror_theta
+        from ..animate import avatar_pose
 
-        right = finger_pose(pose)
-        given: dict[str, Any] = {"right": right, "left": mirror_theta(right)}
+        given: dict[str, Any] = {side: avatar_pose(avatar, side, pose) for side in sides}
     elif isinstance(pose, Mapping):
         given = dict(pose)
     else:

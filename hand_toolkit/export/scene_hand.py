@@ -11,8 +11,27 @@ import numpy as np
 from ..core.conventions import MANO_JOINTS, MANO_PARENTS
 from ..geometry.rotations import continuous_quats, matrix_from_axis_angle, quat_from_matrix
 from ..geometry.surfaces import vertex_normals
-from ..hand_model import HandModel, pose_hand_numpy
+from ..hand_model import HandModel, pose_drivers, pose_features, pose_hand_numpy
 from .axes import TO_Y_UP
+
+
+@dataclass(frozen=True)
+class Corrective:
+    """One pose corrective of a hand as a blend shape that acts before skinning.
+
+    Attributes:
+        name: e.g. ``right_index2_1``, and with ``_back`` for where its number is negative.
+        number: of the hand model's corrective.
+        vertices: (M,) those that it moves.
+        offsets: (M, 3) by how much at weight 1, y-up world of the bind pose, metres.
+        weights: (T,) over time, not negative.
+    """
+
+    name: str
+    number: int
+    vertices: np.ndarray
+    offsets: np.ndarray
+    weights: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -92,6 +111,25 @@ class SceneHand:
         quats = quat_from_matrix(rotation)
         quats[0] *= np.where((quats[0] * self.local_bind_quats).sum(-1, keepdims=True) < 0, -1, 1)
         return continuous_quats(quats)
+
+    @cached_property
+    def correctives(self) -> tuple[Corrective, ...]:
+        """What the mesh does beyond skinning, as blend shapes of the bind pose."""
+        model = self.model
+        if model.pose_dirs is None:
+            return ()
+        weights = pose_features(model, matrix_from_axis_angle(self.theta))
+        joints = [int(j) for j in pose_drivers(model)[0]]
+        found = []
+        for k, joint in enumerate(joints):
+            moved = np.flatnonzero(np.abs(model.pose_dirs[k]).max(1) > 1e-6)
+            offsets = model.pose_dirs[k][moved] @ self.bind_rotation.T
+            name = f"{self.side}_{MANO_JOINTS[joint]}_{k - joints.index(joint) + 1}"
+            found.append(Corrective(name, k, moved, offsets, np.maximum(weights[:, k], 0)))
+            if weights[:, k].min() < -1e-6:  # programs cut weights off at zero
+                back = np.maximum(-weights[:, k], 0)
+                found.append(Corrective(f"{name}_back", k, moved, -offsets, back))
+        return tuple(found)
 
     @cached_property
     def wrist_positions(self) -> np.ndarray:

@@ -16,7 +16,7 @@ from .limits import (
 )
 from .loading import load_hand_model
 from .mano import import_mano
-from .posing import pose_hand, pose_hand_numpy, rest_hand
+from .posing import pose_drivers, pose_features, pose_hand, pose_hand_numpy, rest_hand
 from .subdivision import subdivide
 
 __all__ = [
@@ -32,6 +32,8 @@ __all__ = [
     "limit_loss",
     "load_default_forearm",
     "load_hand_model",
+    "pose_drivers",
+    "pose_features",
     "pose_hand",
     "pose_hand_numpy",
     "pose_prior",

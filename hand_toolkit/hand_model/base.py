@@ -40,7 +40,9 @@ class HandModel:
         shape_sigmas: (S,) standard deviation of each parameter under the shape prior.
         keypoint_template: (21, 3) rest keypoints (conventions.KEYPOINTS), metres.
         keypoint_dirs: (S, 21, 3) their displacement per unit of each shape parameter.
-        pose_dirs: (135, V, 3) MANO's pose blend shapes, or None.
+        pose_dirs: (K, V, 3) pose correctives, metres in the rest pose per unit of each feature:
+            MANO's 135 blend shapes, or those that ``pose_joints`` and ``pose_axes`` name. None
+            where there are none.
         licence: one line for exporters' metadata.
         atlas_uvs: (T, 2) coordinates on a texture that both hands share (the MakeHuman atlas
             for the default hand), indexed by ``uv_faces`` too; None where there is none.
@@ -50,6 +52,9 @@ class HandModel:
         keypoint_weights: (21, 16) skinning weights of the keypoints; None lets each follow
             its own joint and a tip the last joint of its finger.
         keypoint_pose_dirs: (135, 21, 3) pose blend shapes of the keypoints, or None.
+        pose_joints: (K,) MANO joint that drives each corrective; None for MANO's 135.
+        pose_axes: (K, 3, 3) matrices whose entrywise product with ``R - I`` of that joint sums to
+            the feature; None for MANO's 135, the entries of ``R - I`` themselves.
         metric_scale: what its metres rest on, a clause for users: one photo has no scale.
     """
 
@@ -73,10 +78,13 @@ class HandModel:
     uv_quads: np.ndarray | None = None
     keypoint_weights: np.ndarray | None = None
     keypoint_pose_dirs: np.ndarray | None = None
+    pose_joints: np.ndarray | None = None
+    pose_axes: np.ndarray | None = None
     metric_scale: str = "a photo has no scale of its own, it is the hand model's"
 
     def __post_init__(self) -> None:
         vertices, shapes = len(self.template), len(self.shape_names)
+        features = 135 if self.pose_joints is None else len(self.pose_joints)
         expected: dict[str, tuple[int | None, ...]] = {
             "template": (vertices, 3),
             "faces": (None, 3),
@@ -87,13 +95,19 @@ class HandModel:
             "shape_sigmas": (shapes,),
             "keypoint_template": (21, 3),
             "keypoint_dirs": (shapes, 21, 3),
-            "pose_dirs": (135, vertices, 3),
+            "pose_dirs": (features, vertices, 3),
             "atlas_uvs": (len(self.uvs), 2),
             "quads": (len(self.faces) // 2, 4),
             "uv_quads": (len(self.faces) // 2, 4),
             "keypoint_weights": (21, 16),
-            "keypoint_pose_dirs": (135, 21, 3),
+            "keypoint_pose_dirs": (features, 21, 3),
+            "pose_joints": (features,),
+            "pose_axes": (features, 3, 3),
         }
+        if (self.pose_joints is None) != (self.pose_axes is None):
+            raise InputError(
+                f"hand model '{self.name}' has pose_joints or pose_axes alone; give both or none"
+            )
         for name, shape in expected.items():
             array = getattr(self, name)
             if array is not None:

@@ -1,7 +1,8 @@
 """The default hand: MakeHuman's CC0 hand in MANO's convention, shipped with the package.
 
-It has the size of the mean adult (see ``extract.anthropometry``). The first default hand, a
-tenth larger, stays beside it as the model "default_1": avatars made for it are drawn on it.
+It has the size of the mean adult (see ``extract.anthropometry``), and bends as flesh does (see
+``extract.correctives``). Its earlier forms stay beside it, since avatars made for them are drawn
+on them: "default_1", a tenth larger, and "default_2", without pose correctives.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .surface import mirrored, triangles_of
 
 DATA_FILE = Path(__file__).with_name("default_hand.npz")
 FIRST_DATA_FILE = Path(__file__).with_name("default_hand_1.npz")
+CORRECTIVES_FILE = Path(__file__).with_name("default_correctives.npz")
 FOREARM_FILE = Path(__file__).with_name("default_forearm.npz")
 
 
@@ -29,6 +31,7 @@ class DefaultHandProvider:
         name: of the model.
         path: its data.
         metric_scale: as in :class:`HandModel`.
+        correctives: its pose correctives, or None.
     """
 
     name: str = "default"
@@ -37,6 +40,7 @@ class DefaultHandProvider:
         "a photo has no scale of its own, it is that of the mean adult "
         "(hand length 187 mm, ANSUR II, men and women; standard deviation 6%)"
     )
+    correctives: Path | None = CORRECTIVES_FILE
 
     def load(self, side: str) -> HandModel:
         """The level-0 default hand of ``side``; the left is the mirrored right.
@@ -45,9 +49,13 @@ class DefaultHandProvider:
             InputError: an unknown side.
         """
         side_index(side)
-        return dataclasses.replace(
-            _read(self.path, side, self.name), metric_scale=self.metric_scale
-        )
+        model = _read(self.path, "right", self.name)
+        if self.correctives is not None:
+            model = _corrected(model, self.correctives)
+        if side == "left":
+            with np.load(self.path, allow_pickle=False) as data:
+                model = mirrored(model, data["left_atlas_uvs"])
+        return dataclasses.replace(model, metric_scale=self.metric_scale)
 
 
 FIRST_DEFAULT_HAND = DefaultHandProvider(
@@ -55,8 +63,12 @@ FIRST_DEFAULT_HAND = DefaultHandProvider(
     FIRST_DATA_FILE,
     "a photo has no scale of its own, it is that of the first default hand, which was 13% longer "
     "than the mean adult's",
+    None,
 )
 """The default hand of avatar files of version 1: 212 mm long, its knuckles further out."""
+
+SECOND_DEFAULT_HAND = DefaultHandProvider("default_2", correctives=None)
+"""The default hand of avatar files of version 2: its fingers bend like tubes."""
 
 
 def load_default_forearm(side: str = "right") -> HandModel:
@@ -70,6 +82,16 @@ def load_default_forearm(side: str = "right") -> HandModel:
     """
     side_index(side)
     return _read(FOREARM_FILE, side, "default_forearm")
+
+
+def _corrected(model: HandModel, path: Path) -> HandModel:
+    with np.load(path, allow_pickle=False) as data:
+        return dataclasses.replace(
+            model,
+            pose_dirs=data["directions"].astype(np.float32),
+            pose_joints=data["joints"].astype(np.int64),
+            pose_axes=data["axes"].astype(np.float64),
+        )
 
 
 def _read(path: Path, side: str, name: str) -> HandModel:

@@ -24,6 +24,9 @@ _JOINT_KEYPOINTS = np.array([int(np.flatnonzero(j == KEYPOINT_TO_MANO)[0]) for j
 _KEYPOINT_BONES = np.where(KEYPOINT_TO_MANO >= 0, KEYPOINT_TO_MANO, np.roll(KEYPOINT_TO_MANO, 1))
 """MANO joint that carries each keypoint; a tip is carried by the joint before it."""
 
+_drivers: WeakKeyDictionary[HandModel, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
+_flat: WeakKeyDictionary[HandModel, np.ndarray] = WeakKeyDictionary()
+_sparse: WeakKeyDictionary[HandModel, Any] = WeakKeyDictionary()
 _tensors: WeakKeyDictionary[HandModel, dict[Any, dict[str, torch.Tensor]]] = WeakKeyDictionary()
 
 
@@ -51,17 +54,14 @@ def pose_hand(
     check_shape("shape", shape, (batch, len(model.shape_names)))
     check_shape("translation", translation, (batch, 3))
     data = model_tensors(model, theta.dtype, theta.device)
-    vertices = data["template"] + (shape @ data["shape_dirs"]).reshape(batch, -1, 3)
+    rotations = matrix_from_axis_angle(theta)
+    feature = None if model.pose_dirs is None else pose_features(model, rotations)
+    amounts = shape if feature is None else torch.cat([shape, feature], 1)
+    vertices = data["template"] + (amounts @ data["dirs"]).reshape(batch, -1, 3)
     keypoints = data["keypoint_template"] + (shape @ data["keypoint_dirs"]).reshape(batch, 21, 3)
     joints = keypoints[:, _JOINT_KEYPOINTS]
-    rotations = matrix_from_axis_angle(theta)
-    if model.pose_dirs is not None:
-        eye = torch.eye(3, dtype=theta.dtype, device=theta.device)
-        feature = (rotations[:, 1:] - eye).reshape(batch, 135)
-        vertices = vertices + (feature @ data["pose_dirs"]).reshape(batch, -1, 3)
-        if "keypoint_pose_dirs" in data:
-            bent = (feature @ data["keypoint_pose_dirs"]).reshape(batch, 21, 3)
-            keypoints = keypoints + bent
+    if feature is not None and "keypoint_pose_dirs" in data:
+        keypoints = keypoints + (feature @ data["keypoint_pose_dirs"]).reshape(batch, 21, 3)
 
     turned = [rotations[:, 0]]
     placed = [translation]
@@ -113,8 +113,8 @@ def pose_hand_numpy(
     vertices, joints, keypoints = rest_hand(model, shape)
     rotations = matrix_from_axis_angle(theta)
     if model.pose_dirs is not None:
-        feature = (rotations[1:] - np.eye(3)).reshape(135)
-        vertices = vertices + np.tensordot(feature, model.pose_dirs, 1)
+        feature = pose_features(model, rotations)
+        vertices = vertices + (_sparse_dirs(model) @ feature).reshape(-1, 3)
         if model.keypoint_pose_dirs is not None:
             keypoints = keypoints + np.tensordot(feature, model.keypoint_pose_dirs, 1)
     transforms = np.tile(np.eye(4), (16, 1, 1))
@@ -136,6 +136,53 @@ def pose_hand_numpy(
     return posed, placed, posed_keypoints, transforms
 
 
+def pose_features(model: HandModel, rotations: Any) -> Any:
+    """(..., K) what drives the pose correctives of a model that has them.
+
+    Args:
+        model: the hand.
+        rotations: (..., 16, 3, 3) rotation of each joint in its parent, numpy or torch.
+    """
+    flat = rotations.reshape(*rotations.shape[:-3], 144)
+    if isinstance(rotations, np.ndarray):
+        drivers, still = _driver_matrix(model)
+        return flat @ drivers - still
+    data = model_tensors(model, rotations.dtype, rotations.device)
+    return flat @ data["drivers"] - data["drivers_still"]
+
+
+def pose_drivers(model: HandModel) -> tuple[np.ndarray, np.ndarray]:
+    """What drives each corrective of a model that has them: joint (K,) and matrix (K, 3, 3).
+
+    The feature is the sum of the entries of matrix times ``R - I`` of the joint.
+    """
+    if model.pose_joints is not None and model.pose_axes is not None:
+        return model.pose_joints, model.pose_axes
+    return np.repeat(np.arange(1, 16), 9), np.tile(np.eye(9).reshape(9, 3, 3), (15, 1, 1))
+
+
+def _driver_matrix(model: HandModel) -> tuple[np.ndarray, np.ndarray]:
+    """(144, K) features of the joints' rotation matrices, and (K,) those of the rest pose."""
+    if model not in _drivers:
+        joints, matrices = pose_drivers(model)
+        drivers = np.zeros((16, 9, len(joints)))
+        drivers[joints, :, np.arange(len(joints))] = matrices.reshape(-1, 9)
+        drivers = drivers.reshape(144, -1)
+        _drivers[model] = drivers, np.tile(np.eye(3).ravel(), 16) @ drivers
+    return _drivers[model]
+
+
+def _sparse_dirs(model: HandModel) -> Any:
+    """(3 V, K) the pose correctives; most of the default hand's are zero."""
+    import scipy.sparse as sparse
+
+    if model not in _sparse:
+        assert model.pose_dirs is not None
+        flat = model.pose_dirs.reshape(len(model.pose_dirs), -1).astype(np.float64)
+        _sparse[model] = sparse.csr_matrix(flat.T)
+    return _sparse[model]
+
+
 def rest_hand(
     model: HandModel, shape: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -154,9 +201,17 @@ def rest_hand(
     count = len(model.shape_names)
     shape = np.zeros(count) if shape is None else np.asarray(shape, np.float64)
     check_shape("shape", shape, (count,))
-    vertices = model.template + np.tensordot(shape, model.shape_dirs, 1)
+    vertices = model.template + (shape @ _shape_dirs(model)).reshape(-1, 3)
     keypoints = model.keypoint_template + np.tensordot(shape, model.keypoint_dirs, 1)
     return vertices, keypoints[_JOINT_KEYPOINTS], keypoints
+
+
+def _shape_dirs(model: HandModel) -> np.ndarray:
+    """(S, 3 V) float64, kept: turning them on every call takes longer than the product."""
+    if model not in _flat:
+        flat = model.shape_dirs.reshape(-1, 3 * len(model.template))
+        _flat[model] = np.ascontiguousarray(flat, np.float64)
+    return _flat[model]
 
 
 def keypoint_weights(model: HandModel) -> np.ndarray:
@@ -178,15 +233,18 @@ def model_tensors(
         arrays = {
             "template": model.template,
             "weights": model.weights,
-            "shape_dirs": model.shape_dirs.reshape(len(model.shape_names), -1),
+            "dirs": model.shape_dirs.reshape(-1, 3 * len(model.template)),
             "keypoint_template": model.keypoint_template,
-            "keypoint_dirs": model.keypoint_dirs.reshape(len(model.shape_names), -1),
+            "keypoint_dirs": model.keypoint_dirs.reshape(-1, 63),
         }
         arrays["keypoint_weights"] = keypoint_weights(model)
         if model.pose_dirs is not None:
-            arrays["pose_dirs"] = model.pose_dirs.reshape(135, -1)
+            features = len(model.pose_dirs)
+            bends = model.pose_dirs.reshape(features, -1)
+            arrays["dirs"] = np.concatenate([arrays["dirs"], bends])
+            arrays["drivers"], arrays["drivers_still"] = _driver_matrix(model)
             if model.keypoint_pose_dirs is not None:
-                arrays["keypoint_pose_dirs"] = model.keypoint_pose_dirs.reshape(135, -1)
+                arrays["keypoint_pose_dirs"] = model.keypoint_pose_dirs.reshape(features, -1)
         cache[key] = {
             name: torch.tensor(np.ascontiguousarray(a), dtype=dtype, device=device)
             for name, a in arrays.items()

@@ -67,7 +67,11 @@ def mirrored(model: HandModel, atlas_uvs: np.ndarray | None = None) -> HandModel
         return (array * MIRROR).astype(array.dtype)
 
     def flip_pose(array: np.ndarray | None) -> np.ndarray | None:
-        return None if array is None else (array * signs * MIRROR).astype(array.dtype)
+        if array is None:
+            return None
+        # features that name their joint keep their values, see pose_axes below
+        turned = array if model.pose_axes is not None else array * signs
+        return (turned * MIRROR).astype(array.dtype)
 
     # corners 0 and 1 swapped, as HandModel.faces promises; the cut of a quad stays the same
     faces = np.ascontiguousarray(model.faces[:, [1, 0, 2]])
@@ -85,6 +89,11 @@ def mirrored(model: HandModel, atlas_uvs: np.ndarray | None = None) -> HandModel
         keypoint_dirs=flip(model.keypoint_dirs),
         pose_dirs=flip_pose(model.pose_dirs),
         keypoint_pose_dirs=flip_pose(model.keypoint_pose_dirs),
+        pose_axes=(
+            None
+            if model.pose_axes is None
+            else (model.pose_axes * np.outer(MIRROR, MIRROR)).astype(model.pose_axes.dtype)
+        ),
         atlas_uvs=atlas_uvs,
     )
 

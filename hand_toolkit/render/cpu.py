@@ -32,11 +32,15 @@ _NO_IDS = np.zeros((0, 0), np.int32)
 NO_SPLATS = (np.zeros(0, np.float32),) * 5
 """Stands for the attributes of splats in ``draw_frame`` where those come from an avatar."""
 
+_NO_CORRECTIVES = (
+    *(np.zeros((1, 0), np.int64), np.zeros((1, 0, 9), np.float32)),
+    *(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)),
+)
 _NO_SKIN = (
     *(0, np.zeros((1, 16, 3)), np.zeros((1, 3)), np.zeros((1, 16, 3)), np.zeros(16, np.int64)),
     *(np.zeros((4, 4)), np.zeros((16, 12), np.float32), np.zeros((1, 135), np.float32)),
     *(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)),
-    *(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros((3, 0), np.int32)),
+    *(_NO_CORRECTIVES, np.zeros(0, np.float32), np.zeros((3, 0), np.int32)),
     *(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(1, np.int32)),
     *(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.float32), False),
 )

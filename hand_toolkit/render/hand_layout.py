@@ -11,7 +11,7 @@ from ..avatar.avatar import as_sh
 from ..core.conventions import MANO_PARENTS
 from ..geometry.rotations import matrix_from_quat
 from ..geometry.surfaces import triangle_frames
-from ..hand_model import HandModel, rest_hand
+from ..hand_model import HandModel, pose_drivers, rest_hand
 from .frame import aligned_zeros
 from .skinning import JOINTS, SPLAT_FIELDS
 
@@ -38,14 +38,17 @@ class MeshLayout:
 
     Attributes:
         first_face, first_vertex: where each hand begins.
-        rest, weights, pose_dirs: blocks of vertices; hand_of_block: whose they are.
+        rest, weights: blocks of vertices; hand_of_block: whose they are.
+        correctives: (H, K) the joint that drives each, (H, K, 9) float32 its axes, and of the
+            blocks that it moves: (blocks + 1,) where each block's begin, which they are, and
+            their displacements.
         faces: (3, F) vertex numbers; inverse_rest: (F,) one over the rest area, 1/m².
         fan_start, fan_faces: the triangles around each vertex, end to end.
         rest_joints: (H, 16, 3) metres; parents: (16,).
     """
 
     def __init__(self, hands: Sequence[BoundHand]) -> None:
-        rest, weights, owner, dirs, faces, inverse, joints = [], [], [], [], [], [], []
+        rest, weights, owner, faces, inverse, joints = [], [], [], [], [], []
         fan_sizes, fan_faces = [], []
         self.first_face: list[int] = []
         self.first_vertex: list[int] = []
@@ -57,9 +60,6 @@ class MeshLayout:
             weights.append(blocks(model.weights))
             room = padded(len(vertices))
             owner.append(np.full(room // 16, number))
-            if model.pose_dirs is not None:
-                by_vertex = model.pose_dirs.transpose(1, 0, 2).reshape(len(vertices), -1)
-                dirs.append(blocks(by_vertex))
             corners = model.faces.ravel()
             fan_sizes.append(np.bincount(corners, minlength=room))
             fan_faces.append(np.argsort(corners, kind="stable") // 3 + face_count)
@@ -74,7 +74,7 @@ class MeshLayout:
         self.rest = aligned(rest)
         self.weights = aligned(weights)
         self.hand_of_block = np.concatenate(owner).astype(np.int64)
-        self.pose_dirs = aligned(dirs)
+        self.correctives = _correctives([model for _, model in hands])
         self.faces = np.ascontiguousarray(np.concatenate(faces).T, np.int32)
         self.inverse_rest = aligned(inverse)
         self.fan_start = np.cumsum(np.concatenate([[0], *fan_sizes])).astype(np.int32)
@@ -83,6 +83,30 @@ class MeshLayout:
         self.parents = np.asarray(MANO_PARENTS, np.int64)
         self.vertex_count = vertex_count
         self.joint_count = len(joints) * JOINTS
+
+
+def _correctives(models: Sequence[HandModel]) -> tuple[np.ndarray, ...]:
+    """As ``MeshLayout.correctives``; blocks that a corrective leaves alone do not hold it."""
+    features = max(0 if m.pose_dirs is None else len(m.pose_dirs) for m in models)
+    joints = np.ones((len(models), features), np.int64)
+    axes = np.zeros((len(models), features, 9), np.float32)
+    counts, which, dirs = [0], [], []
+    for number, model in enumerate(models):
+        own = padded(len(model.template)) // 16
+        if model.pose_dirs is None:
+            counts += [0] * own
+            continue
+        driver, matrices = pose_drivers(model)
+        joints[number, : len(driver)] = driver
+        axes[number, : len(driver)] = matrices.reshape(-1, 9)
+        by_vertex = model.pose_dirs.transpose(1, 0, 2).reshape(len(model.template), -1)
+        cut = blocks(by_vertex).reshape(own, len(driver), 48)
+        acts = cut.any(-1)
+        counts += acts.sum(1).tolist()
+        which.append(np.nonzero(acts)[1])
+        dirs.append(cut[acts])
+    start = np.cumsum(counts).astype(np.int64)
+    return joints, axes, start, np.concatenate([*which, np.zeros(0, int)]), aligned(dirs)
 
 
 class SplatLayout:

@@ -21,7 +21,7 @@ from .hand_layout import BoundHand, MeshLayout, SplatLayout
 from .options import RenderOptions
 from .project import RECORD, camera_array
 from .shading import LIGHT_TERMS
-from .skinning import POSE, POSE_FEATURES, SURFACE
+from .skinning import POSE, SURFACE
 from .vector import VECTOR
 
 Light = np.ndarray | None
@@ -78,7 +78,7 @@ class HandsRenderer:
         self._vertices = aligned_zeros(4 * mesh.vertex_count)
         self._normals = aligned_zeros(4 * mesh.vertex_count)
         self._transforms = np.zeros((mesh.joint_count, 12), np.float32)
-        self._features = np.zeros((len(self.hands), POSE_FEATURES), np.float32)
+        self._features = np.zeros(mesh.correctives[0].shape, np.float32)
         self._slots = [self._make_slot(camera), self._make_slot(camera)]
         self._next = 0
 
@@ -227,7 +227,7 @@ class HandsRenderer:
         return (
             *(slot.work, slot.theta, slot.translation, mesh.rest_joints, mesh.parents),
             *(slot.camera_pose, self._transforms, self._features, mesh.rest, mesh.weights),
-            *(mesh.hand_of_block, mesh.pose_dirs, self._vertices, mesh.faces),
+            *(mesh.hand_of_block, mesh.correctives, self._vertices, mesh.faces),
             *(mesh.inverse_rest, slot.face_records, mesh.fan_start, mesh.fan_faces),
             *(self._normals, slot.corner_normals, bool(slot.terms.any())),
         )

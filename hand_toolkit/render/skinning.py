@@ -45,7 +45,6 @@ from .vector import (
 )
 
 JOINTS = 16
-POSE_FEATURES = 135
 SPLAT_FIELDS = 15
 """Vectors of a splat block: local axes (9), b1, b2, offset (3), opacity."""
 
@@ -58,13 +57,18 @@ VERTICES_PER_CHUNK = 1024
 
 
 @inline
-def pose_joints(theta, translation, rest_joints, parents, camera_pose, transforms, features):
-    """Rest-to-camera transform of every joint, and the pose features of the blend shapes.
+def pose_joints(
+    theta, translation, rest_joints, parents, camera_pose, transforms, features, correctives
+):
+    """Rest-to-camera transform of every joint, and the features that drive pose correctives.
 
     theta (H, 16, 3), translation (H, 3), rest_joints (H, 16, 3) and camera_pose (4, 4) are
-    float64; transforms (H * 16, 12) are the rows of 3 x 4 matrices.
+    float64; transforms (H * 16, 12) are the rows of 3 x 4 matrices. correctives: see
+    ``MeshLayout.correctives``.
     """
+    driver, axes = correctives[0], correctives[1]
     turns = np.empty((JOINTS, 3, 3))
+    own = np.empty((JOINTS, 3, 3))
     placed = np.empty((JOINTS, 3))
     for hand in range(theta.shape[0]):
         for j in range(JOINTS):
@@ -100,10 +104,7 @@ def pose_joints(theta, translation, rest_joints, parents, camera_pose, transform
                             + turns[parent, row, 2] * r[2, k]
                         )
                     placed[j, row] = moved
-                for row in range(3):
-                    for k in range(3):
-                        feature = r[row, k] - (1.0 if row == k else 0.0)
-                        features[hand, 9 * (j - 1) + 3 * row + k] = feature
+                own[j] = r
             # camera . (turn | placed - turn . rest joint)
             shift = np.empty(3)
             for row in range(3):
@@ -120,20 +121,26 @@ def pose_joints(theta, translation, rest_joints, parents, camera_pose, transform
                         + camera_pose[row, 2] * turns[j, 2, k]
                     )
                 transforms[hand * JOINTS + j, 4 * row + 3] = moved
+        for k in range(driver.shape[1]):
+            amount = 0.0
+            for entry in range(9):
+                amount += axes[hand, k, entry] * (
+                    own[driver[hand, k], entry // 3, entry % 3] - (1.0 if entry % 4 == 0 else 0.0)
+                )
+            features[hand, k] = amount
 
 
 @inline
-def skin_block(block, hand, rest, weights, pose_dirs, features, transforms, vertices):
+def skin_block(block, hand, rest, weights, correctives, features, transforms, vertices):
     """Skin sixteen vertices into the camera frame (linear blend skinning)."""
     base = 48 * block
     x, y, z = load_aligned(rest, base), load_aligned(rest, base + 16), load_aligned(rest, base + 32)
-    if len(pose_dirs) > 0:
-        for k in range(POSE_FEATURES):
-            amount = broadcast(features[hand, k])
-            p = (block * POSE_FEATURES + k) * 48
-            x = fma(amount, load_aligned(pose_dirs, p), x)
-            y = fma(amount, load_aligned(pose_dirs, p + 16), y)
-            z = fma(amount, load_aligned(pose_dirs, p + 32), z)
+    _, _, start, which, dirs = correctives
+    for k in range(start[block], start[block + 1]):
+        amount = broadcast(features[hand, which[k]])
+        x = fma(amount, load_aligned(dirs, 48 * k), x)
+        y = fma(amount, load_aligned(dirs, 48 * k + 16), y)
+        z = fma(amount, load_aligned(dirs, 48 * k + 32), z)
     zero = broadcast(np.float32(0.0))
     px, py, pz = zero, zero, zero
     for j in range(JOINTS):
@@ -195,14 +202,17 @@ def skin_stages(control, stage, skin):
     """
     (
         work, theta, translation, rest_joints, parents, camera_pose, transforms, features,
-        rest, weights, block_hand, pose_dirs, vertices, faces, inverse_rest, face_records,
+        rest, weights, block_hand, correctives, vertices, faces, inverse_rest, face_records,
         fan_start, fan_faces, normals, corner_normals, lit,
     ) = skin  # fmt: skip
     if work == NOTHING:
         return
     if work == POSE:
         if claim(control, stage) == 0:
-            pose_joints(theta, translation, rest_joints, parents, camera_pose, transforms, features)
+            pose_joints(
+                theta, translation, rest_joints, parents, camera_pose, transforms, features,
+                correctives,
+            )  # fmt: skip
             finish(control, stage)
         await_stage(control, stage, 1)
         blocks = len(block_hand)
@@ -211,7 +221,7 @@ def skin_stages(control, stage, skin):
         while c < chunks:
             for block in range(c * BLOCKS_PER_CHUNK, min(blocks, (c + 1) * BLOCKS_PER_CHUNK)):
                 skin_block(
-                    block, block_hand[block], rest, weights, pose_dirs, features, transforms,
+                    block, block_hand[block], rest, weights, correctives, features, transforms,
                     vertices,
                 )  # fmt: skip
             finish(control, stage + 1)

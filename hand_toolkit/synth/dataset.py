@@ -306,7 +306,8 @@ def model_fingerprint() -> str:
 
     model = load_hand_model("default", "right")
     digest = hashlib.sha256()
-    for array in (model.template, model.faces, model.weights, model.shape_dirs):
+    correctives = np.zeros(0) if model.pose_dirs is None else model.pose_dirs
+    for array in (model.template, model.faces, model.weights, model.shape_dirs, correctives):
         digest.update(np.ascontiguousarray(np.round(np.asarray(array, np.float64), 6)).tobytes())
     return digest.hexdigest()[:16]
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.conventions import FINGERS, MANO_JOINTS
 from ..geometry.rotations import matrix_from_axis_angle
-from ..geometry.surfaces import vertex_normals
-from ..hand_model import load_hand_model, rest_hand
-from ..hand_model.limits import HIGHEST, LOWEST, theta_from_joint_angles
-from .collision import (
+from ..hand_model import rest_hand
+from ..hand_model.collision import (
     Balls,
     ball_penalty,
     closest_points,
@@ -23,12 +19,13 @@ from .collision import (
     self_pairs,
     self_penetration,
 )
+from ..hand_model.limits import HIGHEST, LOWEST, theta_from_joint_angles
+from ..hand_model.regions import regions, smooth_model
 from .interaction import Arrangement, Contact, rotation_to
 
 if TYPE_CHECKING:
     import torch
 
-    from ..hand_model import HandModel
 
 BALLS = 260
 PROBES = 700
@@ -59,73 +56,6 @@ class SolvedPose:
     penetration_mm: float
     self_penetration_mm: float
     gap_mm: float | None
-
-
-@lru_cache(maxsize=2)
-def smooth_model(side: str) -> HandModel:
-    """The level-0 mesh with its vertices on the smooth surface that is rendered.
-
-    Catmull-Clark subdivision keeps the original vertices first but draws them inwards, half
-    a millimetre on the average, which hands that touch must not leave as a gap.
-    """
-    coarse, fine = load_hand_model("default", side), load_hand_model("default", side, 2)
-    count = len(coarse.template)
-    return dataclasses.replace(
-        coarse,
-        template=fine.template[:count],
-        weights=fine.weights[:count],
-        shape_dirs=fine.shape_dirs[:, :count],
-    )
-
-
-@lru_cache(maxsize=1)
-def regions() -> dict[str, np.ndarray]:
-    """Vertex sets of the right hand's level-0 mesh by name."""
-    model = smooth_model("right")
-    rest, _, keypoints = rest_hand(model)
-    normals = vertex_normals(rest, model.faces)
-    weights = model.weights
-    part = weights.argmax(1)
-    x, z = rest[:, 0], rest[:, 2]
-    body = part == 0
-    length = -keypoints[9, 0]
-    on_palm = body & (x < -0.12 * length)
-    sets = {
-        "skin": np.arange(len(rest)),
-        "palm": np.flatnonzero(on_palm & (normals[:, 1] < -0.5)),
-        "palm_front": np.flatnonzero((x < -0.6 * length) & (body | np.isin(part, [1, 4, 7, 10]))
-                                     & (normals[:, 1] < -0.5) & (x > -1.12 * length)),
-        "back": np.flatnonzero(on_palm & (normals[:, 1] > 0.5)),
-        "hand_back": np.flatnonzero((normals[:, 1] > 0.5) & (x < -0.4 * length)),
-        "edge": np.flatnonzero((normals[:, 2] < -0.6) & (z < 0)
-                               & (body | np.isin(part, [7, 8, 9])) & (x < -0.3 * length)),
-        "wrist": np.flatnonzero(body & (x > -0.10 * length)),
-        "knuckles": np.flatnonzero(np.isin(part, [1, 4, 10, 7]) & (normals[:, 1] > 0.2)),
-    }  # fmt: skip
-    for f, finger in enumerate(FINGERS):
-        first = MANO_JOINTS.index(f"{finger}1")
-        chain = keypoints[1 + 4 * f : 5 + 4 * f]
-        direction = (chain[3] - chain[0]) / np.linalg.norm(chain[3] - chain[0])
-        flexion = _flexion_axis(f)
-        palmar = normals @ np.cross(flexion, direction)
-        last = part == first + 2
-        along = (rest - chain[2]) @ direction
-        reach = np.linalg.norm(chain[3] - chain[2])
-        sets[f"{finger}_pad"] = np.flatnonzero(last & (palmar > 0.6) & (along > 0.25 * reach))
-        sets[f"{finger}_tip"] = np.flatnonzero(last & (along > 0.45 * reach))
-        sets[f"{finger}_back"] = np.flatnonzero((part == first + 1) & (palmar < -0.5))
-        sets[f"{finger}_front"] = np.flatnonzero(
-            np.isin(part, [first, first + 1, first + 2]) & (palmar > 0.6)
-        )
-    sets["pinch_gap"] = np.concatenate([sets["thumb_pad"], sets["index_pad"]])
-    return sets
-
-
-def _flexion_axis(finger: int) -> np.ndarray:
-    from ..hand_model.limits import joint_frames
-
-    joint = MANO_JOINTS.index(f"{FINGERS[finger]}1")
-    return np.asarray(joint_frames()[joint, 0])
 
 
 @lru_cache(maxsize=1)

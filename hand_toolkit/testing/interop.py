@@ -138,9 +138,19 @@ def usd_errors(path: Path, scene: ExportScene) -> float:
             UsdSkel.Skeleton(stage.GetPrimAtPath(f"/Hands/{hand.side}_hand/skeleton"))
         )
         rest = np.array(mesh.GetAttribute("points").Get())
+        targets = UsdSkel.BindingAPI(mesh).GetBlendShapeTargetsRel().GetTargets()
+        blends = [UsdSkel.BlendShape(stage.GetPrimAtPath(target)) for target in targets]
+        shapes = [
+            (np.array(b.GetPointIndicesAttr().Get()), np.array(b.GetOffsetsAttr().Get()))
+            for b in blends
+        ]
         for frame in range(scene.frames):
             transforms = skeleton.ComputeSkinningTransforms(Usd.TimeCode(frame))
-            points = Vt.Vec3fArray.FromNumpy(rest)
+            bent = rest.copy()
+            weights = skeleton.GetAnimQuery().ComputeBlendShapeWeights(Usd.TimeCode(frame))
+            for shape, weight in zip(shapes, weights or ()):
+                bent[shape[0]] += weight * shape[1]
+            points = Vt.Vec3fArray.FromNumpy(bent)
             if not query.ComputeSkinnedPoints(transforms, points, Usd.TimeCode(frame)):
                 raise HandToolkitError(f"UsdSkel could not skin {mesh.GetPath()}")
             if hand.present[frame]:

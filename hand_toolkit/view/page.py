@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..animate import MOTIONS, Motion, builtin_motion, finger_pose, pose_names
+from ..animate import MOTIONS, Motion, avatar_pose, builtin_motion, pose_names
 from ..avatar import Avatar, surface
 from ..core.conventions import FINGERS, KEYPOINTS, MANO_JOINTS
 from ..core.errors import InputError
@@ -29,6 +29,7 @@ from ..export.lod import simplified
 from ..export.scene import ExportScene, build_scene
 from ..export.surface_mesh import split_mesh, strongest
 from ..geometry.rotations import quat_from_axis_angle
+from ..hand_model import pose_drivers
 
 FOLDER = Path(__file__).with_name("page")
 MAX_SPLATS = 160_000
@@ -138,6 +139,19 @@ def _add_hand(payload: _Payload, scene: ExportScene, side: str) -> None:
     joints, weights = strongest(model.weights, 8)
     payload.add(f"{side}.joints", joints, "u1")
     payload.add(f"{side}.weights", weights, "u2", 1 / 65535)
+    drivers = (np.zeros(0), np.zeros(0))
+    starts, moved, amounts = [0], [np.zeros(0, np.int64)], [np.zeros((0, 3))]
+    if model.pose_dirs is not None:
+        drivers = pose_drivers(model)
+        for direction in model.pose_dirs:
+            moved.append(np.flatnonzero(np.abs(direction).max(1) > 1e-6))
+            amounts.append(direction[moved[-1]])
+            starts.append(starts[-1] + len(moved[-1]))
+    payload.add(f"{side}.driverJoints", drivers[0], "u1")
+    payload.add(f"{side}.driverAxes", drivers[1], "f4")
+    payload.add(f"{side}.correctiveStarts", np.array(starts), "u4")
+    payload.add(f"{side}.correctiveVertices", np.concatenate(moved), indices)
+    payload.fitted(f"{side}.correctives", np.concatenate(amounts), "i2")
     payload.add(f"{side}.restJoints", hand.joints, "f4")
     tips = [KEYPOINTS.index(f"{finger}_tip") for finger in FINGERS]
     payload.add(f"{side}.restTips", hand.keypoints[tips], "f4")
@@ -171,7 +185,11 @@ def _manifest(
         payload.fitted(f"motion.{motion.name}.theta", motion.theta, "i2")
         payload.add(f"motion.{motion.name}.trans", motion.translation, "f4")
         moves[motion.name] = {"fps": motion.fps, "frames": len(motion)}
-    poses = {name: _rounded(joint_angles(finger_pose(name))) for name in pose_names()}
+    first = scene.sides[0]
+    poses = {
+        name: _rounded(joint_angles(avatar_pose(scene.avatar, first, name, solve=False), first))
+        for name in pose_names()
+    }
     display = {
         hand.side: _rounded(quat_from_axis_angle(hand.bind_theta[0]), 7) for hand in scene.hands
     }

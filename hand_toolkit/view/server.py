@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..animate import Motion, finger_pose
+from ..animate import Motion, avatar_pose
 from ..avatar import Avatar, Drawable, display_theta
 from ..avatar.lighting import Light, load_light
 from ..core.conventions import SIDES
@@ -165,8 +165,8 @@ class AvatarViewer:
         """Pose the chosen hands by a built-in pose's name."""
         from ..hand_model.limits import joint_angles
 
-        angles = np.asarray(joint_angles(finger_pose(name)))
         for side in self.panel.chosen():
+            angles = np.asarray(joint_angles(avatar_pose(self.avatar, side, name), side))
             self.set_angles(side, angles, np.zeros(3))
         self.panel.sync()
 

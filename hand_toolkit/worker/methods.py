@@ -44,7 +44,7 @@ class Session:
             "capabilities": capabilities,
             "fit": self.fit,
             "pose": pose,
-            "motion": motion,
+            "motion": self.motion,
             "natural_pose": natural_pose,
             "retarget": retargeted,
             "texture": self.texture,
@@ -85,6 +85,11 @@ class Session:
         if key not in self.avatars:
             raise InputError(f"the avatar {key[:12]} is not open in this worker; open it first")
         return self.avatars[key]
+
+    def motion(self, job: Job) -> Answer:
+        """See :func:`motion`."""
+        key = job.params.get("key")
+        return motion(job, None if key is None else self.avatar(str(key)))
 
     def open_avatar(self, job: Job) -> Answer:
         """``path`` or the array ``file`` (``.hand`` bytes); ``describe`` asks for all arrays."""
@@ -315,15 +320,29 @@ def pose(job: Job) -> Answer:
     return _motion_answer(motion_of(views))
 
 
-def motion(job: Job) -> Answer:
-    """A built-in motion or pose by ``name``, or a motion file ``path``; ``fps`` resamples it."""
-    from ..animate import MOTIONS, builtin_motion, finger_pose, load_motion, pose_names, resample
+def motion(job: Job, avatar: Avatar | None = None) -> Answer:
+    """A built-in motion or pose by ``name``, or a motion file ``path``; ``fps`` resamples it.
+
+    With an avatar's ``key`` a pose is that of its shape, which ends where skin meets skin.
+    """
+    from ..animate import (
+        MOTIONS,
+        avatar_pose,
+        builtin_motion,
+        finger_pose,
+        load_motion,
+        pose_names,
+        resample,
+    )
 
     name, fps = job.params.get("name"), job.params.get("fps")
     if name in pose_names():
-        theta = finger_pose(str(name))
+        right = finger_pose(str(name))
+        both = dict(zip(SIDES, (right, mirror_theta(right))))
+        if avatar is not None:
+            both |= {side: avatar_pose(avatar, side, str(name)) for side in avatar.sides}
         return {"name": name, "fps": 1.0}, {
-            "theta": np.stack([theta, mirror_theta(theta)])[None],
+            "theta": np.stack([both[side] for side in SIDES])[None],
             "translation": np.zeros((1, 2, 3)),
             "present": np.ones((1, 2), bool),
         }

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..animate.presets import avatar_curl_limits
 from ..avatar import Avatar, surface
 from ..core.conventions import KEYPOINT_TO_MANO, SIDES
 from ..core.errors import InputError
 from ..export.axes import base_colors
-from ..hand_model import HandModel, rest_hand
+from ..hand_model import HandModel, pose_drivers, rest_hand
 from ..hand_model.limits import HIGHEST, LOWEST, joint_frames
 
 
@@ -24,8 +25,10 @@ def describe_hand(avatar: Avatar, side: str) -> tuple[dict[str, Any], dict[str, 
         ``triangle`` (N,), ``barycentric`` (N, 3), ``offset`` (N, 3), ``quat`` (N, 4),
         ``scale`` (N, 3), ``opacity`` (N,), ``color`` (N, 3) sRGB, ``albedo`` (N, 3) sRGB,
         ``evidence`` (N,), ``source_theta`` (16, 3), ``source_translation`` (3,),
-        ``limits`` (16, 3, 2) rad (:func:`joint_limits`), ``axes`` (16, 3, 3)
-        (:func:`bone_axes`), and ``pose_dirs`` (135, V, 3) where the model has them.
+        ``limits`` (16, 3, 2) rad (:func:`joint_limits`), ``curl_limits`` (5,) highest curl of each
+        finger, ``axes`` (16, 3, 3)
+        (:func:`bone_axes`), and where the model has pose correctives ``pose_dirs`` (K, V, 3),
+        ``pose_joints`` (K,) and ``pose_axes`` (K, 3, 3).
     """
     hand = avatar.hand(side)
     model = surface(avatar.hand_model, side, avatar.level)
@@ -49,10 +52,14 @@ def describe_hand(avatar: Avatar, side: str) -> tuple[dict[str, Any], dict[str, 
         "source_theta": hand.source_theta,
         "source_translation": hand.source_translation,
         "limits": joint_limits(),
+        "curl_limits": avatar_curl_limits(avatar, side, solve=False),
         "axes": bone_axes(side, arrays["keypoints"]),
     }
     if model.pose_dirs is not None:
+        joints, matrices = pose_drivers(model)
         arrays["pose_dirs"] = model.pose_dirs.astype(np.float32)
+        arrays["pose_joints"] = joints.astype(np.int32)
+        arrays["pose_axes"] = matrices.astype(np.float32)
     return {"shape_names": list(model.shape_names), "licence": model.licence}, arrays
 
 

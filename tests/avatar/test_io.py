@@ -58,6 +58,16 @@ def test_a_file_of_version_1_is_drawn_as_it_was(tmp_path: Path) -> None:
     assert psnr(np.asarray(render(splats, camera).color), picture) < 30
 
 
+def test_a_file_of_version_2_bends_as_it_did(tmp_path: Path) -> None:
+    path = procedural_avatar(seed=2).save(tmp_path / "a.hand")
+    header, data = parts(path.read_bytes())
+    facts = json.loads(header["__metadata__"]["hand_toolkit"])
+    assert (facts["version"], facts["hand_model"]) == (3, "default")
+    header["__metadata__"]["hand_toolkit"] = json.dumps({**facts, "version": 2})
+    path.write_bytes(join(header, data))
+    assert Avatar.load(path).hand_model == "default_2"
+
+
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     avatar = procedural_avatar(seed=2)
     loaded = Avatar.load(avatar.save(tmp_path / "a.hand"))

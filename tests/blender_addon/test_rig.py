@@ -21,7 +21,7 @@ def test_rig(blender, hand_file: Path, tmp_path: Path) -> None:
     assert report["inside_limits"] < 1e-4
     assert report["mirrored_limits"] < 1e-4
     assert report["ik_gap_mm"] < 1.0
-    assert report["ik_preset"] < 0.15 and report["ik_rest"] < 0.02
+    assert report["ik_preset"] < 0.4 and report["ik_rest"] < 0.02
     assert report["few_keys"] < 25 and report["few_keys_degrees"] < 0.6
 
     avatar = Avatar.load(hand_file)

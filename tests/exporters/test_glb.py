@@ -29,6 +29,18 @@ def short_motion(name: str = "open-close", step: int = 9) -> Motion:
     )
 
 
+def sparse_values(gltf: GltfFile, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and values of an accessor that is zero elsewhere."""
+    accessor = gltf.json["accessors"][index]
+    sparse = accessor["sparse"]
+    kinds = {5123: np.uint16, 5125: np.uint32}
+    views = gltf.json["bufferViews"]
+    where, what = (gltf._view(views[sparse[k]["bufferView"]]) for k in ("indices", "values"))
+    rows = np.frombuffer(where, kinds[sparse["indices"]["componentType"]])
+    assert (np.diff(rows.astype(int)) > 0).all() and rows.max() < accessor["count"]
+    return rows, np.frombuffer(what, np.float32).reshape(len(rows), 3)
+
+
 def skinned(gltf: GltfFile, mesh_name: str, frame: int | None) -> np.ndarray:
     """Vertices (M, 3) that a viewer shows: nodes, animation and linear blend skinning."""
     doc = json.loads(json.dumps(gltf.json))
@@ -37,7 +49,10 @@ def skinned(gltf: GltfFile, mesh_name: str, frame: int | None) -> np.ndarray:
         for channel in animation["channels"]:
             sampler = animation["samplers"][channel["sampler"]]
             node = doc["nodes"][channel["target"]["node"]]
-            node[channel["target"]["path"]] = gltf.accessor(sampler["output"])[frame].tolist()
+            values = gltf.accessor(sampler["output"])
+            if channel["target"]["path"] == "weights":
+                values = values.reshape(len(gltf.accessor(sampler["input"])), -1)
+            node[channel["target"]["path"]] = values[frame].tolist()
     gltf.json = doc
     world = gltf.world_matrices()
     node = next(n for n in doc["nodes"] if n.get("name") == mesh_name)
@@ -46,6 +61,13 @@ def skinned(gltf: GltfFile, mesh_name: str, frame: int | None) -> np.ndarray:
     inverse = gltf.accessor(skin["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)
     matrices = np.stack([world[j] for j in skin["joints"]]) @ inverse
     position = gltf.accessor(attributes["POSITION"], 3).astype(np.float64)
+    mesh = doc["meshes"][node["mesh"]]
+    targets = mesh["primitives"][0].get("targets", [])
+    weights = node.get("weights", mesh.get("weights", []))
+    assert len(targets) == len(weights) == len(mesh.get("extras", {}).get("targetNames", []))
+    for target, amount in zip(targets, weights):
+        rows, moved = sparse_values(gltf, target["POSITION"])
+        position[rows] += amount * moved
     total = np.zeros_like(position)
     weight_sum = np.zeros(len(position))
     for k in range(2):

@@ -109,7 +109,11 @@ def test_the_scripts_pose_as_the_toolkit_does(tmp_path: Path) -> None:
     script.write_text(program, encoding="utf-8")
     done = subprocess.run(["node", str(script)], capture_output=True, text=True, check=True)
     got = json.loads(done.stdout)
-    scene = build_scene(avatar, pose="fist")
+    from hand_toolkit.animate import avatar_pose
+
+    # a page does not wait for poses to be settled
+    fist = {side: avatar_pose(avatar, side, "fist", solve=False) for side in avatar.sides}
+    scene = build_scene(avatar, pose=fist)
     from scipy.spatial.transform import Rotation
 
     for hand in scene.hands:

@@ -114,7 +114,7 @@ def pose_points(
         vertices = pose_hand(model, theta[one], shape[one], translation[one]).vertices[0]
         faces = torch.from_numpy(model.faces.astype(np.int64)).to(theta.device)
         data = model_tensors(model, theta.dtype, theta.device)
-        rest = data["template"] + (shape[hand] @ data["shape_dirs"]).reshape(-1, 3)
+        rest = data["template"] + (shape[hand] @ data["dirs"][: shape.shape[-1]]).reshape(-1, 3)
         turned_frames, area = triangle_frames(vertices, faces)
         size, flat_size = area.sqrt(), triangle_frames(rest, faces)[1].sqrt()
         if config.use_interaction:

@@ -1,5 +1,5 @@
 "use strict";
-// Poses the hands: MANO's joint chain, linear blend skinning, splats on triangles.
+// Poses the hands: MANO's joint chain, pose correctives, linear blend skinning, splats on triangles.
 // The arithmetic is that of hand_toolkit.hand_model.pose_hand and hand_toolkit.avatar.place.
 
 const PARENTS = [-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14];
@@ -49,6 +49,7 @@ class Hand {
     this.splatCount = this.triangle.length;
     this.influences = this.joints.length / this.vertexCount;
     this.posed = new Float32Array(this.rest.length);
+    this.corrected = new Float32Array(this.rest.length);
     this.normals = new Float32Array(this.rest.length);
     this.bones = new Float32Array(16 * 12);
     this.jointPlaces = new Float32Array(16 * 3);
@@ -100,6 +101,7 @@ class Hand {
         this.jointPlaces[3 * j + i] = place[j][i];
       }
     }
+    this.correct(quats);
     for (let k = 0; k < 5; k++) this.transform(this.tipBones[k], this.restTips, 3 * k, this.tipPlaces);
     this.skin();
     this.placeSplats();
@@ -110,8 +112,25 @@ class Hand {
     for (let i = 0; i < 3; i++) to[o + i] = m[b + 4 * i] * x + m[b + 4 * i + 1] * y + m[b + 4 * i + 2] * z + m[b + 4 * i + 3];
   }
 
+  // Pose correctives: what the flesh does beyond skinning, on the rest mesh.
+  correct(quats) {
+    const { rest, corrected, driverJoints, driverAxes, correctiveStarts, correctiveVertices, correctives } = this;
+    corrected.set(rest);
+    const r = new Float32Array(9);
+    for (let k = 0; k < driverJoints.length; k++) {
+      matrixFromQuat(...quats[driverJoints[k]], r, 0);
+      let amount = 0;
+      for (let i = 0; i < 9; i++) amount += driverAxes[9 * k + i] * (r[i] - (i % 4 === 0 ? 1 : 0));
+      if (Math.abs(amount) < 1e-6) continue;
+      for (let e = correctiveStarts[k]; e < correctiveStarts[k + 1]; e++) {
+        const v = 3 * correctiveVertices[e];
+        for (let i = 0; i < 3; i++) corrected[v + i] += amount * correctives[3 * e + i];
+      }
+    }
+  }
+
   skin() {
-    const { rest, joints, weights, posed, bones, influences } = this;
+    const { corrected: rest, joints, weights, posed, bones, influences } = this;
     for (let v = 0; v < this.vertexCount; v++) {
       const x = rest[3 * v], y = rest[3 * v + 1], z = rest[3 * v + 2];
       let px = 0, py = 0, pz = 0;

@@ -158,8 +158,7 @@ def run():
     scene.frame_set(1)
 
     # shape keys and sculpting on the mesh move the splats
-    surface.shape_key_add(name="Basis")
-    key = surface.shape_key_add(name="push")
+    key = surface.shape_key_add(name="push", from_mix=False)
     for point in key.data:
         point.co.z += 0.02
     key.value = 1.0

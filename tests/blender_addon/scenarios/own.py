@@ -23,6 +23,8 @@ def run():
     scene = bpy.context.scene
     root, rigs = import_hand(ARGS[0])
     right, left = rigs["right"], rigs["left"]
+    for hand in (right, left):
+        controls.set_limits(hand, False)
     on_a_body(scene, root, right, left)
     renamed(right, left)
     report["baked"] = baked(right)

@@ -21,6 +21,9 @@ def run():
         bpy.context.view_layer.update()
         return rig.get_evaluated_theta(hand)
 
+    for hand in (right, left):
+        assert controls.limits_on(hand), "joint limits act from the start"
+        controls.set_limits(hand, False)
     poses = rng.normal(0, 0.6, (3, 16, 3))
     poses[2, 0] = [2.0, -1.5, 1.0]  # a wrist turned far
     for hand in (right, left):

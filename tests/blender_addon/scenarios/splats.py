@@ -6,7 +6,7 @@ import bpy
 import numpy as np
 from common import ARGS, FOLDER, camera, import_hand, save_exr, scenario
 
-from blender_addon import axes, rig, scene_data, splats
+from blender_addon import axes, controls, rig, scene_data, splats
 
 
 def read(data, name, field, width):
@@ -24,6 +24,7 @@ def run():
     report = {"native": splats.native_splats()}
     for side, hand in rigs.items():
         hand.location = (0.0, 0.0, 0.0)
+        controls.set_limits(hand, False)
         rig.set_theta(hand, theta, np.array([0.02, 0.01, -0.03]))
         cloud = scene_data.splats_of(hand)
         cloud.hide_viewport = False
@@ -40,8 +41,7 @@ def run():
     # a shape key on the skin moves them too
     hand = rigs["right"]
     surface, cloud = scene_data.surface_of(hand), scene_data.splats_of(hand)
-    surface.shape_key_add(name="Basis")
-    key = surface.shape_key_add(name="push")
+    key = surface.shape_key_add(name="push", from_mix=False)
     for point in key.data:
         point.co.z += 0.01
     key.value = 1.0
@@ -49,7 +49,7 @@ def run():
     data = cloud.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
     moved = np.linalg.norm(read(data, "position", "vector", 3) - out["right.position"], axis=1)
     report["shape_key"] = [float(moved.min()), float(moved.max())]
-    surface.shape_key_clear()
+    surface.shape_key_remove(key)
 
     if splats.native_splats():
         report["native_pictures"] = native_pictures(rigs)

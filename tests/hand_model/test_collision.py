@@ -8,7 +8,7 @@ import torch
 import trimesh
 
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy, rest_hand
-from hand_toolkit.synth.collision import (
+from hand_toolkit.hand_model.collision import (
     ball_penalty,
     closest_points,
     inscribed_balls,
