@@ -47,7 +47,7 @@ def tile(vertices: np.ndarray, faces: np.ndarray, color: np.ndarray) -> np.ndarr
     middle = np.array([-0.075, 0, 0])
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = turn, -turn @ middle + [0, 0, 0.8]
-    camera = Camera(4.0 * TILE, 4.0 * TILE, TILE, TILE, 2 * TILE, 2 * TILE, matrix)
+    camera = Camera(7.0 * TILE, 7.0 * TILE, TILE, 1.2 * TILE, 2 * TILE, 2 * TILE, matrix)
     raster = rasterize_mesh(vertices, faces, camera)
     shade = np.clip(-(face_normals(vertices @ turn.T, faces)[0] @ -LIGHT), 0, 1)
     shaded = np.broadcast_to(color, (len(faces), 3)) * (0.35 + 0.65 * shade[:, None])
