@@ -223,13 +223,10 @@ def begin(scene, *_args):
         return
     synchronise(scene, hands)
     for ob in _everything(scene):
-        kind = ob.hand_toolkit.kind
-        if kind == "SURFACE" and ob.visible_camera:
+        # newer versions draw the splats themselves; taking them out of the render crashes 5.3 here
+        if ob.hand_toolkit.kind in {"SURFACE", "SPLATS"} and ob.visible_camera:
             _note(ob)
             ob.visible_camera = False
-        elif kind == "SPLATS" and not ob.hide_render:  # newer versions would draw them, too
-            _note(ob)
-            ob.hide_render = True
 
 
 _linked = []
@@ -266,10 +263,7 @@ def show(scene):
                 del ob[SEEN]
             else:
                 _linked.remove(ob)
-            if ob.hand_toolkit.kind == "SPLATS":
-                ob.hide_render = False
-            else:
-                ob.visible_camera = True
+            ob.visible_camera = True
 
 
 @bpy.app.handlers.persistent

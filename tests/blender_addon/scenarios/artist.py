@@ -71,6 +71,9 @@ def run():
 
 def build(scene, root, rigs):
     """Sky, a box before one hand, collections, two view layers, glare."""
+    for hand in rigs.values():  # where Blender draws splats itself, the mesh is the yardstick
+        scene_data.surface_of(hand).visible_camera = True
+        scene_data.splats_of(hand).hide_render = True
     camera(width=WIDTH, height=HEIGHT)
     scene.camera.data.lens = 55
     scene.render.engine = "CYCLES"
