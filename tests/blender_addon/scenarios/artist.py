@@ -240,7 +240,9 @@ def stereo(scene, rigs):
     scene.render.film_transparent = True
     scene.render.use_multiview = True
     scene.render.views_format = "STEREO_3D"
-    scene.render.image_settings.views_format = "INDIVIDUAL"
+    settings = scene.render.image_settings  # 4.x reads no EXR of a single eye
+    settings.file_format, settings.color_depth = "PNG", "8"
+    settings.views_format = "INDIVIDUAL"
     scene.camera.data.stereo.interocular_distance = 0.04
     scene.camera.data.stereo.convergence_distance = 0.6
     for ob in scene.objects:
@@ -250,9 +252,9 @@ def stereo(scene, rigs):
         scene.camera.data.stereo.convergence_mode = mode
         for engine in ("CYCLES", "HAND_TOOLKIT"):
             scene.render.engine = engine
-            scene.render.filepath = str(FOLDER / f"eye_{engine}.exr")
+            scene.render.filepath = str(FOLDER / f"eye_{engine}.png")
             bpy.ops.render.render(write_still=True)
-            eyes = [load_pixels(FOLDER / f"eye_{engine}{eye}.exr")[..., 3] for eye in ("_L", "_R")]
+            eyes = [load_pixels(FOLDER / f"eye_{engine}{eye}.png")[..., 3] for eye in ("_L", "_R")]
             columns = np.arange(WIDTH)
             found[f"{mode} {engine}"] = [float((e * columns).sum() / e.sum()) for e in eyes]
     scene.render.engine = "CYCLES"
