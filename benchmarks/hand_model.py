@@ -42,6 +42,7 @@ from hand_toolkit.hand_model.limits import (
     compose,
     finger_theta,
 )
+from hand_toolkit.hand_model.regions import smooth_model
 from hand_toolkit.hand_model.surface import signed_volume
 
 PALM = [0, 5, 9, 13, 17]
@@ -208,7 +209,9 @@ def bend(name: str, level: int) -> dict[str, float]:
                 lost = finger_volumes(hand, finger, joints)
                 figures[f"{label}: {finger}, {what}, worst %"] = float(lost[np.abs(lost).argmax()])
         figures[f"{label}: hand, four knuckles at 90 degrees, %"] = knuckle_volume(hand)
-        count, deepest, mean = fist_overlap(hand)
+        smooth = smooth_model("right", name)  # the surface that is drawn
+        own = smooth if hand is model else bare(smooth)
+        count, deepest, mean = fist_overlap(own)
         figures[f"{label}: vertices of a fist inside another part"] = count
         figures[f"{label}: deepest of them, mm"] = deepest
         figures[f"{label}: their mean, mm"] = mean
