@@ -165,7 +165,7 @@ def _points_only() -> Any:
     model = load_hand_model("default", "right", 0)
     return dataclasses.replace(
         model, template=model.template[:4], weights=model.weights[:4],
-        shape_dirs=model.shape_dirs[:, :4],
+        shape_dirs=model.shape_dirs[:, :4], pose_dirs=None, pose_joints=None, pose_axes=None,
     )  # fmt: skip
 
 

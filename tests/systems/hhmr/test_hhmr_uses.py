@@ -44,7 +44,7 @@ def test_meshes_come_back_as_theta() -> None:
     names = ("fist", "spread", "pinch", "point")
     made = [hand(name) for name in names]
     found = fit_meshes(np.stack([vertices for _, vertices, _ in made]))
-    assert found.residual_m.max() < 0.001
+    assert found.residual_m.max() < 0.004  # the fit leaves pose correctives out
     for k, (theta, _, _) in enumerate(made):
         assert np.abs(found.theta[k] - theta).max() < 0.2
     noisy = made[0][1] + np.random.default_rng(0).normal(size=made[0][1].shape) * 0.003
