@@ -42,7 +42,6 @@ from hand_toolkit.skin.training.subjects import Subject, load_subjects
 from hand_toolkit.skin.training.subjects import layout as subject_layout
 from hand_toolkit.skin.uv_layout import LEVEL, seam_of, uv_layout
 from hand_toolkit.skin.uv_observation import DARKEST, weighted_median
-from hand_toolkit.systems.texture.fitted_skin import toward
 from hand_toolkit.systems.texture.one_photo import TextureConfig, fit_texture
 from hand_toolkit.systems.texture.optimize import OptimizeConfig
 
@@ -150,18 +149,6 @@ def believed_template(case: Case) -> np.ndarray:
     return blend * observed + (1 - blend) * hidden
 
 
-def network_in_tone(case: Case, share: float) -> np.ndarray:
-    """(N, 3) of the network, its hidden skin's mean moved to the template's by a share.
-
-    What the product's completion "network" does on splats.
-    """
-    layout, seen = uv_layout("default", OBSERVED_SIZE), case.sample.observation
-    skin = complete_skin(seen, layout, load_completion())
-    plain = template.template_log_albedo(layout.uv, float(np.exp(seen.tone) @ LUMINANCE))
-    belief = skin.belief[:, 0]
-    return skin.compose(seen.log_albedo) + share * toward(plain, skin.hidden, belief)
-
-
 def product(case: Case, completion: str) -> np.ndarray:
     """(N, 3) log albedo of the avatar that the product fits, from its splats."""
     sample, posed = case.sample, case.sample.posed
@@ -226,8 +213,6 @@ def main() -> None:
             "network": network(case),
         }
         tried["belief and template"] = believed_template(case)
-        for share in (0.5, 1.0):
-            tried[f"network, tone {share:g}"] = network_in_tone(case, share)
         for head in ("belief", "shade", "mixture"):
             tried[f"network without {head}"] = network(case, head)
         if arguments.splats:

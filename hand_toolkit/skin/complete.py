@@ -9,6 +9,7 @@ import numpy as np
 
 from .completion_weights import Completion
 from .grid import GRID, shrink, spread
+from .light import LUMINANCE
 from .uv_layout import UVLayout, weld
 from .uv_observation import UVObservation
 
@@ -90,6 +91,23 @@ def _mixed(
     return hidden + belief * (observed - shade - hidden) + step
 
 
+LIGHTEST = 0.6
+"""Luminance of albedo that invented skin hardly passes: that of the palest people's palms. An
+overexposed photo's skin may be paler; then it is the limit."""
+
+
+def _too_light(log_albedo: np.ndarray, tone: np.ndarray) -> np.ndarray:
+    """(N, 1) log luminance of skin (N, 3) over what skin can have beside a seen tone (3,)."""
+    limit = max(np.log(LIGHTEST), float(np.log(np.exp(tone) @ LUMINANCE)))
+    over = np.log(np.exp(log_albedo) @ LUMINANCE) - limit
+    soft: np.ndarray = SOFT * np.logaddexp(0, over / SOFT)
+    return soft[:, None]
+
+
+SOFT = 0.06
+"""Log luminance over which the limit sets in."""
+
+
 def complete_skin(
     seen: UVObservation, layout: UVLayout, completion: Completion, without: str = ""
 ) -> CompletedSkin:
@@ -129,5 +147,8 @@ def complete_skin(
             )
     finally:
         torch.set_num_threads(threads)
+    nails = nail[0].flatten()[torch.tensor(layout.index)].numpy()
+    dimmer = _too_light(hidden + seen.tone, seen.tone) * (1 - nails[:, None])
+    hidden, albedo = hidden - dimmer, albedo - (1 - belief) * dimmer
     welded = weld(albedo, belief[:, 0], layout)
     return CompletedSkin(layout, hidden + seen.tone, belief, shade, welded - albedo)

@@ -140,8 +140,7 @@ class FittedSkin:
         for k, skin in enumerate(self.completed or []):
             uv, known = _uvs(self.hands[k], self.bindings[k]), self.seen[k].evidence
             log, belief = skin.compose_at(uv, observed[k], smoothstep(known, 0.0, 0.12))
-            hidden = skin.compose_at(uv, observed[k], np.zeros(len(uv)))[0]
-            pairs.append((log + TEMPLATE_SHARE * toward(self.template[k], hidden, belief), belief))
+            pairs.append((log, belief))
         return [p[0] for p in pairs], [p[1] for p in pairs]
 
     def _lit(self, log_albedo: list[np.ndarray]) -> CompleteSkin:
@@ -153,27 +152,6 @@ class FittedSkin:
             for linear, o in zip(albedo, self.seen)
         ]
         return CompleteSkin(albedo, baked, self.light)
-
-
-TEMPLATE_SHARE = 1.0
-"""How far hidden skin's mean tone moves from the network's to the template's. The network knows the
-palms and backs of four families, the template those of all."""
-
-
-def toward(template: np.ndarray, hidden: np.ndarray, belief: np.ndarray) -> np.ndarray:
-    """(N, 3) what moves hidden skin's mean contrast to seen skin toward the template's.
-
-    Args:
-        template, hidden: (N, 3) log albedo.
-        belief: (N,).
-    """
-    seen, unseen = belief > 0.5, belief < 0.05
-    if seen.sum() < 50 or unseen.sum() < 50:
-        return np.zeros_like(hidden)
-    difference = template - hidden
-    step = np.median(difference[unseen], axis=0) - np.median(difference[seen], axis=0)
-    moved: np.ndarray = (1 - belief)[:, None] * step
-    return moved
 
 
 def _gentle(shading: np.ndarray, light: np.ndarray) -> np.ndarray:

@@ -30,10 +30,10 @@ OPTIONS = (
     Option(
         "completion",
         str,
-        "belief",
+        "network",
         "hidden skin: a template moved to the person's tone (membrane), which takes from the photo "
         "what a network believes (belief), or that network's own (network)",
-        ("belief", "membrane", "network"),
+        ("network", "belief", "membrane"),
     ),
     Option(
         "trust",
@@ -79,6 +79,6 @@ def texture_config(quality: str, options: Mapping[str, Any]) -> TextureConfig:
         per_face,
         options.get("working_size") or size,
         OptimizeConfig(steps=options.get("refinement") or steps),
-        options.get("completion", "belief"),
+        options.get("completion", "network"),
         options.get("trust", 0.5),
     )

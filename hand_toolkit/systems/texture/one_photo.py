@@ -54,7 +54,7 @@ class TextureConfig:
     splats_per_face: int = 4
     max_size: int = 640
     optimize: OptimizeConfig = field(default_factory=OptimizeConfig)
-    completion: str = "belief"
+    completion: str = "network"
     trust: float = 0.5
 
     def __post_init__(self) -> None:
