@@ -108,6 +108,17 @@ SOFT = 0.06
 """Log luminance over which the limit sets in."""
 
 
+STEP, STEP_HUE = 0.3, 0.1
+"""Log luminance, and hue beside it, that welding may add: more is background on one side."""
+
+
+def _of_skin(step: np.ndarray) -> np.ndarray:
+    """Steps (N, 3) across a cut, no larger than skin's own may be."""
+    grey = step.mean(axis=1, keepdims=True)
+    limited: np.ndarray = np.clip(grey, -STEP, STEP) + np.clip(step - grey, -STEP_HUE, STEP_HUE)
+    return limited
+
+
 def complete_skin(
     seen: UVObservation, layout: UVLayout, completion: Completion, without: str = ""
 ) -> CompletedSkin:
@@ -151,4 +162,5 @@ def complete_skin(
     dimmer = _too_light(hidden + seen.tone, seen.tone) * (1 - nails[:, None])
     hidden, albedo = hidden - dimmer, albedo - (1 - belief) * dimmer
     welded = weld(albedo, belief[:, 0], layout)
-    return CompletedSkin(layout, hidden + seen.tone, belief, shade, welded - albedo)
+    step = _of_skin(welded - albedo)
+    return CompletedSkin(layout, hidden + seen.tone, belief, shade, step)
