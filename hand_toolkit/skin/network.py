@@ -32,6 +32,7 @@ WIDTHS = (48, 96, 128, 192)
 PLACE_CHANNELS = 12
 
 SEEN, RIM, BESIDE, MASK = (CHANNELS.index(n) for n in ("seen", "rim", "beside", "mask"))
+UNLIKE = CHANNELS.index("unlike_background")
 ENOUGH_NAIL = 8.0
 """Grid texels of nail whose colour is half believed; a thumb's nail has 60."""
 
@@ -107,7 +108,9 @@ class SeenNails(nn.Module):
     def forward(self, inputs: torch.Tensor, tone: torch.Tensor, nail: torch.Tensor) -> torch.Tensor:
         """(B, 3) of inputs (B, 15, GRID, GRID), tones (B, 3) and the nails (1, GRID, GRID)."""
         sure = inputs[:, SEEN : SEEN + 1] * inputs[:, MASK : MASK + 1] * nail
-        sure = sure * (1 - 0.9 * inputs[:, [RIM, BESIDE]].amax(1, keepdim=True))
+        # slivers of a nail at an outline show the wall as often as lacquer
+        sure = sure * (1 - inputs[:, [RIM, BESIDE]].amax(1, keepdim=True)) ** 2
+        sure = sure * (3 * inputs[:, UNLIKE : UNLIKE + 1]).clamp(0, 1)
         amount = sure.sum((2, 3))
         color = (sure * inputs[:, :3]).sum((2, 3)) / amount.clamp(min=1e-3)
         known = amount / (amount + ENOUGH_NAIL)

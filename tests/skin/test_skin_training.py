@@ -123,7 +123,8 @@ def test_the_nails_colour_comes_from_the_nails_that_are_seen() -> None:
     torch.nn.init.normal_(nails.outer.weight)
     nail[:, :10, :10] = 1
     inputs = torch.zeros(3, len(CHANNELS), GRID, GRID)
-    inputs[:, SEEN], inputs[:, CHANNELS.index("mask")] = 1, 1
+    for name in ("seen", "mask", "unlike_background"):
+        inputs[:, CHANNELS.index(name)] = 1
     inputs[1, :3, :10, :10] = 1.0
     inputs[2, :3, 20:, 20:] = 1.0
     said = nails(inputs, torch.zeros(3, 3), nail)
