@@ -166,7 +166,7 @@ def product(case: Case, completion: str) -> np.ndarray:
     )
     photo = Photo((sample.pixels * 255 + 0.5).astype(np.uint8), name="synthetic")
     labels = np.where(sample.mask > 0.5, 0, -1).astype(np.int32)
-    config = TextureConfig(completion=completion, optimize=OptimizeConfig(steps=10))
+    config = TextureConfig(completion=completion, optimize=OptimizeConfig(steps=3))
     estimate = PoseEstimate((hand,), sample.camera)
     return on_texels(fit_texture(photo, sample.mask, labels, estimate, config))
 

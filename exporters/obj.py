@@ -14,7 +14,7 @@ from hand_toolkit.hand_model import vertex_normals
 
 
 class ObjExporter:
-    """Writes .obj, .mtl and a colour and a normal texture a hand."""
+    """Writes .obj, .mtl and a colour, a normal and a roughness texture a hand."""
 
     name = "obj"
     description = "Wavefront OBJ mesh of one pose, with .mtl and baked textures"
@@ -41,7 +41,7 @@ class ObjExporter:
             request.progress(0.5, f"{hand.side} hand")
             textures = scene.textures(hand.side, size, request.options["texture"])
             names = {}
-            for kind in ("color", "normal"):
+            for kind in ("color", "normal", "roughness"):
                 target = path.with_name(f"{stem}_{hand.side}_{kind}.png")
                 atomic_write(target, encoded(getattr(textures, kind)))
                 written.append(target)
@@ -51,6 +51,7 @@ class ObjExporter:
                 "Ka 1 1 1", "Kd 1 1 1", "Ks 0.04 0.04 0.04", "Ns 30", "illum 2",
                 f"map_Kd {names['color']}",
                 f"norm {names['normal']}",
+                f"map_Pr {names['roughness']}",
             ]  # fmt: skip
             lines += _object(hand, first)
             model = hand.model

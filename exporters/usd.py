@@ -215,7 +215,8 @@ class _Stage:
         material = UsdShade.Material.Define(self.stage, f"{base}/skin")
         shader = UsdShade.Shader.Define(self.stage, f"{base}/skin/surface")
         shader.CreateIdAttr("UsdPreviewSurface")
-        shader.CreateInput("roughness", Sdf.ValueTypeNames.Float).Set(0.55)
+        rough = shader.CreateInput("roughness", Sdf.ValueTypeNames.Float)
+        shader.CreateInput("ior", Sdf.ValueTypeNames.Float).Set(1.4)
         shader.CreateInput("metallic", Sdf.ValueTypeNames.Float).Set(0.0)
         material.CreateSurfaceOutput().ConnectToSource(shader.ConnectableAPI(), "surface")
         reader = UsdShade.Shader.Define(self.stage, f"{base}/skin/st")
@@ -223,8 +224,10 @@ class _Stage:
         reader.CreateInput("varname", Sdf.ValueTypeNames.String).Set("st")
         result = reader.CreateOutput("result", Sdf.ValueTypeNames.Float2)
         wanted = {"color": textures.color} if photo else {
-            "color": textures.color, "normal": textures.normal,
+            "color": textures.color, "normal": textures.normal, "roughness": textures.roughness,
         }  # fmt: skip
+        if photo:
+            rough.Set(0.55)
         for kind, picture in wanted.items():
             target = self.folder / f"{self.stem}_{hand.side}_{kind}.png"
             atomic_write(target, encoded(picture))
@@ -237,6 +240,9 @@ class _Stage:
                 texture.CreateInput(wrap, Sdf.ValueTypeNames.Token).Set("clamp")
             space = texture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token)
             space.Set("sRGB" if kind == "color" else "raw")
+            if kind == "roughness":
+                rough.ConnectToSource(texture.CreateOutput("r", Sdf.ValueTypeNames.Float))
+                continue
             output = texture.CreateOutput("rgb", Sdf.ValueTypeNames.Float3)
             if kind == "normal":
                 texture.CreateInput("scale", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(2, 2, 2, 1))

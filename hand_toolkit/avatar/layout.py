@@ -47,23 +47,54 @@ def lay_splats(vertices: np.ndarray, faces: np.ndarray, per_face: int) -> Surfac
     # slivers in the webs open up when fingers close: their splats must not become spikes
     size = np.sqrt(tangent[:, 0] * tangent[:, 1])
     tangent = np.clip(tangent, size[:, None] / SLENDEREST, size[:, None] * SLENDEREST)
-    thickness = 0.12 * np.sqrt(tangent[:, :1] * tangent[:, 1:])
+    size = np.sqrt(tangent[:, :1] * tangent[:, 1:])
+    offset = np.zeros((len(part), 3))
+    offset[:, 2:] = -_depth(size)
     quat = np.zeros((len(part), 4))
     quat[:, 0], quat[:, 3] = np.cos(angle / 2), np.sin(angle / 2)
     return SurfaceBinding(
         triangle=np.repeat(np.arange(count), per_face),
         barycentric=np.tile(parts.mean(axis=1), (count, 1)),
-        offset=np.zeros((len(part), 3)),
+        offset=offset,
         quat=quat,
-        scale=np.concatenate([tangent, thickness], axis=1),
+        scale=np.concatenate([tangent, THINNEST * size], axis=1),
     )
 
 
-COVER = 1.9
-"""Standard deviations per root second moment at which neighbouring splats close the surface."""
+COVER = 2.7
+"""Standard deviations per root second moment at which neighbouring splats close the surface.
 
-SLENDEREST = 3.0
+They sit at the parts' centres, so least covers where six corners meet: at 1.9 a tenth of what lies
+behind shone through there, as a grid of dots."""
+
+THINNEST = 0.03
+"""Standard deviation across the surface over that along it: a splat seen edge-on adds nothing to
+the outline."""
+
+INSET = 0.42
+DEEPER_M = 9e-5
+DEEPEST_M = 1.8e-3
+"""Depth of the centres below the surface: part of the standard deviation along it, metres more, and
+at most.
+
+Flat splats stand out over a curved surface, and several lie behind each other at its outline; this
+far down the outline of opacity one half is the mesh's (``benchmarks/look.py``)."""
+
+SLENDEREST = 2.0
 """Longest axis of a splat over the root of the product of both."""
+
+
+def _depth(size: np.ndarray) -> np.ndarray:
+    return np.minimum(INSET * size + DEEPER_M, DEEPEST_M)
+
+
+def height_over_skin(binding: SurfaceBinding) -> np.ndarray:
+    """(N, 1) metres by which splats stand over the mesh as relief; laid ones show none."""
+    offset = binding.offset.astype(np.float64)
+    depth = _depth(np.sqrt(binding.scale[:, 0] * binding.scale[:, 1]))
+    flat = np.abs(offset[:, :2]).max(axis=1) < 1e-7
+    laid = flat & (np.abs(offset[:, 2] + depth) < 2 * DEEPER_M)
+    return np.where(laid, 0.0, offset[:, 2])[:, None]
 
 
 def _split_barycentric(per_face: int) -> np.ndarray:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..avatar import Avatar, place, surface
+from ..avatar.layout import height_over_skin
+from ..avatar.levels import without_loose
 from ..core.errors import InputError
 from ..geometry.raster import rasterize_uv
 from ..geometry.rotations import covariances
@@ -28,6 +30,7 @@ from ..geometry.surfaces import (
 from ..hand_model import rest_hand
 from .axes import base_colors
 from .scene_hand import SceneHand
+from .skin_material import DEPTH_M, fine_log_albedo, nails_and_palm, roughness_map
 
 SOURCES = ("albedo", "photo")
 MIN_COVER = 0.05
@@ -41,12 +44,14 @@ class Textures:
     Attributes:
         color: (S, S, 3) uint8 sRGB.
         normal: (S, S, 3) uint8 tangent-space normals, glTF convention (+y up the v axis).
+        roughness: (S, S) uint8 perceptual roughness; nails are glossier than skin.
         evidence: (S, S) uint8, 255 where the photo showed the skin.
         covered: (S, S) bool, texels inside the UV layout.
     """
 
     color: np.ndarray
     normal: np.ndarray
+    roughness: np.ndarray
     evidence: np.ndarray
     covered: np.ndarray
 
@@ -64,10 +69,17 @@ def bake_textures(avatar: Avatar, hand: SceneHand, size: int, source: str = "alb
         InputError: a size or source that is not accepted.
     """
     picture, covered, face = _picture(avatar, hand, size, source)
-    relief = _relief_normals(picture[..., 4], covered, face, hand, size)
+    model, reach = hand.model, max(8.0, size / 32)
+    nail, palm = nails_and_palm(model.name, size)
+    area = face_normals(hand.vertices, model.faces)[1].sum()
+    fine = fine_log_albedo(picture[..., :3], covered, float(np.sqrt(area / covered.sum())))
+    height = picture[..., 4] + DEPTH_M * fine * (1 - nail)
+    relief = _relief_normals(height, covered, face, hand, size)
+    rough = dilated(roughness_map(fine, nail, palm)[..., None], covered, reach)
     return Textures(
         color=_bytes(picture[..., :3]),
-        normal=_bytes(dilated(relief, covered, max(8.0, size / 32)) * 0.5 + 0.5),
+        normal=_bytes(dilated(relief, covered, reach) * 0.5 + 0.5),
+        roughness=_bytes(rough[..., 0]),
         evidence=_bytes(picture[..., 3]),
         covered=covered,
     )
@@ -133,7 +145,7 @@ def _transfer(
 
     from ._kernels import gather
 
-    data = avatar.hand(hand.side)
+    data = without_loose(avatar.hand(hand.side))
     count = len(data)
     if not count:
         return np.zeros((len(points), 5), np.float32), np.zeros(len(points), np.float32)
@@ -143,7 +155,7 @@ def _transfer(
     means, quats, scales = place(data.binding, vertices, model.faces, area)
     color = data.albedo if source == "albedo" else base_colors(data.color)
     values = np.concatenate(
-        [np.clip(color, 0, 1), data.evidence[:, None], data.binding.offset[:, 2:]], axis=1
+        [np.clip(color, 0, 1), data.evidence[:, None], height_over_skin(data.binding)], axis=1
     )
     full = covariances(quats, scales).reshape(-1, 9)
     covariance = full[:, [0, 1, 2, 4, 5, 8]].astype(np.float32)

@@ -46,7 +46,7 @@ class AvatarRenderer:
         background: Any = (0.0, 0.0, 0.0),
         *,
         light: Light = "baked",
-        antialiased: bool = False,
+        antialiased: bool | None = None,
         threads: int | None = None,
     ) -> None:
         """Prepare what is drawn.
@@ -57,7 +57,8 @@ class AvatarRenderer:
             background: (3,) sRGB in [0, 1]; None for transparent pictures.
             light: see :func:`hand_toolkit.avatar.lighting.shading_of`. "photo" goes with the
                 camera, so that a view from behind is lit as the photo was.
-            antialiased: as in ``render``.
+            antialiased: as in ``render``; None: so for an avatar, whose outline then is its mesh's
+                at any size, but not for a network, which was trained without.
             threads: how many to use; None follows ``set_threads``.
 
         Raises:
@@ -72,7 +73,8 @@ class AvatarRenderer:
         self._drawable = drawable
         self._camera = camera
         self._background = ground
-        self._options = RenderOptions(antialiased=antialiased)
+        smooth = isinstance(drawable, Avatar) if antialiased is None else antialiased
+        self._options = RenderOptions(antialiased=smooth)
         self._rotate = lighting.rotate
         self._follows = isinstance(light, str) and light == "photo"
         self._light = lighting.load_light(light) if isinstance(light, str) else light

@@ -91,8 +91,9 @@ def skin_frame(control, generation, leader, skin):
 
 @kernel
 def place_frame(
-    control, generation, leader, count, splats, splat_face, shown, splat_hand, coefficients, sh,
-    colors, light, camera, width, height, face_records, records, keys, tiles, statistics, totals,
+    control, generation, leader, count, splats, splat_face, shown, splat_hand, one_sided,
+    coefficients, sh, colors, light, camera, width, height, face_records, records, keys, tiles,
+    statistics, totals,
 ):  # fmt: skip
     """The projection of ``draw_frame`` for splats bound to the skinned triangles."""
     if not enter(control, generation):
@@ -103,8 +104,8 @@ def place_frame(
         start = c * SPLATS_PER_CHUNK
         stop = min(count, start + SPLATS_PER_CHUNK)
         place_chunk(
-            start, stop, splats, splat_face, shown, splat_hand, coefficients, sh, colors, light,
-            camera, width, height, face_records, records, keys, tiles,
+            start, stop, splats, splat_face, shown, splat_hand, one_sided, coefficients, sh, colors,
+            light, camera, width, height, face_records, records, keys, tiles,
         )  # fmt: skip
         chunk_statistics(start, stop, keys, tiles, statistics[c])
         finish(control, 1)

@@ -8,6 +8,8 @@ import numpy as np
 
 from ..avatar import AvatarHand
 from ..avatar.avatar import as_sh
+from ..avatar.levels import LOOSE_M
+from ..avatar.stump import is_closed
 from ..core.conventions import MANO_PARENTS
 from ..geometry.rotations import matrix_from_quat
 from ..geometry.surfaces import triangle_frames
@@ -116,6 +118,7 @@ class SplatLayout:
         count: with the padding.
         splats, albedo, baked: blocks of geometry and opacity, linear albedo, sRGB colours.
         face, hand: triangle of each splat, hand of each block.
+        one_sided: of each block, whether its splats lie flat on a hand that is closed.
         sh, coefficients: SH colours in place of ``baked``, where any hand has them.
     """
 
@@ -126,9 +129,9 @@ class SplatLayout:
         self.coefficients = max(terms)
         self._order: list[np.ndarray] = []
         self._start: list[int] = []
-        splats, albedo, face, owner = [], [], [], []
+        splats, albedo, face, owner, flat_blocks = [], [], [], [], []
         self.count = 0
-        for number, (hand, _) in enumerate(hands):
+        for number, (hand, model) in enumerate(hands):
             binding = hand.binding
             order = np.argsort(binding.triangle, kind="stable")
             self._order.append(order)
@@ -148,11 +151,14 @@ class SplatLayout:
             triangle = binding.triangle[order].astype(np.int64) + first_face[number]
             face.append(np.pad(triangle, (0, spare), mode="edge"))
             owner.append(np.full(len(flat), number))
+            lies = is_closed(hand, model.faces) & _lies_flat(local, binding.offset[order])
+            flat_blocks.append(np.pad(lies, (0, spare), mode="edge").reshape(-1, 16).all(axis=1))
             self.count += 16 * len(flat)
         self.splats = aligned(splats)
         self.albedo = aligned(albedo)
         self.face = np.concatenate([*face, np.zeros(0)]).astype(np.int64)
         self.hand = np.concatenate([*owner, np.zeros(0)]).astype(np.int64)
+        self.one_sided = np.concatenate([*flat_blocks, np.zeros(0, bool)])
         self.baked = aligned_zeros(0 if self.coefficients else 3 * self.count)
         self.sh = aligned_zeros(3 * self.coefficients * self.count)
         for number, (hand, _) in enumerate(hands):
@@ -169,6 +175,16 @@ class SplatLayout:
             rows[start : start + len(order)] = color
         else:
             self.baked[3 * start : 3 * (start + padded(len(order)))] = blocks(color)
+
+
+def _lies_flat(local: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """(N,) whether splats of axes (N, 9) and offsets (N, 3) are thin skin on their triangle."""
+    extent = np.linalg.norm(local.reshape(-1, 3, 3), axis=2)
+    return (extent[:, 2] < FLAT * extent.max(axis=1)) & (np.linalg.norm(offset, axis=1) < LOOSE_M)
+
+
+FLAT = 0.35
+"""Largest extent of thin splats across the surface, over that along it."""
 
 
 def aligned(parts: list[np.ndarray]) -> np.ndarray:

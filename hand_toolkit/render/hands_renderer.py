@@ -18,6 +18,7 @@ from .cpu import NO_SPLATS, CpuRasterizer
 from .cpu_kernels import place_frame, skin_frame
 from .frame import Inputs, Window, aligned_zeros
 from .hand_layout import BoundHand, MeshLayout, SplatLayout
+from .levels import LevelsOfDetail
 from .options import RenderOptions
 from .project import RECORD, camera_array
 from .shading import LIGHT_TERMS
@@ -53,6 +54,10 @@ class Slot:
     work: int = POSE
 
 
+REACH_M = 0.12
+"""Skin may be this much nearer than the wrist, or than a vertex of it."""
+
+
 class HandsRenderer:
     """Draws hands by their number, in light that has been turned to the camera's axes.
 
@@ -74,7 +79,7 @@ class HandsRenderer:
         self._rasterizer = CpuRasterizer(threads)
         self._colors = [hand.color for hand, _ in self.hands]
         self._mesh = mesh = MeshLayout(self.hands)
-        self._splats = SplatLayout(self.hands, mesh.first_face)
+        self._levels = LevelsOfDetail(self.hands, mesh.first_face)
         self._vertices = aligned_zeros(4 * mesh.vertex_count)
         self._normals = aligned_zeros(4 * mesh.vertex_count)
         self._transforms = np.zeros((mesh.joint_count, 12), np.float32)
@@ -85,7 +90,7 @@ class HandsRenderer:
     def recolor(self, number: int, color: np.ndarray) -> None:
         """Give a hand other colours, as those of ``AvatarHand``; they show without a light."""
         self._colors[number] = color
-        self._splats.recolor(number, color)
+        self._levels.recolor(number, color)
 
     def begin(self, camera: Camera, lights: Sequence[Light], background: Any = None) -> Slot:
         """The slot whose turn it is, aimed and lit, with no hand shown yet.
@@ -232,8 +237,21 @@ class HandsRenderer:
             *(self._normals, slot.corner_normals, bool(slot.terms.any())),
         )
 
+    def _layout_for(self, slot: Slot) -> SplatLayout:
+        """The fewest splats that this view does not tell from all of them."""
+        shown = slot.shown
+        pose = slot.camera_pose
+        if slot.work == POSE:
+            depth = (slot.translation[shown] @ pose[2, :3] + pose[2, 3]).min(initial=np.inf)
+        else:
+            vertices = self._vertices.reshape(-1, 4)
+            starts = self._mesh.first_vertex
+            depth = min(vertices[s, 2] for s, here in zip(starts, shown) if here)
+        nearest = max(float(depth) - REACH_M, slot.camera.near, 1e-3)
+        return self._levels.at(max(slot.camera.fx, slot.camera.fy) / nearest)
+
     def _place(self, slot: Slot) -> None:
-        rasterizer, camera, splats = self._rasterizer, slot.camera, self._splats
+        rasterizer, camera, splats = self._rasterizer, slot.camera, self._layout_for(slot)
         rasterizer.begin(
             Inputs(
                 count=splats.count,
@@ -250,6 +268,7 @@ class HandsRenderer:
             place_frame,
             (
                 *(splats.count, splats.splats, splats.face, slot.shown, splats.hand),
+                splats.one_sided,
                 *(splats.coefficients, splats.sh, (splats.baked, splats.albedo)),
                 (slot.terms, slot.lights.reshape(-1), slot.corner_normals),
                 *(slot.view, camera.width, camera.height),

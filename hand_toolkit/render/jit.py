@@ -45,7 +45,7 @@ def cache_directory() -> Path:
 
 _NOT_COMPILED = {
     *("__init__.py", "api.py", "reference.py", "cuda.py", "cpu.py", "cpu_autograd.py"),
-    *("avatar_renderer.py", "frame.py", "hand_layout.py", "hands_renderer.py"),
+    *("avatar_renderer.py", "frame.py", "hand_layout.py", "hands_renderer.py", "levels.py"),
 }
 
 

@@ -37,6 +37,7 @@ from .vector import (
     load_aligned,
     load_rows3,
     load_transposed,
+    max_lanes,
     select_le,
     sqrt,
     store,
@@ -50,6 +51,10 @@ SPLAT_FIELDS = 15
 
 NOTHING, POSE, SURFACE = 0, 1, 2
 """What ``skin_stages`` is to do: nothing, pose the mesh, or take vertices that are there."""
+
+BEHIND = np.float32(0.25)
+"""Cosine from which a triangle faces away for good. Nearer the outline splats of the far side still
+show past the near one's."""
 
 BLOCKS_PER_CHUNK = 64
 FACES_PER_CHUNK = 64
@@ -279,11 +284,13 @@ def _sh_block(block, x, y, z, camera, coefficients, sh, points, basis, shaded):
 
 @inline
 def place_chunk(
-    start, stop, splats, splat_face, shown, splat_hand, coefficients, sh, colors, light, camera,
-    width, height, face_records, records, keys, tiles,
+    start, stop, splats, splat_face, shown, splat_hand, one_sided, coefficients, sh, colors, light,
+    camera, width, height, face_records, records, keys, tiles,
 ):  # fmt: skip
     """Place splats start..stop (multiples of 16) on their triangles and project them.
 
+    one_sided: of each block, whether its splats lie flat on a closed surface, so that none shows
+        from behind.
     colors: blocks of sRGB colours and of linear albedo, three vectors each.
     light: number of SH coefficients of each hand's light (0: colours as they are), the
         coefficients, and the triangles' corner normals.
@@ -299,6 +306,7 @@ def place_chunk(
     lanes = np.empty(256 + 16, np.float32)
     offset = ((64 - lanes.ctypes.data % 64) % 64) // 4
     faces = lanes[offset : offset + 256]
+    zero = broadcast(np.float32(0.0))
     for i in range(start, stop, 16):
         block = i // 16
         if not shown[splat_hand[block]]:
@@ -317,6 +325,14 @@ def place_chunk(
         px = fma(f[3], ox, fma(f[4], oy, fma(f[5], oz, f[0])))
         py = fma(f[6], ox, fma(f[7], oy, fma(f[8], oz, f[1])))
         pz = fma(f[9], ox, fma(f[10], oy, fma(f[11], oz, f[2])))
+        opacity = load_aligned(splats, b + 224)
+        if one_sided[block]:
+            away = fma(f[5], px, fma(f[8], py, f[11] * pz))
+            away = away - BEHIND * sqrt(fma(px, px, fma(py, py, pz * pz)))
+            if max_lanes(zero - away) < np.float32(0.0):
+                tiles[i : i + 16] = 0
+                continue
+            opacity = select_le(away, np.float32(0.0), opacity, zero)
         a00, a01, a02 = _scaled_row(splats, b, growth)
         a10, a11, a12 = _scaled_row(splats, b + 48, growth)
         a20, a21, a22 = _scaled_row(splats, b + 96, growth)
@@ -348,7 +364,6 @@ def place_chunk(
         else:
             _sh_block(block, px, py, pz, camera, coefficients, sh, points, basis, shaded)
             red, green, blue = load_rows3(shaded, 0)
-        opacity = load_aligned(splats, b + 224)
         store_records(
             i, record_of(camera, width, height, print_, opacity, red, green, blue),
             records, keys, tiles,

@@ -14,6 +14,10 @@ from ..hand_model import pose_hand_numpy
 
 DEPTH_TOLERANCE_M = 0.003
 
+GRAZING = (0.15, 0.65)
+"""Cosine of the angle to the line of sight from which the photo shows skin at all, and well. Nearer
+the outline a pixel covers millimetres of skin, and a pose that is a pixel off shows the wall."""
+
 
 @dataclass(frozen=True)
 class PosedSurface:
@@ -119,7 +123,7 @@ def observe(
         )
         visible = inside & (behind < DEPTH_TOLERANCE_M) & (facing > 0)
         shown = sample(_shrunk(mask)[..., None], pixel)[:, 0]
-        evidence = visible * smoothstep(facing, 0.12, 0.6) * smoothstep(shown, 0.55, 0.95)
+        evidence = visible * smoothstep(facing, *GRAZING) * smoothstep(shown, 0.55, 0.95)
         result.append(
             Observation(
                 points,

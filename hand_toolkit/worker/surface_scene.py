@@ -32,6 +32,7 @@ class SurfaceScene:
             view: a camera of the size to come.
         """
         from ..render.hands_renderer import HandsRenderer
+        from ..render.options import RenderOptions
 
         bound = [
             (_inside_out(a.hand(side)) if mirrored else a.hand(side),
@@ -43,7 +44,7 @@ class SurfaceScene:
         self._mirrored = [mirrored for _, _, mirrored in hands]
         self._photo = [avatar.photo_light for avatar, _, _ in hands]
         self._shown: list[Tint | None] = [(1.0, 1.0, 1.0)] * len(bound)
-        self._renderer = HandsRenderer(bound, view)
+        self._renderer = HandsRenderer(bound, view, options=RenderOptions(antialiased=True))
 
     def light(
         self,

@@ -110,7 +110,7 @@ def test_lit_pictures_equal_those_of_the_lit_splats(light: str | int) -> None:
         if light == "photo":  # it goes with the camera; the photo's own camera was turned
             photo = rotate(avatar.light, avatar.camera.world_to_camera[:3, :3])
             world = rotate(photo, camera.world_to_camera[:3, :3].T)
-        want = render(avatar.splats(*pose(1), world), camera, BACKGROUND)
+        want = render(avatar.splats(*pose(1), world), camera, BACKGROUND, antialiased=True)
         renderer = AvatarRenderer(avatar, camera, BACKGROUND, light=shining)
         planes = renderer.render_planes(*pose(1))
         assert np.abs(planes.color - want.color).mean() < 2e-5
@@ -118,14 +118,14 @@ def test_lit_pictures_equal_those_of_the_lit_splats(light: str | int) -> None:
         streamed = [p.copy() for p in renderer.stream([pose(1), (*pose(1), camera)])]
         assert (np.abs(streamed[0].astype(int) - eight_bit(want.color)) > 1).mean() < 1e-3
         assert (streamed[0] == streamed[1]).all()
-    baked = render(avatar.splats(*pose(1)), camera, BACKGROUND).color
+    baked = render(avatar.splats(*pose(1)), camera, BACKGROUND, antialiased=True).color
     assert np.abs(baked - want.color).mean() > 0.01
 
 
 def test_hands_of_flat_and_of_directional_colour_stand_side_by_side() -> None:
     plain, shiny = make_avatar(), make_avatar(coefficients=4)
     avatar = dataclasses.replace(plain, hands=(plain.hands[0], shiny.hands[1]))
-    want = render(avatar.splats(*pose(2)), CAMERA).color
+    want = render(avatar.splats(*pose(2)), CAMERA, antialiased=True).color
     got = AvatarRenderer(avatar, CAMERA).render_planes(*pose(2)).color
     assert np.abs(got - want).mean() < 1e-5
 
@@ -199,7 +199,9 @@ def test_size_and_view_may_change_between_frames() -> None:
     renderer = AvatarRenderer(avatar, CAMERA, BACKGROUND)
     for camera in (CAMERA, CAMERA.resized(64, 48), CAMERA, CAMERA.resized(333, 20)):
         got = renderer.render(*pose(0), camera=camera)
-        want = eight_bit(render(avatar.splats(*pose(0)), camera, BACKGROUND).color)
+        want = eight_bit(
+            render(avatar.splats(*pose(0)), camera, BACKGROUND, antialiased=True).color
+        )
         assert got.shape == want.shape
         assert (np.abs(got.astype(int) - want) > 1).mean() < 1e-3
 

@@ -38,7 +38,7 @@ from hand_toolkit.render import AvatarRenderer
 avatar = make_avatar(300)
 renderer = AvatarRenderer(avatar, CAMERA)
 theta, translation = pose(1)
-want = eight_bit(render(avatar.splats(theta, translation), CAMERA).color)
+want = eight_bit(render(avatar.splats(theta, translation), CAMERA, antialiased=True).color)
 assert (renderer.render(theta, translation) == want).all() and want.any()
 assert all((p == want).all() for p in renderer.stream([(theta, translation)] * 2))
 assert renderer.render_planes(theta, translation).alpha.any()

@@ -90,7 +90,7 @@ def test_frame_equals_the_toolkits_own(host: Host, hand_file: Path) -> None:
     theta = display_theta("right")
     splats = avatar.splats({"right": theta})
     view = orbit_camera(splats.means, 200, 160)
-    expected = render(splats, view)
+    expected = render(splats, view, antialiased=True)
     opened, arrays = host.call("open_avatar", path=str(hand_file))
     assert opened["type"] == "result", opened
     key = opened["value"]["key"]

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from ...media.viewset import ViewSet
     from .one_photo import TextureConfig
 
-SIZES = {"draft": (1, 384, 40), "standard": (4, 640, 80), "high": (4, 1024, 160)}
-"""Quality -> splats per triangle, working size in pixels, refinement steps."""
+SIZES = {"draft": (4, 384, 3), "standard": (16, 640, 4), "high": (16, 1024, 5)}
+"""Quality -> splats per triangle, working size in pixels, rounds of matching the photo."""
 
 OPTIONS = (
     Option(
@@ -26,7 +26,7 @@ OPTIONS = (
         ("auto", "1", "4", "16"),
     ),
     Option("working_size", int, 0, "pixels that hands are fitted at; 0: by quality", (), 0, 4096),
-    Option("refinement", int, 0, "steps of matching the photo; 0: by quality", (), 0, 5000),
+    Option("refinement", int, 0, "rounds of matching the photo; 0: by quality", (), 0, 5000),
     Option(
         "completion",
         str,

@@ -9,6 +9,8 @@ import numpy as np
 
 from ...avatar import Avatar, AvatarHand, SurfaceBinding, place, surface
 from ...avatar.layout import lay_splats
+from ...avatar.levels import thinned
+from ...avatar.stump import closed, open_edges
 from ...core.errors import InputError
 from ...core.types import Camera, HandPose, Photo, PoseEstimate, Progress, Splats
 from ...geometry.colour import linear_to_srgb
@@ -51,7 +53,7 @@ class TextureConfig:
         trust: 0 to 1, see :meth:`hand_toolkit.skin.complete.CompletedSkin.trusted`.
     """
 
-    splats_per_face: int = 4
+    splats_per_face: int = 16
     max_size: int = 640
     optimize: OptimizeConfig = field(default_factory=OptimizeConfig)
     completion: str = "network"
@@ -153,7 +155,6 @@ def fit_view(
         colors,
         [o.evidence for o in seen],
         crop.pixels,
-        crop.mask,
         trust,
         crop.camera,
         config.optimize,
@@ -199,7 +200,10 @@ def assemble(
     if own is not None:
         shown = [dataclasses.replace(o, evidence=o.evidence * w) for o, w in zip(seen, own)]
     parts = [
-        _assemble(hand, r, o, albedo, _blend(photographed, baked))
+        closed(
+            thinned(_assemble(hand, r, o, albedo, _blend(photographed, baked))),
+            surface(hand.hand_model, hand.side, LEVEL),
+        )
         for hand, r, o, photographed, albedo, baked in zip(
             hands, fitted.refined, seen, shown, complete.albedo, complete.baked
         )
@@ -321,9 +325,7 @@ def _from_cut(hand: HandPose, binding: SurfaceBinding) -> np.ndarray:
     from scipy.spatial import cKDTree
 
     model = surface(hand.hand_model, hand.side, LEVEL)
-    edges = np.sort(model.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    unique, count = np.unique(edges, axis=0, return_counts=True)
-    rim = np.unique(unique[count == 1])
+    rim = np.unique(open_edges(model.faces))
     if not len(rim):
         return np.ones(len(binding))
     distance = cKDTree(model.template[rim]).query(model.template)[0]
