@@ -10,6 +10,7 @@ import numpy as np
 from .completion_weights import Completion
 from .grid import GRID, shrink, spread
 from .light import LUMINANCE
+from .template import template_log_albedo
 from .uv_layout import UVLayout, weld
 from .uv_observation import UVObservation
 
@@ -108,6 +109,35 @@ SOFT = 0.06
 """Log luminance over which the limit sets in."""
 
 
+AWAY = 0.3
+"""Log luminance that invented skin may lie off the template moved to believed skin's tone: a palm in
+the light says little of the back, and the network sometimes takes it for a dark hand's."""
+
+
+def _off_the_template(
+    hidden: np.ndarray, albedo: np.ndarray, belief: np.ndarray, template: np.ndarray
+) -> np.ndarray:
+    """How far invented skin is paler than the template and believed skin allow.
+
+    Args:
+        hidden, albedo: (N, 3) log albedo of invented and of composed skin.
+        belief: (N,) 0 to 1.
+        template: (N, 3) log albedo, to any factor.
+
+    Returns:
+        (N, 1) log luminance to take off hidden skin; negative where it is too dark.
+    """
+    if belief.sum() < 1:
+        return np.zeros((len(belief), 1))
+    invented, seen = (
+        np.log(np.exp(skin) @ LUMINANCE) - np.log(np.exp(template) @ LUMINANCE)
+        for skin in (hidden, albedo)
+    )
+    apart = invented - np.average(seen, weights=belief)
+    off: np.ndarray = apart - np.clip(apart, -AWAY, AWAY)
+    return off[:, None]
+
+
 STEP, STEP_HUE = 0.3, 0.1
 """Log luminance, and hue beside it, that welding may add: more is background on one side."""
 
@@ -159,7 +189,9 @@ def complete_skin(
     finally:
         torch.set_num_threads(threads)
     nails = nail[0].flatten()[torch.tensor(layout.index)].numpy()
-    dimmer = _too_light(hidden + seen.tone, seen.tone) * (1 - nails[:, None])
+    template = template_log_albedo(layout.uv, float(np.exp(seen.tone) @ LUMINANCE))
+    away = _off_the_template(hidden, albedo, belief[:, 0], template)
+    dimmer = (away + _too_light(hidden - away + seen.tone, seen.tone)) * (1 - nails[:, None])
     hidden, albedo = hidden - dimmer, albedo - (1 - belief) * dimmer
     welded = weld(albedo, belief[:, 0], layout)
     step = _of_skin(welded - albedo)

@@ -170,3 +170,18 @@ def test_trust_moves_belief_up_and_down(shipped: None) -> None:
     assert less.belief.sum() < skin.belief.sum() < more.belief.sum() < all_of_it.belief.sum()
     assert (all_of_it.belief[skin.belief > 0] == 1).all()
     assert (all_of_it.belief[seen.seen == 0] == 0).all()
+
+
+def test_a_palm_in_the_light_does_not_make_the_back_a_dark_hands() -> None:
+    """Invented skin stays within reach of the template moved to the tone of believed skin."""
+    from hand_toolkit.skin.complete import AWAY, _off_the_template
+
+    count = 400
+    belief = (np.arange(count) < 150).astype(float)
+    template = np.log(np.full((count, 3), 0.4)) + 0.1 * np.sin(np.arange(count))[:, None]
+    seen = template - 0.2
+    hidden = np.where(belief[:, None] > 0, seen, seen - 1.2)
+    off = _off_the_template(hidden, seen, belief, template)
+    np.testing.assert_allclose(off[belief > 0], 0, atol=1e-9)
+    np.testing.assert_allclose(off[belief == 0], AWAY - 1.2, atol=1e-9)
+    np.testing.assert_array_equal(_off_the_template(hidden, seen, 0 * belief, template), 0)
