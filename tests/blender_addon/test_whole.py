@@ -11,7 +11,8 @@ from PIL import Image
 def test_whole_way(blender, picture: Path) -> None:
     report = blender.run("whole", picture, timeout=900)
     assert report["sides"] == ["left", "right"] and report["observed"] == 1
-    assert report["keys_worst"] < 1e-4 and report["reopened_worst"] < 1e-4
+    # joint limits, on from the start, end a preset that lies on one by less than .1 degrees
+    assert report["keys_worst"] < 2e-3 and report["reopened_worst"] < 1e-4
     assert report["frames"] == 5
     assert min(report["covered"]) > 0.03 and min(report["changes"]) > 1e-3
     assert {"glb", "ply", "bvh"} <= set(report["formats"])

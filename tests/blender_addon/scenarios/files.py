@@ -191,7 +191,7 @@ def undo_all():
         "mirror_pose": {},
         "random_pose": {"seed": 3, "strength": 0.7},
         "key_pose": {},
-        "toggle_limits": {"on": True},
+        "toggle_limits": {"on": False},
         "fingertip_ik": {"finger": "index"},
         "load_motion": {"filepath": motion},
         "photo_pose": {"camera": True},
@@ -216,6 +216,9 @@ def undo_all():
         if name == "composite":
             camera()
             bpy.ops.ed.undo_push(message="camera")
+        if name == "remove_render":
+            bpy.ops.hand_toolkit.composite()
+            bpy.ops.ed.undo_push(message="composite")
         if name in ("rest_pose", "mirror_pose"):
             pose(find("right"), 5)
             bpy.ops.ed.undo_push(message="posed")
