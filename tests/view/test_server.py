@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hand_toolkit.animate import builtin_motion, finger_pose
+from hand_toolkit.animate import avatar_pose, builtin_motion
 from hand_toolkit.avatar import display_theta
-from hand_toolkit.core.conventions import mirror_theta
 from hand_toolkit.core.errors import InputError
 from hand_toolkit.export.axes import splats_y_up
 from hand_toolkit.testing.avatars import procedural_avatar
@@ -118,8 +117,9 @@ def test_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_poses_reach_the_splats(viewer: AvatarViewer) -> None:
     viewer.set_pose("fist")
     theta, places = viewer.pose()
-    right = display_theta("right", finger_pose("fist"))
-    left = display_theta("left", mirror_theta(finger_pose("fist")))
+    # built-in poses end where this avatar's skin meets skin
+    right = display_theta("right", avatar_pose(viewer.avatar, "right", "fist"))
+    left = display_theta("left", avatar_pose(viewer.avatar, "left", "fist"))
     from scipy.spatial.transform import Rotation
 
     for side, want in (("right", right), ("left", left)):
