@@ -110,8 +110,8 @@ SOFT = 0.06
 
 
 AWAY = 0.3
-"""Log luminance that invented skin may lie off the template moved to believed skin's tone: a palm in
-the light says little of the back, and the network sometimes takes it for a dark hand's."""
+"""Log luminance that invented skin may lie off the template moved to believed skin's tone: a palm
+in the light says little of the back, and the network sometimes takes it for a dark hand's."""
 
 
 def _off_the_template(
