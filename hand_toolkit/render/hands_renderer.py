@@ -54,10 +54,6 @@ class Slot:
     work: int = POSE
 
 
-REACH_M = 0.12
-"""Skin may be this much nearer than the wrist, or than a vertex of it."""
-
-
 class HandsRenderer:
     """Draws hands by their number, in light that has been turned to the camera's axes.
 
@@ -239,15 +235,13 @@ class HandsRenderer:
 
     def _layout_for(self, slot: Slot) -> SplatLayout:
         """The fewest splats that this view does not tell from all of them."""
-        shown = slot.shown
-        pose = slot.camera_pose
-        if slot.work == POSE:
-            depth = (slot.translation[shown] @ pose[2, :3] + pose[2, 3]).min(initial=np.inf)
-        else:
-            vertices = self._vertices.reshape(-1, 4)
-            starts = self._mesh.first_vertex
-            depth = min(vertices[s, 2] for s, here in zip(starts, shown) if here)
-        nearest = max(float(depth) - REACH_M, slot.camera.near, 1e-3)
+        depths = self._vertices.reshape(-1, 4)[:, 2]
+        starts = self._mesh.first_vertex
+        nearest = slot.camera.far
+        for (_, model), start, shown in zip(self.hands, starts, slot.shown):
+            if shown:
+                nearest = min(nearest, float(depths[start : start + len(model.template)].min()))
+        nearest = max(nearest, slot.camera.near, 1e-3)
         return self._levels.at(max(slot.camera.fx, slot.camera.fy) / nearest)
 
     def _place(self, slot: Slot) -> None:
