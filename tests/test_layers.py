@@ -29,6 +29,7 @@ LAYERS = (
     ("export",),
     ("synth",),
     ("skin", "view", "pictures"),
+    ("edit",),
     ("systems",),
     ("pipeline", "testing"),
     ("batch", "worker"),

@@ -186,6 +186,39 @@ def ssim(image: np.ndarray, target: np.ndarray) -> float:
     return float(values.mean())
 
 
+def delta_e_2000(lab: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Colour difference CIEDE2000 (Sharma, Wu and Dalal 2005, equations 2 to 22).
+
+    Args:
+        lab: (..., 3) CIE L*a*b*.
+        target: (..., 3) likewise.
+
+    Returns:
+        (...) about 1 where a difference is just seen side by side.
+    """
+    first, second = _pair("lab", lab, "target", target)
+    (l1, a1, b1), (l2, a2, b2) = np.moveaxis(first, -1, 0), np.moveaxis(second, -1, 0)
+    mean7 = ((np.hypot(a1, b1) + np.hypot(a2, b2)) / 2) ** 7
+    grow = 1.5 - 0.5 * np.sqrt(mean7 / (mean7 + 25.0**7))
+    c1, c2 = np.hypot(a1 * grow, b1), np.hypot(a2 * grow, b2)
+    h1 = np.degrees(np.arctan2(b1, a1 * grow)) % 360
+    h2 = np.degrees(np.arctan2(b2, a2 * grow)) % 360
+    grey = c1 * c2 == 0
+    turn = (h2 - h1 + 180) % 360 - 180
+    turn = np.where(grey, 0.0, np.where(turn == -180, 180.0, turn))
+    hue = np.where(np.abs(h1 - h2) > 180, (h1 + h2 + 360) / 2 % 360, (h1 + h2) / 2)
+    hue = np.where(grey, h1 + h2, hue)
+    light, chroma = (l1 + l2) / 2, (c1 + c2) / 2
+    cos = [np.cos(np.radians(v)) for v in (hue - 30, 2 * hue, 3 * hue + 6, 4 * hue - 63)]
+    t = 1 - 0.17 * cos[0] + 0.24 * cos[1] + 0.32 * cos[2] - 0.20 * cos[3]
+    s_l = 1 + 0.015 * (light - 50) ** 2 / np.sqrt(20 + (light - 50) ** 2)
+    d_l, d_c = (l2 - l1) / s_l, (c2 - c1) / (1 + 0.045 * chroma)
+    d_h = 2 * np.sqrt(c1 * c2) * np.sin(np.radians(turn / 2)) / (1 + 0.015 * chroma * t)
+    spread = 30 * np.exp(-(((hue - 275) / 25) ** 2))
+    twist = -2 * np.sqrt(chroma**7 / (chroma**7 + 25.0**7)) * np.sin(np.radians(2 * spread))
+    return np.sqrt(np.maximum(d_l**2 + d_c**2 + d_h**2 + twist * d_c * d_h, 0))
+
+
 def mask_box(mask: np.ndarray, margin: float = 0.1) -> tuple[slice, slice]:
     """(rows, columns) of the mask's box, each side moved out by ``margin`` of the box's size.
 

@@ -1,4 +1,4 @@
-"""The sRGB curve (IEC 61966-2-1), for numpy arrays and torch tensors."""
+"""The sRGB curve (IEC 61966-2-1), for numpy arrays and torch tensors, and CIE L*a*b*."""
 
 from __future__ import annotations
 
@@ -31,3 +31,27 @@ def linear_to_srgb(linear: Any) -> Any:
     if not hasattr(linear, "clip"):
         linear = np.asarray(linear)
     return srgb_curve(linear.clip(0.0, 1.0))
+
+
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+"""Linear sRGB to CIE XYZ (IEC 61966-2-1)."""
+
+WHITE_D65 = TO_XYZ.sum(axis=1)
+_CORNER = 6 / 29
+
+
+def linear_to_lab(linear: np.ndarray) -> np.ndarray:
+    """CIE L*a*b* (..., 3) under D65 of linear sRGB (..., 3) (CIE 15:2004, section 8.2.1)."""
+    ratio = np.asarray(linear, np.float64) @ TO_XYZ.T / WHITE_D65
+    root = np.where(ratio > _CORNER**3, np.cbrt(ratio), ratio / (3 * _CORNER**2) + 4 / 29)
+    x, y, z = np.moveaxis(root, -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+def lab_to_linear(lab: np.ndarray) -> np.ndarray:
+    """Linear sRGB (..., 3) of CIE L*a*b* (..., 3) under D65; not clipped."""
+    light, a, b = np.moveaxis(np.asarray(lab, np.float64), -1, 0)
+    y = (light + 16) / 116
+    root = np.stack([y + a / 500, y, y - b / 200], axis=-1)
+    ratio = np.where(root > _CORNER, root**3, 3 * _CORNER**2 * (root - 4 / 29))
+    return ratio * WHITE_D65 @ np.linalg.inv(TO_XYZ).T
