@@ -150,8 +150,8 @@ def fitzpatrick_lab(number: int) -> np.ndarray:
     """(3,) L*a*b* of skin of a Fitzpatrick type, 1 to 6, by its typology angle."""
     lightness = np.linspace(LOCUS[-1, 0], LOCUS[0, 0], 2000)
     lab = np.stack([_on_locus(v) for v in lightness])
-    angle = np.degrees(np.arctan2(lab[:, 0] - 50, lab[:, 2]))
-    return lab[np.abs(angle - FITZPATRICK_ITA[number - 1]).argmin()]
+    off = np.degrees(np.arctan2(lab[:, 0] - 50, lab[:, 2])) - FITZPATRICK_ITA[number - 1]
+    return np.asarray(lab[np.abs(off).argmin()])
 
 
 def _on_locus(lightness: float) -> np.ndarray:
@@ -197,11 +197,11 @@ def _moves(log: np.ndarray, evidence: np.ndarray, zones: Zones, tone: Tone) -> n
     back = _middle(log, zones.back > 0.9)
     if tone.density is not None:
         share = zones.back + PALM_MELANIN * zones.palm * (1 - zones.nail)
-        natural = 1 - _lacquer(log, zones, back)
+        unpainted = 1 - _lacquer(log, zones, back)
         melanin, blood = _amounts(tone.density)
         # blood is under every skin, and shows through nails
-        share = share + NAIL_MELANIN * zones.nail * natural
-        bare = 1 - zones.nail * (1 - natural)
+        share = share + NAIL_MELANIN * zones.nail * unpainted
+        bare = 1 - zones.nail * (1 - unpainted)
         return -(
             share[:, None] * melanin * MELANIN_ABSORPTION
             + bare[:, None] * blood * HAEMOGLOBIN_ABSORPTION
