@@ -47,7 +47,7 @@ from typing import Any
 
 import numpy as np
 
-from hand_toolkit.core.errors import FileFormatError, InputError
+from hand_toolkit.core.errors import PARSER_FAULTS, FileFormatError, InputError, first_line
 from hand_toolkit.core.npz import read_npz
 from hand_toolkit.core.types import HandObservation, Photo
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
@@ -120,7 +120,10 @@ def read_hands(path: Path, photo: Photo) -> list[HandObservation]:
         content = {"hands": content}
     if not isinstance(content, Mapping):
         raise FileFormatError(f"'{path.name}' holds no hands; see the documented layouts")
-    others = openpose_hands(content) + mediapipe_hands(content, photo.size)
+    try:
+        others = openpose_hands(content) + mediapipe_hands(content, photo.size)
+    except PARSER_FAULTS as error:
+        raise _misplaced(f"'{path.name}'", error) from error
     if others:
         records = others
     elif isinstance(content.get("hands"), list):
@@ -133,9 +136,16 @@ def read_hands(path: Path, photo: Photo) -> list[HandObservation]:
             raise FileFormatError(f"hand {number} of '{path.name}' is not an object")
         try:
             hands.append(_observation(_known_names(record), photo))
-        except InputError as error:
-            raise InputError(f"hand {number} of '{path.name}': {error}") from error
+        except PARSER_FAULTS as error:
+            raise _misplaced(f"hand {number} of '{path.name}'", error) from error
     return hands
+
+
+def _misplaced(where: str, error: BaseException) -> InputError:
+    """What is wrong with a value, and where it is."""
+    if isinstance(error, InputError):
+        return InputError(f"{where}: {error}")
+    return FileFormatError(f"{where} has a value of another kind ({first_line(error)})")
 
 
 def _load(path: Path) -> Any:
@@ -151,7 +161,7 @@ def _load(path: Path) -> Any:
         raise InputError(f"cannot read '{path}': {error.strerror or error}") from error
     except RecursionError as error:
         raise FileFormatError(f"'{path.name}' is nested too deeply") from error
-    except (ValueError, KeyError) as error:
+    except PARSER_FAULTS as error:
         if isinstance(error, FileFormatError | InputError):
             raise
         raise FileFormatError(f"'{path.name}' cannot be read: {error}") from error

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hand_toolkit.core.errors import FileFormatError
+from hand_toolkit.core.errors import PARSER_FAULTS, FileFormatError
 
 
 def openpose_hands(content: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -87,5 +87,5 @@ def _points(values: Any, width: int, what: str) -> np.ndarray:
         if isinstance(values[0], Mapping):
             values = [[point["x"], point["y"], point.get("z", 0.0)] for point in values]
         return np.asarray(values, np.float64).reshape(21, width)
-    except (TypeError, ValueError, KeyError, IndexError) as error:
+    except PARSER_FAULTS as error:
         raise FileFormatError(f"{what} are not 21 points of {width} numbers ({error})") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.conventions import MANO_JOINTS, SIDES
-from ..core.errors import FileFormatError, InputError
+from ..core.errors import PARSER_FAULTS, FileFormatError, InputError
 from ..core.skeletons import match_bones
 from .motion import MAX_FRAMES, Motion
 from .retarget import retarget
@@ -131,7 +131,7 @@ def parse_bvh(path: Path) -> tuple[list[Bone], np.ndarray, float]:
         table = np.array(words[start : start + count * width], np.float64).reshape(count, width)
         if not np.isfinite(table).all():
             raise ValueError("numbers that are not finite")
-    except (ValueError, IndexError, KeyError, OverflowError) as error:
+    except PARSER_FAULTS as error:
         raise FileFormatError(f"{path.name} is a damaged BVH file ({str(error)[:100]})") from error
     return bones, table, seconds
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import FileFormatError, InputError
+from ..core.errors import PARSER_FAULTS, FileFormatError, InputError, first_line
 from ..core.npz import read_npz
 from ..hand_model.restricted_pickle import read_object_array, read_restricted_pickle
 from .bvh import read_bvh
@@ -49,8 +49,8 @@ def load_motion(path: str | Path) -> Motion:
         if path.name in str(error):
             raise
         raise FileFormatError(f"{path.name} is not a motion that can be read: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        detail = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
+    except PARSER_FAULTS as error:
+        detail = f"the key {error} is missing" if isinstance(error, KeyError) else first_line(error)
         raise FileFormatError(
             f"{path.name} is not a motion: {detail}; give poses (T, 16, 3) or (T, 2, 16, 3)"
         ) from error
@@ -61,7 +61,7 @@ def _read_json(path: Path) -> Any:
         raise FileFormatError(f"{path.name} has more than {MAX_JSON >> 20} MiB; split it")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+    except PARSER_FAULTS as error:
         raise FileFormatError(f"{path.name} cannot be read ({str(error)[:100]})") from error
 
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.cameras import camera_from_dict, camera_to_dict
-from ..core.errors import FileFormatError, InputError
+from ..core.errors import PARSER_FAULTS, FileFormatError, InputError, first_line
 from ..core.files import atomic_path
 from .binding import SurfaceBinding
 
@@ -109,8 +109,8 @@ def naming_damage(path: Path) -> Iterator[None]:
     """What is wrong with values from a file becomes a FileFormatError that names the file."""
     try:
         yield
-    except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
-        detail = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    except PARSER_FAULTS as error:
+        detail = f"{error} is missing" if isinstance(error, KeyError) else first_line(error)
         raise FileFormatError(f"{path.name} is a damaged avatar: {detail}") from error
 
 
@@ -121,9 +121,9 @@ def _read_container(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         with safe_open(str(path), framework="np") as handle:
             metadata = handle.metadata() or {}
             arrays = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (SafetensorError, *PARSER_FAULTS) as error:
         raise FileFormatError(
-            f"{path.name} is not a .hand file ({_first_line(error)}); "
+            f"{path.name} is not a .hand file ({first_line(error)}); "
             "make one with 'hand-toolkit fit'"
         ) from error
     return arrays, metadata
@@ -137,8 +137,8 @@ def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     try:
         header = json.loads(metadata["hand_toolkit"])
         version = int(header["version"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise FileFormatError(f"{path.name} has a damaged header: {_first_line(error)}") from error
+    except PARSER_FAULTS as error:
+        raise FileFormatError(f"{path.name} has a damaged header: {first_line(error)}") from error
     if not FIRST_VERSION <= version <= FORMAT_VERSION:
         raise FileFormatError(
             f"{path.name} has format version {version}; this toolkit reads versions "
@@ -179,7 +179,3 @@ def _fields(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> dict[str, 
             if name.startswith("extras.")
         },
     }
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:160] if str(error) else type(error).__name__

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import FileFormatError, InputError
+from ..core.errors import PARSER_FAULTS, FileFormatError, InputError, first_line
 from ..geometry.colour import srgb_to_linear
 from ..geometry.sh import C0, LAMBERT_BANDS, bands, sh_basis
 
@@ -147,10 +147,10 @@ def _light_from_json(path: Path) -> np.ndarray:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         light = np.asarray(data["sh"] if isinstance(data, dict) else data, dtype=np.float64)
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except PARSER_FAULTS as error:
         raise FileFormatError(
-            f"{path.name} holds no light ({error}); give {{'sh': [[r, g, b], ...]}} with 4, 9 or "
-            "16 rows"
+            f"{path.name} holds no light ({first_line(error)}); give {{'sh': [[r, g, b], ...]}} "
+            "with 4, 9 or 16 rows"
         ) from error
     if light.ndim != 2 or light.shape[1] != 3 or light.shape[0] not in (1, 4, 9, 16):
         raise FileFormatError(

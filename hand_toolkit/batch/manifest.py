@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InputError
+from ..core.errors import PARSER_FAULTS, InputError
 
 MANIFESTS = (".txt", ".jsonl")
 LONGEST_LINE = 65_536
@@ -94,7 +94,7 @@ def _of_manifest(source: Path) -> Iterator[Entry]:
 def _row(text: str, where: str) -> tuple[str, dict[str, Any]]:
     try:
         row = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except PARSER_FAULTS as error:
         raise InputError(f"{where} is no JSON ({error})") from error
     if not isinstance(row, dict) or not isinstance(row.get("input"), str) or not row["input"]:
         raise InputError(f'{where} must be an object with the text "input"')

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import os
+import signal
 import sys
+import threading
+from types import FrameType
 
 import click
 
@@ -16,7 +19,33 @@ from . import avatars, batch, edits, exchange, fitting, hands, system, training
 EPILOG = """\b
 Exit codes: 0 done, 1 other error, 2 bad argument or input, 3 damaged or foreign file,
 4 no hand found, 5 a package is missing, 6 a plugin failed, 70 a fault of the toolkit,
-130 stopped with Ctrl-C."""
+130 stopped with Ctrl-C, 143 stopped by SIGTERM."""
+
+
+class _Stop:
+    """Ctrl-C and SIGTERM end a command once; what it began to write is removed meanwhile.
+
+    Impatient ones would break off the removing: the second is passed over, the third ends the
+    process at once.
+    """
+
+    code = 130
+
+    def __init__(self) -> None:
+        self._times = 0
+        if threading.current_thread() is not threading.main_thread():
+            return  # only the main thread may say what a signal does
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup, shells' background jobs
+                signal.signal(number, self._stop)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._times += 1
+        if self._times == 1:
+            self.code = 128 + number
+            raise KeyboardInterrupt
+        if self._times > 2:
+            os._exit(128 + number)
 
 
 class _Group(click.Group):
@@ -53,7 +82,9 @@ def main(args: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names that the console's code page lacks
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(args))
+    stop = _Stop()
+    code = run(args)
+    sys.exit(stop.code if code == 130 else code)
 
 
 def run(args: list[str] | None = None) -> int:

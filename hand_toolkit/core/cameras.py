@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import FileFormatError, InputError
+from .errors import PARSER_FAULTS, FileFormatError, InputError, first_line
 from .types import Camera
 
 DEFAULT_FOV = np.radians(28.0)
@@ -103,8 +103,8 @@ def load_cameras(path: str | Path) -> list[Camera]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return [camera_from_dict(entry) for entry in (data if isinstance(data, list) else [data])]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        detail = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    except PARSER_FAULTS as error:
+        detail = f"{error} is missing" if isinstance(error, KeyError) else first_line(error)
         raise FileFormatError(
             f"{path.name} holds no camera ({detail}); give fx, fy, cx, cy, width, height and "
             "optionally world_to_camera (4x4)"

@@ -6,6 +6,18 @@ one sentence or two. The command line prints it as it is and exits with ``exit_c
 
 from __future__ import annotations
 
+import struct
+import tokenize
+import zipfile
+import zlib
+
+PARSER_FAULTS = (
+    OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, MemoryError,
+    RuntimeError, SystemError, SyntaxError, ArithmeticError, zipfile.BadZipFile, zlib.error,
+    struct.error, tokenize.TokenError,
+)  # fmt: skip
+"""What libraries raise on damaged files (Pillow its TypeError, numpy those of a Python literal)."""
+
 
 class HandToolkitError(Exception):
     """Base class; ``exit_code`` is what the command line exits with."""
@@ -55,3 +67,10 @@ def missing_dependency(part: str, package: str, extra: str) -> MissingDependency
         f"{part} needs the package '{package}', which is not installed; "
         f"run: pip install 'hand-toolkit[{extra}]'"
     )
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, short enough for a sentence; its kind where it says nothing."""
+    if isinstance(error, HandToolkitError):
+        return str(error)
+    return (str(error).splitlines() or [""])[0][:120] or type(error).__name__

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import logging
-import struct
-import tokenize
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
-from .errors import FileFormatError, InputError
+from .errors import PARSER_FAULTS, FileFormatError, InputError, first_line
 
 log = logging.getLogger(__name__)
-
-HEADER_FAULTS = (
-    OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, MemoryError,
-    RuntimeError, SyntaxError, ArithmeticError, zipfile.BadZipFile, zlib.error, struct.error,
-    tokenize.TokenError,
-)  # fmt: skip
-"""What zipfile and numpy raise on damaged files: numpy reads its headers as Python literals."""
 
 
 def read_npz(path: Path, limit_bytes: int = 1 << 30) -> dict[str, np.ndarray]:
@@ -41,14 +31,19 @@ def read_npz(path: Path, limit_bytes: int = 1 << 30) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as data:
             for name in data.files:
                 try:
-                    arrays[name] = data[name]
+                    value = data[name]
+                    if isinstance(value, np.ndarray):  # members of another kind come as bytes
+                        arrays[name] = value
                 except ValueError as error:
                     if "allow_pickle" not in str(error):
                         raise
                     objects.append(name)
-    except HEADER_FAULTS as error:
-        detail = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise FileFormatError(f"'{path.name}' cannot be read as an .npz file ({detail})") from error
+    except PARSER_FAULTS as error:
+        raise FileFormatError(
+            f"'{path.name}' cannot be read as an .npz file ({first_line(error)})"
+        ) from error
+    if not arrays and not objects:
+        raise FileFormatError(f"'{path.name}' holds no arrays")
     if objects and not arrays:
         raise FileFormatError(
             f"{path.name} holds Python objects alone ({', '.join(objects)[:80]}), which are never "

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from ..core.jit import compiled
+
 MAX_DEPTH = 192
 """Candidates of one texel; as many as ``bake`` asks for."""
 
 
-@numba.njit(cache=True, parallel=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
+@compiled(parallel=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
 def gather(  # type: ignore[no-untyped-def]
     points, normals, group, near, texel, means, covariance, facing, opacity, values, out, cover
 ):

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from ..core.errors import FileFormatError, InputError
+from ..core.errors import PARSER_FAULTS, FileFormatError, InputError
 from ..geometry.rotations import matrix_from_quat
 
 MAX_BYTES = 2 << 30
@@ -50,7 +50,7 @@ class GltfFile:
             raise FileFormatError(f"{self.name} has {len(text)} bytes of JSON; accepted is 64 MiB")
         try:
             self.json = json.loads(text.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
+        except PARSER_FAULTS as error:
             raise self._bad(f"its JSON cannot be read ({str(error)[:100]})") from error
         if not isinstance(self.json, dict):
             raise self._bad("its JSON is not an object")
@@ -241,7 +241,7 @@ class GltfFile:
         """
         try:
             array = np.asarray(values, dtype=np.float64)
-        except (TypeError, ValueError, OverflowError) as error:
+        except PARSER_FAULTS as error:
             raise self._bad(f"'{what}' does not hold numbers") from error
         if array.shape != (count,) or not np.isfinite(array).all():
             raise self._bad(f"'{what}' does not hold {count} finite numbers")

@@ -10,7 +10,7 @@ import numpy as np
 from ..avatar import Avatar, AvatarHand, SurfaceBinding, surface
 from ..avatar.io import hand_model_of
 from ..core.conventions import SH_C0
-from ..core.errors import FileFormatError, InputError
+from ..core.errors import PARSER_FAULTS, FileFormatError, InputError, first_line
 from ..core.types import Camera, Splats
 from ..geometry.colour import linear_to_srgb
 from ..geometry.rotations import matrix_from_quat, quat_from_matrix
@@ -59,6 +59,10 @@ def import_file(path: str | Path) -> Avatar | Splats:
         raise InputError(f"cannot read '{path}': {error.strerror or error}") from error
     except MemoryError as error:
         raise FileFormatError(f"{path.name} needs more memory than there is") from error
+    except InputError:
+        raise
+    except PARSER_FAULTS as error:
+        raise FileFormatError(f"{path.name} is damaged ({first_line(error)})") from error
 
 
 def _read_gltf(path: Path) -> Avatar | Splats:
@@ -225,7 +229,7 @@ def _avatar(gltf: GltfFile, info: dict[str, Any], primitives: list[dict[str, Any
         )
     except FileFormatError:
         raise
-    except (InputError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+    except PARSER_FAULTS as error:
         detail = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         line = (detail.splitlines() or ["?"])[0][:200]
         raise FileFormatError(f"{gltf.name} carries a damaged avatar: {line}") from error

@@ -263,10 +263,12 @@ def finite_splats(name: str, arrays: dict[str, np.ndarray], *, whole: bool = Fal
         whole: refuse bad splats, where others count on their order.
 
     Raises:
-        FileFormatError: more than half of the splats have a value that is NaN, infinite or too
-            large, or a rotation without length.
+        FileFormatError: there are none, or more than half have a value that is NaN, infinite or
+            too large, or a rotation without length.
     """
     result = {}
+    if not len(arrays["means"]):
+        raise FileFormatError(f"{name} holds no splats")
     good = np.ones(len(arrays["means"]), bool)
     for key, value in arrays.items():
         with np.errstate(over="ignore", invalid="ignore"):

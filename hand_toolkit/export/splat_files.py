@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.conventions import SH_C0
-from ..core.errors import FileFormatError, missing_dependency
+from ..core.errors import PARSER_FAULTS, FileFormatError, missing_dependency
 from ..core.types import Splats
 from .ply import MAX_SPLATS, finite_splats
 
@@ -76,7 +76,7 @@ def read_spz(path: Path) -> Splats:
                 if rest.shape[1]
                 else 0.5 + SH_C0 * first,
             }
-    except (ValueError, OSError, EOFError, IndexError, struct.error, zlib.error) as error:
+    except PARSER_FAULTS as error:
         raise FileFormatError(f"{path.name} is a damaged SPZ file ({str(error)[:100]})") from error
     return finite_splats(path.name, arrays)
 

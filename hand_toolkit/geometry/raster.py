@@ -110,9 +110,9 @@ def _indices(faces: np.ndarray) -> np.ndarray:
 @cache
 def _fill() -> Any:
     """The compiled z-buffer; numba is imported on first use only."""
-    import numba
+    from ..core.jit import compiled
 
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(_fill_triangles)
+    return compiled(nogil=True, error_model="numpy")(_fill_triangles)
 
 
 def _fill_triangles(

@@ -162,9 +162,9 @@ def ball_penalty(
 @cache
 def _kernels() -> Any:
     """Compile the exact measure on first use; numba stays out of the package's import."""
-    import numba
+    from ..core.jit import compiled
 
-    @numba.njit(cache=True)
+    @compiled()
     def winding(points: Any, corners: Any, skip: Any, out: Any) -> None:
         for i in range(points.shape[0]):
             px, py, pz = points[i, 0], points[i, 1], points[i, 2]
@@ -185,7 +185,7 @@ def _kernels() -> Any:
                 total += np.arctan2(det, la * lb * lc + ab * lc + bc * la + ca * lb)
             out[i] = total / (2 * np.pi)
 
-    @numba.njit(cache=True)
+    @compiled()
     def closest(points: Any, corners: Any, skip: Any, out: Any, where: Any) -> None:
         for i in range(points.shape[0]):
             smallest = np.inf

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core.conventions import KEYPOINT_TO_MANO, MANO_PARENTS, SIDES, side_index
-from ..core.errors import FileFormatError, InputError, MissingDependencyError
+from ..core.errors import PARSER_FAULTS, FileFormatError, InputError, MissingDependencyError
 from .base import HandModel
 from .mano_check import check_against_smplx
 from .mano_poses import keep_pose_space
@@ -65,7 +64,7 @@ class ManoProvider:
             with np.load(path, allow_pickle=False) as data:
                 arrays = {k: data[k] for k in data.files}
             return _model(arrays, side)
-        except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+        except PARSER_FAULTS as error:
             raise FileFormatError(
                 f"the imported MANO file '{path}' is damaged ({error}); {NEXT_STEP}"
             ) from error

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import FileFormatError, InputError
+from ..core.errors import PARSER_FAULTS, FileFormatError, InputError, first_line
 from ..core.files import atomic_path, atomic_write
 
 if TYPE_CHECKING:
@@ -179,10 +179,10 @@ def _read(path: Path, take: Callable[[Any], Any]) -> tuple[Any, dict[str, Any]]:
         with safe_open(str(path), framework="pt", device="cpu") as file:
             header = json.loads((file.metadata() or {})[HEADER])
             taken = take(file)
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+    except (SafetensorError, *PARSER_FAULTS) as error:
         raise FileFormatError(
-            f"{path.name} is no checkpoint and no weights of the toolkit ({error}); give a file "
-            "that 'hand-toolkit train' wrote"
+            f"{path.name} is no checkpoint and no weights of the toolkit ({first_line(error)}); "
+            "give a file that 'hand-toolkit train' wrote"
         ) from error
     if not isinstance(header, dict):
         raise FileFormatError(f"{path.name} has a damaged header; write it anew")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..core.errors import PARSER_FAULTS
+
 _EXIF_IFD = 0x8769
 _FOCAL_MM, _FOCAL_35 = 0x920A, 0xA405
 _PLANE_X, _PLANE_Y, _PLANE_UNIT = 0xA20E, 0xA20F, 0xA210
@@ -28,7 +30,7 @@ def focal_from_exif(exif: Any, width: int, height: int) -> float | None:
         return None
     try:
         tags = exif.get_ifd(_EXIF_IFD)
-    except (KeyError, ValueError, TypeError, SyntaxError, OSError, ArithmeticError):
+    except PARSER_FAULTS:
         return None
     exif_width, exif_height = _number(tags.get(_EXIF_WIDTH)), _number(tags.get(_EXIF_HEIGHT))
     if exif_width and exif_height:

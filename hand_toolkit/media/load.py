@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.errors import FileFormatError, InputError, missing_dependency
+from ..core.errors import (
+    PARSER_FAULTS,
+    FileFormatError,
+    InputError,
+    first_line,
+    missing_dependency,
+)
 from ..core.types import Photo
 from .exif import focal_from_exif
 from .profiles import png_cicp, to_srgb
@@ -178,9 +184,9 @@ def _open(path: str | os.PathLike[str]) -> PilImage:
         raise FileFormatError(
             f"'{name}' is not a picture that can be read; give a JPEG, PNG, WebP, AVIF or TIFF file"
         ) from error
-    except (OSError, SyntaxError, ValueError, ArithmeticError, EOFError) as error:
+    except PARSER_FAULTS as error:
         raise FileFormatError(
-            f"'{name}' is damaged ({_one_line(error)}); export or download it again"
+            f"'{name}' is damaged ({first_line(error)}); export or download it again"
         ) from error
     finally:
         Image.MAX_IMAGE_PIXELS = pixel_guard
@@ -247,13 +253,13 @@ def _limit_decoding(picture: PilImage, name: str, max_pixels: int) -> None:
 def _decode(picture: PilImage, name: str) -> None:
     try:
         picture.load()
-    except (OSError, SyntaxError, ValueError, ArithmeticError, EOFError, IndexError) as error:
-        raise FileFormatError(
-            f"'{name}' is damaged ({_one_line(error)}); export or download it again"
-        ) from error
     except MemoryError as error:
         raise InputError(
             f"'{name}' is too large for this machine's memory; scale it down"
+        ) from error
+    except PARSER_FAULTS as error:
+        raise FileFormatError(
+            f"'{name}' is damaged ({first_line(error)}); export or download it again"
         ) from error
 
 
@@ -261,7 +267,7 @@ def _read_exif(picture: PilImage, name: str) -> Any:
     try:
         return picture.getexif()
     except Exception as error:  # Pillow lets parser faults of any class through here
-        log.warning("'%s' has damaged EXIF data, which is ignored (%s)", name, _one_line(error))
+        log.warning("'%s' has damaged EXIF data, which is ignored (%s)", name, first_line(error))
         return None
 
 
@@ -341,7 +347,3 @@ def _reduce(
     if alpha is not None:
         alpha = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
     return pixels, alpha
-
-
-def _one_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

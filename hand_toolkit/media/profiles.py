@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.errors import PARSER_FAULTS
 from ..geometry.colour import linear_to_srgb, srgb_to_linear
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _is_adobe_by_exif(exif: Any) -> bool:
     try:
         space = exif.get_ifd(0x8769).get(0xA001)
         index = exif.get_ifd(0xA005).get(1, "")
-    except (KeyError, ValueError, TypeError, SyntaxError, OSError, ArithmeticError):
+    except PARSER_FAULTS:
         return False
     return space in (2, 0xFFFF) and str(index).strip("\0 ").upper() == "R03"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import FileFormatError, InputError
+from ..core.errors import PARSER_FAULTS, FileFormatError, InputError, first_line
 from ..core.files import atomic_path
 
 log = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ def is_animation(path: Path) -> bool:
     try:
         with Image.open(path) as picture:
             return bool(getattr(picture, "n_frames", 1) > 1)
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+    except (*PARSER_FAULTS, Image.DecompressionBombError):
         return False
 
 
@@ -190,8 +190,8 @@ def _read_animation(path: Path) -> tuple[float, Iterator[np.ndarray]]:
     try:
         with Image.open(path) as picture:
             seconds = [_seconds(frame) for frame in ImageSequence.Iterator(picture)]
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise FileFormatError(f"{path.name} is damaged ({str(error)[:80]})") from error
+    except (*PARSER_FAULTS, Image.DecompressionBombError) as error:
+        raise FileFormatError(f"{path.name} is damaged ({first_line(error)})") from error
     times = np.concatenate([[0.0], np.cumsum(seconds)])[:-1]
     fps, steady = frame_rate(list(times), 0.0)
 

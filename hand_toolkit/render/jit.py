@@ -19,6 +19,8 @@ from typing import Any
 import numba
 from numba.core import caching, config
 
+from ..core.jit import Cache, keep
+
 _config: Any = config
 
 log = logging.getLogger("hand_toolkit.render")
@@ -96,13 +98,10 @@ class _CacheImpl(caching.CompileResultCacheImpl):
     _locator_classes: list[Any] = [_Locator]
 
 
-class _KernelCache(caching.FunctionCache):
-    _impl_class = _CacheImpl
-
-
-class _AnnouncingCache(_KernelCache):
+class _AnnouncingCache(Cache):
     """Says once per process that a kernel has to be compiled."""
 
+    _impl_class: Any = _CacheImpl
     announced = False
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -129,9 +128,5 @@ def inline(function: Callable[..., Any]) -> Any:
 def kernel(function: Callable[..., Any]) -> Any:
     """An entry point: compiled without the GIL and kept on disk."""
     dispatcher: Any = numba.njit(nogil=True, error_model="numpy", fastmath=MATH_FLAGS)(function)
-    try:
-        dispatcher._cache = _AnnouncingCache(dispatcher.py_func)
-    except RuntimeError:
-        # No writable folder: already logged by the locator; compile in memory.
-        log.debug("no kernel cache for %s", function.__name__)
+    keep(dispatcher, _AnnouncingCache)
     return dispatcher

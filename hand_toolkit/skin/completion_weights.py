@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core.errors import FileFormatError, InputError
+from ..core.errors import PARSER_FAULTS, FileFormatError, InputError
 from .grid import GRID, shrink, spread
 from .uv_layout import UVLayout, uv_layout
 
@@ -150,7 +150,7 @@ def load_completion(path: Path | None = None) -> Completion:
         network.load_state_dict(state, strict="seen_nails.inner.weight" in state)
         nail = tensors["bank.nail"].float().numpy() / 255
         notes = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    except (SafetensorError, KeyError, RuntimeError, OSError, ValueError) as error:
+    except (SafetensorError, *PARSER_FAULTS) as error:
         raise FileFormatError(
             f"cannot read the completion network {path.name}: {error}; reinstall hand-toolkit or "
             "train one anew"

@@ -10,9 +10,9 @@ import numpy as np
 
 @cache
 def _kernel() -> Any:
-    import numba
+    from ..core.jit import compiled
 
-    @numba.njit(cache=True)
+    @compiled()
     def perlin(points: Any, table: Any, gradients: Any, out: Any) -> None:
         for i in range(points.shape[0]):
             x, y, z = points[i, 0], points[i, 1], points[i, 2]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from ..core.jit import compiled
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+
+@compiled(nogil=True, fastmath=True)
 def encode(  # type: ignore[no-untyped-def]
     color, alpha, mean_depth, fringe, transparent, ground, table, far, shown, pixels, depth
 ):
@@ -53,7 +54,7 @@ def encode(  # type: ignore[no-untyped-def]
             pixels[row, x, 3] = keep
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def count_visible(skin, before, mean_depth, factor, contact, trim, share):  # type: ignore[no-untyped-def]
     """Fill ``share`` (H, W) with the part of each pixel's hand that nothing hides.
 
@@ -92,7 +93,7 @@ def count_visible(skin, before, mean_depth, factor, contact, trim, share):  # ty
                 share[y, x] = (skin_seen + off_seen) / total
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def lit_share(  # type: ignore[no-untyped-def]
     points, normals, depth, pose, focal, soft, distant, offset, bias, out
 ):

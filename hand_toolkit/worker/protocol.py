@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..core.errors import FileFormatError
+from ..core.errors import PARSER_FAULTS, FileFormatError, first_line
 
 PROTOCOL_VERSION = 1
 MAGIC = b"HTKW"
@@ -77,9 +77,9 @@ def read(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, np.ndarray]] | Non
     try:
         message = json.loads(text)
         arrays = {e["name"]: _array(payload, e) for e in message.pop("arrays", [])}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except PARSER_FAULTS as error:
         raise FileFormatError(
-            f"received a damaged message ({error}); restart both sides"
+            f"received a damaged message ({first_line(error)}); restart both sides"
         ) from error
     return message, arrays
 

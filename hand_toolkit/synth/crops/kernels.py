@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from ...core.jit import compiled
 
 NEAREST_COSINE = -0.5
 """Normals turned further from a light get nothing of it, wrapped or not."""
@@ -14,7 +15,7 @@ SAME_SURFACE_M = 0.003
 """A pixel's samples that lie this near in depth are shaded once."""
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(nogil=True, fastmath=True)
 def add_light(  # type: ignore[no-untyped-def]
     irradiance, normals, seen, depth, direction, color, wrap, bias
 ):
@@ -54,7 +55,7 @@ def add_light(  # type: ignore[no-untyped-def]
             irradiance[i, k] += color[k] * share * max(0.0, (cosine + soft) / (1 + soft))
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(nogil=True, fastmath=True)
 def shade(  # type: ignore[no-untyped-def]
     triangle, points, faces, corner_uvs, irradiance, normals, part, textures, tint, cloth, half,
     gloss, gain, classes, out, labels,

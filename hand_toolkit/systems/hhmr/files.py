@@ -10,7 +10,7 @@ import numpy as np
 
 from ...animate.motion import Motion, save_motion
 from ...core.conventions import SIDES
-from ...core.errors import FileFormatError, InputError
+from ...core.errors import PARSER_FAULTS, FileFormatError, InputError
 from ...core.npz import read_npz
 from .made import MadeHands
 
@@ -72,7 +72,7 @@ def read_skeletons(path: Path) -> np.ndarray:
         raise InputError(f"{path.name} is no file of skeletons; accepted are .json and .npz")
     try:
         points = np.asarray(found, dtype=float)
-    except (TypeError, ValueError) as error:
+    except PARSER_FAULTS as error:
         raise FileFormatError(f"{path.name} has skeletons that are no arrays of numbers") from error
     if points.ndim >= 2 and points.shape[-1] in (2, 3) and points.shape[-2] == 21:
         return points.reshape(-1, 21, points.shape[-1])
@@ -87,7 +87,7 @@ def _from_json(path: Path) -> Any:
         raise InputError(f"{path.name} is larger than {MOST_BYTES >> 20} MB; split it")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+    except PARSER_FAULTS as error:
         raise FileFormatError(f"{path.name} is no JSON: {error}") from error
     if isinstance(found, dict):
         if "keypoints" not in found:

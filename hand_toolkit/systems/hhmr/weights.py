@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import FileFormatError, InputError
+from ...core.errors import PARSER_FAULTS, FileFormatError, InputError
 from .config import HhmrConfig
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def read_network(path: Path) -> tuple[HhmrNetwork, dict[str, Any]]:
     try:
         network = HhmrNetwork(from_mapping(HhmrConfig, header["config"]))
         network.load_state_dict({n: v.float() for n, v in tensors.items()})
-    except (KeyError, TypeError, RuntimeError, InputError) as error:
+    except PARSER_FAULTS as error:
         raise FileFormatError(f"{path.name} holds no hand diffusion network: {error}") from error
     return network.eval().requires_grad_(False), dict(header.get("notes", {}))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ...core.errors import FileFormatError, InputError
+from ...core.errors import PARSER_FAULTS, FileFormatError
 from ...learn.checkpoint import load_checkpoint, read_header, read_tensors, write_weights
 from ...learn.config import from_mapping
 from .config import PriorConfig, TrainConfig
@@ -54,7 +54,7 @@ def load_weights(path: Path) -> tuple[Any, PriorConfig, dict[str, Any]]:
         config = from_mapping(PriorConfig, header["config"])
         network = PriorNetwork(config)
         network.load_state_dict({n: v.float() for n, v in tensors.items()})
-    except (KeyError, TypeError, RuntimeError, InputError) as error:
+    except PARSER_FAULTS as error:
         raise FileFormatError(f"{path.name} holds no prior of this version: {error}") from error
     return network.eval().requires_grad_(False), config, dict(header.get("notes", {}))
 
@@ -75,7 +75,7 @@ def load_model(path: Path) -> tuple[Any, dict[str, Any]]:
         known = {f.name for f in dataclasses.fields(TrainConfig)}
         values = {k: v for k, v in state["settings"].items() if k in known}
         settings = from_mapping(TrainConfig, values)
-    except (KeyError, TypeError, AttributeError, InputError) as error:
+    except PARSER_FAULTS as error:
         raise FileFormatError(f"{path.name} is no training checkpoint: {error}") from error
     model = PriorModel(config, settings, gradient_loss)
     load_checkpoint(path, model, keeps=lambda name: not name.startswith("identities."))
