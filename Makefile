@@ -2,6 +2,7 @@
 # make test: lint, type check, all tests
 # make test-fast: the tests that are not slow (tests/slow.txt), under two minutes on two cores
 # make extension: the Blender extension, into dist/
+# make audit: known vulnerabilities of what is installed, and what it is made of (dist/sbom.json)
 # make interop: exported files against other people's software, table into docs/
 
 PYTHON ?= python3.11
@@ -12,7 +13,7 @@ EXTRAS := blender,cuda,dev,extract,heic,mediapipe,ray,spz,synth,train,usd,view
 NODE := tests/interop
 STAMP := $(VENV)/.made
 
-.PHONY: demo test test-fast lint extension interop clean system-packages
+.PHONY: audit demo test test-fast lint extension interop clean system-packages
 
 demo: $(STAMP)-core | system-packages
 	$(BIN)/hand-toolkit demo --output demo --progress auto
@@ -30,6 +31,14 @@ lint: $(STAMP)-all | system-packages
 
 extension: $(STAMP)-core
 	$(BIN)/python scripts/build_extension.py
+
+audit: $(STAMP)-core
+	test -x $(VENV)-audit/bin/python || $(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit cyclonedx-bom
+	mkdir -p dist
+	$(VENV)-audit/bin/cyclonedx-py environment $(BIN)/python --output-format JSON --output-file dist/sbom.json
+	$(VENV)-audit/bin/pip-audit --path $$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])') \
+		--skip-editable --progress-spinner off
 
 interop: $(STAMP)-all $(NODE)/node_modules/.made | system-packages
 	bash scripts/interop.sh
@@ -53,4 +62,4 @@ system-packages:
 	@bash scripts/system_packages.sh
 
 clean:
-	rm -rf $(VENV) $(NODE)/node_modules demo dist build *.egg-info
+	rm -rf $(VENV) $(VENV)-audit $(NODE)/node_modules demo dist build *.egg-info
