@@ -18,13 +18,13 @@ def lay_splats(vertices: np.ndarray, faces: np.ndarray, per_face: int) -> Surfac
     Args:
         vertices: (V, 3) rest mesh, metres.
         faces: (F, 3).
-        per_face: 1, 4 or 16 splats a triangle.
+        per_face: 1, 4, 16 or 64 splats a triangle.
 
     Raises:
         InputError: another number.
     """
-    if per_face not in (1, 4, 16):
-        raise InputError(f"{per_face} splats per triangle; accepted are 1, 4 or 16")
+    if per_face not in (1, 4, 16, 64):
+        raise InputError(f"{per_face} splats per triangle; accepted are 1, 4, 16 or 64")
     parts = _split_barycentric(per_face)
     count = len(faces)
     corners = vertices[faces]

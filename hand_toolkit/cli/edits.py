@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,38 +11,141 @@ from ..core.errors import InputError
 from .common import check_output
 
 _input = click.Path(path_type=Path)
+_side_option = click.option(
+    "--side",
+    type=click.Choice(["right", "left"]),
+    help="The hand that --paint and --decal go on.  [default: see there]",
+)
 
 
 @click.command()
 @click.argument("avatar", type=_input)
-@click.option(
-    "-o", "--output", type=_input, required=True, help="The changed avatar, a .hand file."
-)
+@click.option("-o", "--output", type=_input, help="The changed avatar, a .hand file.")
 @click.option(
     "--tone",
     metavar="TONE",
     help="Skin tone of the back of the hand: monk:1 to 10, fitzpatrick:1 to 6, #rrggbb, or "
     "melanin=AMOUNT,haemoglobin=AMOUNT (-3 to 3). Palms and nails become those of such skin.",
 )
-def edit(avatar: Path, output: Path, tone: str | None) -> None:
+@click.option(
+    "--paint",
+    "paints",
+    type=_input,
+    multiple=True,
+    help="A picture painted over SIDE_albedo.png of --export-textures, or a transparent layer; its "
+    "name begins with right or left, or --side says whose it is.",
+)
+@click.option("--freckles", type=float, metavar="AMOUNT", help="Freckles on the backs, 0 to 3.")
+@click.option("--veins", type=float, metavar="AMOUNT", help="Veins on the backs, 0 to 3.")
+@click.option(
+    "--decal",
+    "decals",
+    multiple=True,
+    nargs=4,
+    metavar="PICTURE PLACE MM DEGREES",
+    help="A picture with transparency on the skin: PLACE is back, palm, wrist, wrist_inside, a "
+    "finger, or U,V of the texture; MM its longer side; DEGREES turn it counterclockwise from "
+    "pointing to the fingertips. On the hand that the photo showed unless --side says.",
+)
+@click.option("--ink", is_flag=True, help="The decals stain the skin (tattoo, henna).")
+@click.option(
+    "--lacquer",
+    metavar="COLOUR",
+    help="Nail lacquer: a colour, thumb=COLOUR,ring=COLOUR,... for some nails, or none for bare "
+    "nails.",
+)
+@_side_option
+@click.option("--seed", type=int, default=0, show_default=True, help="Of freckles and veins.")
+@click.option(
+    "--export-textures",
+    "textures",
+    type=_input,
+    metavar="FOLDER",
+    help="Write albedo, normal, roughness and a wireframe guide of the skin, to paint on.",
+)
+@click.option(
+    "--texture-size",
+    type=click.IntRange(256, 8192),
+    default=2048,
+    show_default=True,
+    help="Side of the written textures.",
+)
+def edit(
+    avatar: Path,
+    output: Path | None,
+    textures: Path | None,
+    texture_size: int,
+    **wanted: Any,
+) -> None:
     """Change an avatar; the file it came from stays as it is.
+
+    Edits are made in the order of these options, whatever the order they are given in.
 
     \b
     hand-toolkit edit me.hand --tone monk:7 -o darker.hand
-    hand-toolkit edit me.hand --tone '#a0714f' -o mine.hand
+    hand-toolkit edit me.hand --lacquer '#b00020' --freckles 1 -o dressed.hand
+    hand-toolkit edit me.hand --decal henna.png back 50 0 --ink -o henna.hand
+    hand-toolkit edit me.hand --export-textures textures
+    hand-toolkit edit me.hand --paint textures/right_albedo.png -o painted.hand
     """
-    check_output(output, (".hand",))
+    if output is None and textures is None:
+        raise InputError(
+            "nothing is written; name the changed avatar with -o, or --export-textures"
+        )
+    if output is not None:
+        check_output(output, (".hand",))
     from ..avatar import Avatar
-    from ..edit import EDITS_KEY, finished, toned
+    from ..edit import EDITS_KEY, export_textures, finished
 
     loaded = Avatar.load(avatar)
-    changed = loaded
-    if tone is not None:
-        changed = toned(changed, tone)
-    if changed is loaded:
+    changed = _changed(loaded, **wanted)
+    if changed is loaded and output is not None:
         raise InputError("nothing was asked for; give an edit, such as --tone monk:7")
-    finished(changed).save(output)
-    click.echo(f"{output}: {changed.provenance[EDITS_KEY]}")
+    if output is not None:
+        finished(changed).save(output)
+        click.echo(f"{output}: {changed.provenance[EDITS_KEY]}")
+    if textures is not None:
+        for path in export_textures(changed, textures, texture_size):
+            click.echo(str(path))
+
+
+def _changed(
+    avatar: Any,
+    tone: str | None,
+    paints: tuple[Path, ...],
+    freckles: float | None,
+    veins: float | None,
+    decals: tuple[tuple[str, str, str, str], ...],
+    ink: bool,
+    lacquer: str | None,
+    side: str | None,
+    seed: int,
+) -> Any:
+    from .. import edit as edits
+
+    if tone is not None:
+        avatar = edits.toned(avatar, tone)
+    for paint in paints:
+        avatar = edits.painted(avatar, paint, side)
+    if freckles is not None:
+        avatar = edits.freckled(avatar, freckles, seed)
+    if veins is not None:
+        avatar = edits.veined(avatar, veins, seed)
+    for picture, place, size, angle in decals:
+        size_mm, degrees = _number("the decal's size", size), _number("its angle", angle)
+        pixels = edits.read_decal(picture)
+        decal = edits.Decal(pixels, place, size_mm, degrees, ink, Path(picture).name)
+        avatar = edits.decalled(avatar, decal, side)
+    if lacquer is not None:
+        avatar = edits.lacquered(avatar, lacquer)
+    return avatar
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{name} is {text!r}; give a number") from None
 
 
 COMMANDS = (edit,)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..avatar import Avatar, AvatarHand
+from ..avatar.mirror import dressed, same_skin
 from ..core.conventions import SH_C0
 from ..geometry.colour import linear_to_srgb, srgb_curve, srgb_to_linear
 
@@ -58,9 +59,12 @@ def with_albedo(hand: AvatarHand, albedo: np.ndarray) -> AvatarHand:
 
 
 def each_hand(avatar: Avatar, change: Callable[[AvatarHand], AvatarHand], record: str) -> Avatar:
-    """The avatar with ``change`` done to each hand, and recorded."""
-    hands = tuple(change(hand) for hand in avatar.hands)
-    return recorded(dataclasses.replace(avatar, hands=hands), record)
+    """The avatar with ``change`` done to each hand, and recorded; a mirror image stays one."""
+    hands: dict[str, AvatarHand] = {}
+    for hand in sorted(avatar.hands, key=lambda h: same_skin(avatar, h.side) is not None):
+        other = same_skin(avatar, hand.side)
+        hands[hand.side] = dressed(hand, hands[other]) if other else change(hand)
+    return recorded(dataclasses.replace(avatar, hands=tuple(hands.values())), record)
 
 
 def recorded(avatar: Avatar, what: str) -> Avatar:

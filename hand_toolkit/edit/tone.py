@@ -237,6 +237,17 @@ def _zone_move(
     return after + wish - before - cast - (1 - keeps) * (own - before - cast)
 
 
+def usual_skin(zone: str, back: np.ndarray) -> np.ndarray:
+    """(3,) log reflectance of palms ("palm") or natural nails ("nail") of people with such a back.
+
+    Args:
+        zone: which.
+        back: (3,) log reflectance of the back of the hand; a cast of its colour is kept.
+    """
+    luminance = _luminance(back)
+    return _usual(zone, luminance) + back - _skin(luminance)
+
+
 def _usual(zone: str, luminance: float) -> np.ndarray:
     """(3,) log reflectance of palms or nails of people whose back has that luminance.
 
@@ -301,8 +312,7 @@ def _lacquer(log: np.ndarray, zones: Zones, back: np.ndarray) -> np.ndarray:
 
 def _lacquer_of(own: np.ndarray, back: np.ndarray) -> float:
     """0 to 1 of a nail (3,) log: by its colour against a natural nail's beside such a back."""
-    luminance = _luminance(back)
-    odd = own - back - _usual("nail", luminance) + _skin(luminance)
+    odd = own - usual_skin("nail", back)
     chroma = np.linalg.norm(odd - odd.mean())
     return float(1 / (1 + np.exp(-(chroma - LACQUER) / (0.15 * LACQUER))))
 

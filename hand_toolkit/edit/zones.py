@@ -59,7 +59,9 @@ def zones_at(model: HandModel, triangle: np.ndarray, barycentric: np.ndarray) ->
     """
     hand_model, level = model.name, model.level
     weights = np.asarray(barycentric, np.float64)
-    palm = at_surface(_palm(hand_model, level)[:, None], model.faces, triangle, weights)[:, 0]
+    palm = at_surface(palm_at_vertices(hand_model, level)[:, None], model.faces, triangle, weights)[
+        :, 0
+    ]
     uv = at_surface(model.uvs, model.uv_faces, triangle, weights)
     nail = np.zeros(len(uv))
     if hand_model in MAPPED:
@@ -76,8 +78,8 @@ def finger_of(model: HandModel) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _palm(hand_model: str, level: int) -> np.ndarray:
-    """(V,) palm at the vertices."""
+def palm_at_vertices(hand_model: str, level: int) -> np.ndarray:
+    """(V,) palm at the vertices of either hand."""
     model = surface(hand_model, "right", level)
     if hand_model in MAPPED:
         drawn = nails_and_palm("default", SIZE)[1][..., None]

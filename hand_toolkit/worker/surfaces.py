@@ -116,26 +116,6 @@ def joint_limits() -> np.ndarray:
     return limits
 
 
-def same_skin(avatar: Avatar, side: str) -> str | None:
-    """The other side, where ``side`` is its mirror image: then their textures are the same.
-
-    Both models have the same UV layout, so that one picture shows both.
-    """
-    other = next((s for s in avatar.sides if s != side), None)
-    if other is None or avatar.hand(side).observed:
-        return None
-    one, two = avatar.hand(side), avatar.hand(other)
-    models = [surface(avatar.hand_model, s, avatar.level) for s in (side, other)]
-    same = (
-        len(one) == len(two)
-        and np.array_equal(one.albedo, two.albedo)
-        and np.array_equal(one.opacity, two.opacity)
-        and np.array_equal(one.binding.triangle, two.binding.triangle)
-        and np.array_equal(*(m.uvs[np.sort(m.uv_faces, axis=1)] for m in models))
-    )
-    return other if same else None
-
-
 def bake(avatar: Avatar, side: str, size: int) -> np.ndarray:
     """Reflectance of ``side`` baked into the model's UVs, (size, size, 4) uint8 sRGB."""
     from ..export.bake import bake_color
