@@ -173,6 +173,10 @@ def veined(avatar: Avatar, amount: float, seed: int = 0) -> Avatar:
     def change(hand: AvatarHand) -> AvatarHand:
         model = surface(avatar.hand_model, hand.side, avatar.level)
         zones = zones_of(avatar.hand_model, avatar.level, hand)
+        faces = np.zeros(len(model.faces), bool)
+        faces[hand.binding.triangle[(zones.back > 0.3) & (zones.finger < 0)]] = True
+        hand = refined(avatar, hand, faces, FINE)
+        zones = zones_of(avatar.hand_model, avatar.level, hand)
         keypoints = rest_hand(model, hand.shape)[2]
         flat = _hand_plane(rest_points(model, hand), keypoints)
         vein = np.zeros(len(flat))
@@ -183,6 +187,7 @@ def veined(avatar: Avatar, amount: float, seed: int = 0) -> Avatar:
             vein = np.maximum(vein, deep * np.exp(-((gap / width) ** 2)))
         wrist, knuckles = np.clip(flat[:, 1] / 0.02, 0, 1), np.clip(1.6 - flat[:, 1] / 0.07, 0, 1)
         density = amount * vein * wrist * knuckles * (zones.finger < 0) * zones.back**2
+        density[density < 0.003] = 0
         tint = np.exp(-density[:, None] * VEIN_ABSORPTION)
         return with_albedo(hand, linear_albedo(hand) * tint)
 
