@@ -209,7 +209,8 @@ class Session:
         With ``share``, a hand that is the mirror image of the other has ``like``, the other's
         side, in place of a texture: the other's is its own.
         """
-        from .surfaces import bake, same_skin
+        from ..avatar.mirror import same_skin
+        from .surfaces import bake
 
         avatar = self.avatar(str(job.params["key"]))
         if job.params.get("share"):
