@@ -21,6 +21,20 @@ _side_option = click.option(
 @click.command()
 @click.argument("avatar", type=_input)
 @click.option("-o", "--output", type=_input, help="The changed avatar, a .hand file.")
+@click.option("--scale", type=float, metavar="FACTOR", help="Larger or smaller hands, 0.25 to 4.")
+@click.option(
+    "--hand-length",
+    metavar="LENGTH",
+    help="Metric size: from the wrist to the tip of the middle finger, e.g. 18.4cm or 7.2in.",
+)
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    metavar="PARAMETER=SIGMAS",
+    help="Add standard deviations to a shape parameter of the hand model: finger_length=1.5, "
+    "thickness_index=-1, age=2, ... ('hand-toolkit info --json' shows them by number).",
+)
 @click.option(
     "--tone",
     metavar="TONE",
@@ -85,6 +99,7 @@ def edit(
     hand-toolkit edit me.hand --tone monk:7 -o darker.hand
     hand-toolkit edit me.hand --lacquer '#b00020' --freckles 1 -o dressed.hand
     hand-toolkit edit me.hand --decal henna.png back 50 0 --ink -o henna.hand
+    hand-toolkit edit me.hand --hand-length 18.4cm --shape finger_length=1 -o mine.hand
     hand-toolkit edit me.hand --export-textures textures
     hand-toolkit edit me.hand --paint textures/right_albedo.png -o painted.hand
     """
@@ -111,6 +126,9 @@ def edit(
 
 def _changed(
     avatar: Any,
+    scale: float | None,
+    hand_length: str | None,
+    shapes: tuple[str, ...],
     tone: str | None,
     paints: tuple[Path, ...],
     freckles: float | None,
@@ -122,7 +140,15 @@ def _changed(
     seed: int,
 ) -> Any:
     from .. import edit as edits
+    from ..core.options import split_settings
 
+    if scale is not None:
+        avatar = edits.scaled(avatar, scale)
+    if shapes:
+        changes = {n: _number(n, v) for n, v in split_settings(shapes).items()}
+        avatar = edits.shaped(avatar, changes)
+    if hand_length is not None:
+        avatar = edits.with_hand_length(avatar, edits.parse_length(hand_length))
     if tone is not None:
         avatar = edits.toned(avatar, tone)
     for paint in paints:
@@ -148,4 +174,49 @@ def _number(name: str, text: str) -> float:
         raise InputError(f"{name} is {text!r}; give a number") from None
 
 
-COMMANDS = (edit,)
+@click.command()
+@click.argument("first", type=_input)
+@click.argument("second", type=_input)
+@click.option("-o", "--output", type=_input, help="A picture of both and of where they differ.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--light", default="studio", show_default=True, help="As for render.")
+def compare(first: Path, second: Path, output: Path | None, as_json: bool, light: str) -> None:
+    """Say what differs between two avatars, and draw them side by side.
+
+    \b
+    hand-toolkit compare me.hand darker.hand -o both.png
+    """
+    import json
+
+    from ..avatar import Avatar
+    from ..edit import compared, comparison
+    from ..media import save_image
+
+    if output is not None:
+        check_output(output, (".png", ".jpg", ".jpeg", ".webp"))
+    pair = Avatar.load(first), Avatar.load(second)
+    figures = compared(*pair)
+    if output is not None:
+        save_image(output, comparison(*pair, light=light))
+    if as_json:
+        click.echo(json.dumps(figures, indent=1))
+        return
+    for name, (a, b) in figures["both"].items():
+        click.echo(
+            f"{name.replace('_', ' ') + ':':<14}{_said(a)}{'' if a == b else ' | ' + _said(b)}"
+        )
+    for side, entry in figures["hands"].items():
+        click.echo(f"{side} hand:")
+        for name, value in entry.items():
+            click.echo(f"  {name.replace('_', ' ') + ':':<14}{_said(value)}")
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v:+g}" for k, v in value.items()) or "the same"
+    if isinstance(value, list):
+        return ", ".join(str(v) for v in value) or "-"
+    return str(value) or "-"
+
+
+COMMANDS = (edit, compare)

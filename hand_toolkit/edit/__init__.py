@@ -1,12 +1,21 @@
 """Edits: pure functions from avatar to avatar, recorded in the file's provenance."""
 
 from .apply import EDITS_KEY, finished, recorded
+from .compare import compared, comparison
 from .decals import Decal, decalled, read_decal
 from .marks import freckled, lacquered, veined
 from .paint import export_textures, painted, read_paint
+from .size import hand_length, parse_length, scaled, shaped, with_hand_length
 from .tone import Tone, parse_tone, tone_of, toned
 
 __all__ = [
+    "with_hand_length",
+    "shaped",
+    "scaled",
+    "parse_length",
+    "hand_length",
+    "comparison",
+    "compared",
     "EDITS_KEY",
     "Decal",
     "Tone",
