@@ -33,7 +33,7 @@ def compared(first: Avatar, second: Avatar) -> dict[str, Any]:
 
     Returns:
         ``both``: what each is; ``hands``: by side that both have, lengths in millimetres, tone of
-        the back and its CIEDE2000, CIEDE2000 of the skin over the texture layout (mean, 95 %), distance
+        the back and its CIEDE2000, CIEDE2000 of the skin over the layout (mean, 95 %), distance
         of the flat surfaces in millimetres, shape parameters that differ by more than a tenth of a
         standard deviation, evidence, whether the splats are the same.
     """
@@ -125,7 +125,8 @@ def comparison(first: Avatar, second: Avatar, light: str = "studio") -> np.ndarr
         camera = orbit_camera(points, SIZE, SIZE, azimuth)
         rows.append(
             np.concatenate(
-                [picture_of(a, *p, camera, BACKGROUND, light=lit).copy() for a, p, lit in drawn], 1
+                [picture_of(a, p[0], p[1], camera, BACKGROUND, lit).copy() for a, p, lit in drawn],
+                1,
             )
         )
     return np.concatenate(rows)

@@ -15,7 +15,7 @@ from ..skin.template import detail_log_albedo
 from ..synth.noise import noise
 from ..synth.skin import MELANIN_ABSORPTION, polyline_distance, smooth_curve
 from .apply import each_hand, linear_albedo, with_albedo
-from .refine import FINE, is_loose, refined, rest_points, splat_uv
+from .refine import FINE_M, is_loose, refined, rest_points, splat_uv
 from .tone import hex_rgb, usual_skin
 from .zones import MAPPED, zones_of
 
@@ -137,7 +137,7 @@ def freckled(avatar: Avatar, amount: float, seed: int = 0) -> Avatar:
         near = np.zeros(len(area), bool)
         near[face] = True
         near = np.isin(model.faces, model.faces[near]).any(axis=1)
-        hand = refined(avatar, hand, near, FINE)
+        hand = refined(avatar, hand, near, FINE_M)
         points = rest_points(model, hand)
         density = np.zeros(len(hand))
         tree = cKDTree(points)
@@ -175,7 +175,7 @@ def veined(avatar: Avatar, amount: float, seed: int = 0) -> Avatar:
         zones = zones_of(avatar.hand_model, avatar.level, hand)
         faces = np.zeros(len(model.faces), bool)
         faces[hand.binding.triangle[(zones.back > 0.3) & (zones.finger < 0)]] = True
-        hand = refined(avatar, hand, faces, FINE)
+        hand = refined(avatar, hand, faces, FINE_M)
         zones = zones_of(avatar.hand_model, avatar.level, hand)
         keypoints = rest_hand(model, hand.shape)[2]
         flat = _hand_plane(rest_points(model, hand), keypoints)

@@ -6,14 +6,14 @@ import dataclasses
 
 import numpy as np
 
-from ..avatar import Avatar, AvatarHand, place, surface
+from ..avatar import Avatar, AvatarHand, SurfaceBinding, place, surface
 from ..avatar.layout import lay_splats
 from ..avatar.levels import LOOSE_M, joined_hand
 from ..geometry.surfaces import at_surface, triangle_frames
 from ..hand_model import HandModel, rest_hand
 
-FINE, FINEST = 16, 64
-"""Splats a triangle for soft marks, half a millimetre apart on the back, and for drawn edges."""
+FINE_M, FINEST_M = 5e-4, 2.6e-4
+"""Distance of splats for soft marks, and for drawn edges, metres."""
 
 
 def splat_uv(model: HandModel, hand: AvatarHand) -> np.ndarray:
@@ -36,24 +36,31 @@ def is_loose(hand: AvatarHand) -> np.ndarray:
 
 
 def refined(
-    avatar: Avatar, hand: AvatarHand, faces: np.ndarray, per_face: int = FINEST
+    avatar: Avatar, hand: AvatarHand, faces: np.ndarray, spacing_m: float = FINEST_M
 ) -> AvatarHand:
-    """The hand with as many splats on each of the triangles (F,) bool, looking as before.
+    """The hand with splats so near on the triangles (F,) bool, looking as before.
 
     New splats take everything from the nearest old one.
     """
     from scipy.spatial import cKDTree
 
     model = surface(avatar.hand_model, hand.side, avatar.level)
+    vertices = rest_hand(model, hand.shape)[0]
     loose = is_loose(hand)
-    own = hand.binding.triangle[~loose]
-    wanted = faces & (np.bincount(own, minlength=len(faces)) < per_face)
-    which = np.flatnonzero(wanted)
     old = np.flatnonzero(~loose)
-    if not len(which) or not len(old):
+    there = np.bincount(hand.binding.triangle[old], minlength=len(faces))
+    asked = triangle_frames(vertices, model.faces)[1] / spacing_m**2
+    number = 4 ** np.ceil(np.log(np.maximum(asked, 1)) / np.log(4)).clip(0, 3).astype(int)
+    wanted = faces & (there < number)
+    if not wanted.any() or not len(old):
         return hand
-    laid = lay_splats(rest_hand(model, hand.shape)[0], model.faces[which], per_face)
-    binding = dataclasses.replace(laid, triangle=which[laid.triangle])
+    parts = []
+    for per_face in np.unique(number[wanted]):
+        which = np.flatnonzero(wanted & (number == per_face))
+        laid = lay_splats(vertices, model.faces[which], int(per_face))
+        parts.append(dataclasses.replace(laid, triangle=which[laid.triangle]))
+    names = ("triangle", "barycentric", "offset", "quat", "scale")
+    binding = SurfaceBinding(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))
     blank = np.zeros(len(binding))
     fine = dataclasses.replace(
         hand,
@@ -64,7 +71,7 @@ def refined(
         color=np.zeros((len(blank), *hand.color.shape[1:])),
     )
     nearest = old[cKDTree(rest_points(model, hand)[old]).query(rest_points(model, fine))[1]]
-    names = ("opacity", "evidence", "albedo", "color")
-    fine = dataclasses.replace(fine, **{n: getattr(hand, n)[nearest] for n in names})
+    own = ("opacity", "evidence", "albedo", "color")
+    fine = dataclasses.replace(fine, **{n: getattr(hand, n)[nearest] for n in own})
     keep = loose | ~wanted[hand.binding.triangle]
     return joined_hand(hand, keep, fine, np.arange(len(fine)))
