@@ -200,7 +200,13 @@ def _fit(
     config = MethodConfig(how.quality, settings, how.seed, device, refine_poses=pose is None)
     model = how.hand_model if pose is None else pose.hands[0].hand_model
     method = find_method(how.method, model)
-    parse_settings(f"method {method.name}", method.options, settings)  # fail before the work
+    parsed = parse_settings(f"method {method.name}", method.options, settings)  # fail early
+    forearm = str(parsed.get("forearm", "off"))
+    if forearm != "off" and model != "default":
+        raise InputError(
+            f"the hand model '{model}' has no forearm; fit with the model 'default', or without "
+            "--set forearm"
+        )
 
     start = time.perf_counter()
     if pose is not None:
@@ -224,6 +230,11 @@ def _fit(
     avatar = run_method(
         method, views, config, lambda fraction, message: tell(0.45 + 0.5 * fraction, message)
     )
+    if forearm != "off":
+        from .systems.forearm import add_forearms
+
+        tell(0.95, "adding the forearm")
+        avatar = add_forearms(avatar, views[views.reference], forearm)
     seconds["fit"] = time.perf_counter() - start
 
     tell(0.96, "drawing the preview")

@@ -40,7 +40,8 @@ class AvatarHand(_Repr):
         albedo: (N, 3) sRGB-encoded reflectance, without the photo's light.
         evidence: (N,) how well the photo observed the splat: 0 invented ... 1 seen.
         observed: False when the whole hand was made by mirroring the other one.
-        source_theta: (16, 3) pose in the photo, camera axes.
+        source_theta: (16, 3) pose in the photo, camera axes; (17, 3) of a hand with a forearm, the
+            last row being that of :mod:`hand_toolkit.hand_model.arm`.
         source_translation: (3,) wrist position in the photo's camera, metres.
     """
 
@@ -65,7 +66,7 @@ class AvatarHand(_Repr):
             ("color", np.float32, color_shape),
             ("albedo", np.float32, (n, 3)),
             ("evidence", np.float32, (n,)),
-            ("source_theta", np.float64, (16, 3)),
+            ("source_theta", np.float64, (17 if len(self.source_theta) == 17 else 16, 3)),
             ("source_translation", np.float64, (3,)),
         ):
             value = np.ascontiguousarray(getattr(self, name), dtype=dtype)
@@ -182,7 +183,7 @@ class Avatar(_Repr):
 
         Args:
             side: which hand.
-            theta: (16, 3) pose; None is the flat rest pose.
+            theta: (16, 3) pose, (17, 3) with the forearm's; None is the flat rest pose.
             translation: (3,) wrist position; None is the origin.
         """
         from ..hand_model import pose_hand_numpy
@@ -201,7 +202,7 @@ class Avatar(_Repr):
         """Splats of the posed avatar; see :meth:`Drawable.splats`.
 
         Args:
-            theta: side -> (16, 3) axis-angle; only these hands appear.
+            theta: side -> (16, 3) axis-angle, (17, 3) with the forearm's; only these hands appear.
             translation: side -> (3,) wrist position, metres; default the origin.
             light: None or "baked": colours as photographed; else albedo in that light (see
                 :func:`hand_toolkit.avatar.lighting.shading_of`) with the posed normals.
@@ -295,7 +296,7 @@ def surface(hand_model: str, side: str, level: int) -> HandModel:
 
 def _pose_array(theta: np.ndarray) -> np.ndarray:
     theta = np.asarray(theta, dtype=np.float64)
-    _check("theta", theta, (16, 3))
+    _check("theta", theta, (17 if theta.shape == (17, 3) else 16, 3))
     _finite("theta", theta)
     return theta
 

@@ -35,7 +35,7 @@ def nails_and_palm(hand_model: str, size: int) -> tuple[np.ndarray, np.ndarray]:
     """(S, S) 1 on nails, and 1 on the palm and the pads; zeros for layouts that have no map."""
     from scipy.ndimage import zoom
 
-    if hand_model != "default":
+    if hand_model not in ("default", "default_arm"):  # an arm's hand has the hand's layout
         return np.zeros((size, size)), np.zeros((size, size))
     nail, palm = (zoom(m, size / len(m), order=1, grid_mode=True, mode="nearest") for m in _zones())
     return nail.clip(0, 1), palm.clip(0, 1)

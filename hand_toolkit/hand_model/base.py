@@ -56,6 +56,8 @@ class HandModel:
         pose_axes: (K, 3, 3) matrices whose entrywise product with ``R - I`` of that joint sums to
             the feature; None for MANO's 135, the entries of ``R - I`` themselves.
         metric_scale: what its metres rest on, a clause for users: one photo has no scale.
+        forearm_weights: (V, 3) skinning weights of the forearm's bones (see ``hand_model.arm``),
+            taken from the wrist's; None for hands that end at the wrist.
     """
 
     name: str
@@ -81,6 +83,7 @@ class HandModel:
     pose_joints: np.ndarray | None = None
     pose_axes: np.ndarray | None = None
     metric_scale: str = "a photo has no scale of its own, it is the hand model's"
+    forearm_weights: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         vertices, shapes = len(self.template), len(self.shape_names)
@@ -103,6 +106,7 @@ class HandModel:
             "keypoint_pose_dirs": (features, 21, 3),
             "pose_joints": (features,),
             "pose_axes": (features, 3, 3),
+            "forearm_weights": (vertices, 3),
         }
         if (self.pose_joints is None) != (self.pose_axes is None):
             raise InputError(

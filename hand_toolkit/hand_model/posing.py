@@ -13,6 +13,7 @@ import numpy as np
 
 from ..core.conventions import KEYPOINT_TO_MANO, MANO_PARENTS
 from ..geometry.rotations import matrix_from_axis_angle
+from .arm import bent, split_pose
 from .base import HandModel, PosedHand, check_shape
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def pose_hand_numpy(
 
     Args:
         model: any hand model.
-        theta: (16, 3) axis-angle, radians.
+        theta: (16, 3) axis-angle, radians; a model with a forearm takes (17, 3), see ``arm``.
         shape: (S,) shape parameters.
         translation: (3,) wrist position, metres.
 
@@ -106,9 +107,8 @@ def pose_hand_numpy(
     Raises:
         InputError: an array of another shape.
     """
-    theta = np.asarray(theta, np.float64)
+    theta, forearm = split_pose(model, theta)
     translation = np.asarray(translation, np.float64)
-    check_shape("theta", theta, (16, 3))
     check_shape("translation", translation, (3,))
     vertices, joints, keypoints = rest_hand(model, shape)
     rotations = matrix_from_axis_angle(theta)
@@ -117,6 +117,7 @@ def pose_hand_numpy(
         vertices = vertices + (_sparse_dirs(model) @ feature).reshape(-1, 3)
         if model.keypoint_pose_dirs is not None:
             keypoints = keypoints + np.tensordot(feature, model.keypoint_pose_dirs, 1)
+    vertices = bent(model, vertices, forearm)
     transforms = np.tile(np.eye(4), (16, 1, 1))
     placed = np.zeros((16, 3))
     for j in range(16):

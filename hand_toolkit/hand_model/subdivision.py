@@ -72,6 +72,7 @@ def _split(model: HandModel) -> HandModel:
         weights=weights / weights.sum(1, keepdims=True),
         shape_dirs=carry(model.shape_dirs),
         pose_dirs=None if model.pose_dirs is None else carry(model.pose_dirs),
+        forearm_weights=None if model.forearm_weights is None else carry(model.forearm_weights),
         atlas_uvs=(
             None
             if model.atlas_uvs is None

@@ -97,7 +97,8 @@ class AvatarRenderer:
         """Draw one pose.
 
         Args:
-            theta: side to (16, 3) axis-angle, radians, MANO order; only these hands appear.
+            theta: side to (16, 3) axis-angle, radians, MANO order, or (17, 3) of a hand with a
+                forearm (see ``hand_model.arm``); only these hands appear.
             translation: side to (3,) wrist position in the world, metres; default the origin.
             camera: a view for this frame; the size may change.
 
@@ -187,13 +188,7 @@ class AvatarRenderer:
         for number, side in enumerate(sides):
             if side not in theta:
                 continue
-            _put(slot.theta[number], theta[side], f"theta of the {side} hand")
-            where = None if translation is None else translation.get(side)
-            if where is None:
-                slot.translation[number] = 0
-            else:
-                _put(slot.translation[number], where, f"translation of the {side} hand")
-            slot.shown[number] = True
+            hands.pose(slot, number, theta[side], translation and translation.get(side))
         return slot
 
 
@@ -204,16 +199,3 @@ def _eight_bit(drawn: Rendering, transparent: bool) -> np.ndarray:
         alpha = np.clip(drawn.alpha, 0, 1)[..., None]
         color = np.concatenate([np.clip(color / np.maximum(alpha, 1e-4), 0, 1), alpha], axis=2)
     return (color * 255 + 0.5).astype(np.uint8)
-
-
-def _put(target: np.ndarray, value: Any, name: str) -> None:
-    """Copy a pose into its buffer.
-
-    Raises:
-        InputError: for a wrong shape or numbers that are not finite.
-    """
-    if np.shape(value) != target.shape:
-        raise InputError(f"{name} has shape {np.shape(value)}; accepted is {target.shape}")
-    target[...] = value
-    if not np.isfinite(target).all():
-        raise InputError(f"{name} has numbers that are NaN or infinite; give finite numbers")

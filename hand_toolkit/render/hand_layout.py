@@ -14,6 +14,7 @@ from ..core.conventions import MANO_PARENTS
 from ..geometry.rotations import matrix_from_quat
 from ..geometry.surfaces import triangle_frames
 from ..hand_model import HandModel, pose_drivers, rest_hand
+from ..hand_model.arm import bent
 from .frame import aligned_zeros
 from .skinning import JOINTS, SPLAT_FIELDS
 
@@ -84,7 +85,21 @@ class MeshLayout:
         self.rest_joints = np.ascontiguousarray(np.stack(joints), np.float64)
         self.parents = np.asarray(MANO_PARENTS, np.int64)
         self.vertex_count = vertex_count
+        self._hands = list(hands)
+        self._first_block = np.cumsum([0] + [len(part) for part in rest])[:-1]
+        self._bends = [np.zeros(3) for _ in hands]
         self.joint_count = len(joints) * JOINTS
+
+    def bend(self, number: int, rotation: np.ndarray | None) -> None:
+        """Turn the forearm of a hand to it by (3,), see ``hand_model.arm``; None is straight."""
+        bend = np.zeros(3) if rotation is None else np.asarray(rotation, np.float64)
+        if (bend == self._bends[number]).all():
+            return
+        hand, model = self._hands[number]
+        flat = blocks(bent(model, rest_hand(model, hand.shape)[0], bend))
+        start = self._first_block[number]
+        self.rest[start : start + len(flat)] = flat
+        self._bends[number] = bend.copy()
 
 
 def _correctives(models: Sequence[HandModel]) -> tuple[np.ndarray, ...]:

@@ -14,6 +14,7 @@ from ..avatar.avatar import join_splats
 from ..avatar.lighting import rotate
 from ..core.errors import InputError
 from ..core.types import Camera, Rendering
+from ..hand_model.arm import split_pose
 from .cpu import NO_SPLATS, CpuRasterizer
 from .cpu_kernels import place_frame, skin_frame
 from .frame import Inputs, Window, aligned_zeros
@@ -111,6 +112,30 @@ class HandsRenderer:
             if light is not None:
                 slot.lights[number, : len(light)] = light
         return slot
+
+    def pose(self, slot: Slot, number: int, theta: np.ndarray, translation: Any) -> None:
+        """Put a pose of a hand into a slot and show it.
+
+        Args:
+            slot: of :meth:`begin`.
+            number: the hand's.
+            theta: (16, 3), or (17, 3) for a hand with a forearm.
+            translation: (3,) metres, or None for the origin.
+
+        Raises:
+            InputError: a wrong shape, or numbers that are not finite.
+        """
+        hand, model = self.hands[number]
+        joints, forearm = split_pose(model, theta) if len(theta) == 17 else (theta, None)
+        _put(slot.theta[number], joints, f"theta of the {hand.side} hand")
+        if forearm is not None and not np.isfinite(forearm).all():
+            raise InputError(f"the {hand.side} forearm's rotation is not finite: {forearm}")
+        self._mesh.bend(number, forearm)
+        if translation is None:
+            slot.translation[number] = 0
+        else:
+            _put(slot.translation[number], translation, f"translation of the {hand.side} hand")
+        slot.shown[number] = True
 
     def on_surfaces(
         self,
@@ -269,3 +294,16 @@ class HandsRenderer:
                 *(slot.face_records, *rasterizer.projection_rooms(splats.count)),
             ),
         )
+
+
+def _put(target: np.ndarray, value: Any, name: str) -> None:
+    """Copy a pose into its buffer.
+
+    Raises:
+        InputError: for a wrong shape or numbers that are not finite.
+    """
+    if np.shape(value) != target.shape:
+        raise InputError(f"{name} has shape {np.shape(value)}; accepted is {target.shape}")
+    target[...] = value
+    if not np.isfinite(target).all():
+        raise InputError(f"{name} has numbers that are NaN or infinite; give finite numbers")

@@ -148,13 +148,13 @@ class FittedSkin:
         albedo = [np.exp(np.minimum(log, 0.0)) for log in log_albedo]
         # unseen sides get the photo's mean shading, not the darkness extrapolated there
         baked = [
-            linear_to_srgb(linear * _gentle(shade(self.light, o.normals), self.light))
+            linear_to_srgb(linear * gentle(shade(self.light, o.normals), self.light))
             for linear, o in zip(albedo, self.seen)
         ]
         return CompleteSkin(albedo, baked, self.light)
 
 
-def _gentle(shading: np.ndarray, light: np.ndarray) -> np.ndarray:
+def gentle(shading: np.ndarray, light: np.ndarray) -> np.ndarray:
     """Shading compressed toward the light's mean, for normals the photo never showed."""
     mean = np.maximum(light[0] * C0, 1e-4)
     return mean * np.clip(shading / mean, 0.6, 1.3) ** 0.5

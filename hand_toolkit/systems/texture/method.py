@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.options import Option
 from ...core.types import Progress
+from ..forearm import FOREARM_OPTION
 from ..method import MethodConfig
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ OPTIONS = (
         0,
         1,
     ),
+    FOREARM_OPTION,
 )
 
 
