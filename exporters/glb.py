@@ -30,6 +30,7 @@ from hand_toolkit.export.scene_hand import Corrective, SceneHand
 from hand_toolkit.export.surface_mesh import split_mesh, strongest, tangents
 from hand_toolkit.geometry.colour import srgb_to_linear
 from hand_toolkit.geometry.rotations import normalized_quats
+from hand_toolkit.hand_model.arm import skin_weights
 
 SPLATTING = "KHR_gaussian_splatting"
 BINDING_VERSION = 3
@@ -194,7 +195,7 @@ class GlbWriter:
             # green of the normal map leans along growing v (upwards), which is glTF's bitangent
             "TANGENT": self.doc.accessor(tangents(mesh, positions, normals)),
             "TEXCOORD_0": self.doc.accessor(uv.astype(np.float32)),
-            **self._weights(rig.weights(hand.model.weights[mesh.vertex]), fine=True),
+            **self._weights(rig.weights(skin_weights(hand.model)[mesh.vertex]), fine=True),
         }
         indices = mesh.faces.astype(np.uint16 if len(positions) < 65535 else np.uint32)
         primitive = self.lib.Primitive(

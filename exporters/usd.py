@@ -25,6 +25,7 @@ from hand_toolkit.export.rig import HandRig, hand_rig
 from hand_toolkit.export.scene import MISSING_SCALE, ExportScene
 from hand_toolkit.export.scene_hand import SceneHand
 from hand_toolkit.geometry.rotations import normalized_quats
+from hand_toolkit.hand_model.arm import skin_weights
 
 ROOT = "/Hands"
 
@@ -163,7 +164,7 @@ class _Stage:
         st.Set(Vt.Vec2fArray.FromNumpy(model.uvs.astype(np.float32)))
         st.SetIndices(Vt.IntArray.FromNumpy(model.uv_faces.astype(np.int32).ravel()))
 
-        joints, weights = _influences(rig.weights(model.weights))
+        joints, weights = _influences(rig.weights(skin_weights(model)))
         binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
         width = joints.shape[1]
         binding.CreateJointIndicesPrimvar(False, width).Set(Vt.IntArray.FromNumpy(joints.ravel()))

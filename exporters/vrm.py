@@ -81,7 +81,7 @@ class VrmExporter:
         writer = GlbWriter(inner)
         document = writer.build()
         nodes = {node.name: k for k, node in enumerate(document.gltf.nodes)}
-        roots = [nodes[f"{hand.side}Hand"] for hand in hands]
+        roots = [nodes[_root(hand, nodes)] for hand in hands]
         bones = _body(document, hands, nodes)
         document.gltf.scenes[0].nodes = [
             *(n for n in writer.roots if n not in roots),
@@ -103,6 +103,11 @@ class VrmExporter:
         return [request.path]
 
 
+def _root(hand: SceneHand, nodes: dict[str, int]) -> str:
+    """The name of the hand's own root: its forearm where it has one."""
+    return f"{hand.side}{'LowerArm' if f'{hand.side}LowerArm' in nodes else 'Hand'}"
+
+
 def _placed(hand: SceneHand) -> SceneHand:
     """The hand at the end of the body's arm."""
     wrist = WRIST_M * [-1.0 if hand.side == "right" else 1.0, 1.0, 1.0]
@@ -117,13 +122,24 @@ def _body(
     places = {name: np.array(place) for name, (_, place) in BODY.items()}
     parents = {name: parent for name, (parent, _) in BODY.items()}
     made = {}
+    own = [nodes[name] for hand in hands if (name := _root(hand, nodes)) in BODY]
+    for node in own:  # a forearm of the file's own, with the hand on it
+        places[document.gltf.nodes[node].name] = np.array(document.gltf.nodes[node].translation)
     for name in BODY:
         above = places[parents[name]] if parents[name] else np.zeros(3)
+        if nodes.get(name) in own:
+            made[name] = nodes[name]
+            place = places[name] - above
+            document.gltf.nodes[made[name]].translation = [float(v) for v in place]
+            continue
         made[name] = document.node(
             name=name, translation=[float(v) for v in places[name] - above], children=[]
         )
     for side in ("right", "left"):
         end = f"{side}Hand"
+        if end in nodes and nodes.get(f"{side}LowerArm") in own:
+            made[end] = nodes[end]  # it hangs there already
+            continue
         if end in nodes:
             hand = next(h for h in hands if h.side == side)
             inside = hand.wrist_positions[0] - places[f"{side}LowerArm"]

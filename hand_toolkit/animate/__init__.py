@@ -2,6 +2,7 @@
 
 from .builtin import MOTIONS, POSES, builtin_motion, find_motion, finger_pose, pose_names
 from .files import load_motion
+from .forearms import with_forearms
 from .motion import Motion, interpolate, resample, save_motion, smooth
 from .presets import avatar_pose, curl_limits, fitted_pose, with_presets
 
@@ -21,5 +22,6 @@ __all__ = [
     "resample",
     "save_motion",
     "smooth",
+    "with_forearms",
     "with_presets",
 ]

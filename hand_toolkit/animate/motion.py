@@ -27,7 +27,8 @@ class Motion(_Repr):
     """θ over time.
 
     Attributes:
-        theta: (T, 2, 16, 3) axis-angle, sides right, left.
+        theta: (T, 2, 16, 3) axis-angle, sides right, left; (T, 2, 17, 3) with forearms, see
+            :mod:`hand_toolkit.hand_model.arm`.
         translation: (T, 2, 3) wrist positions, metres.
         present: (T, 2) bool, whether that hand is there in that frame.
         fps: frames a second.
@@ -42,7 +43,7 @@ class Motion(_Repr):
 
     def __post_init__(self) -> None:
         for name, dtype, shape in (
-            ("theta", np.float64, (None, 2, 16, 3)),
+            ("theta", np.float64, (None, 2, 17 if np.shape(self.theta)[2:] == (17, 3) else 16, 3)),
             ("translation", np.float64, (len(self.theta), 2, 3)),
             ("present", bool, (len(self.theta), 2)),
         ):

@@ -61,6 +61,26 @@ class Skeleton:
         return {joint: name for joint, name in named if name is not None}
 
 
+FOREARMS = {
+    "mano": "{side}_forearm {side}_forearm_mid {side}_forearm_twist",
+    "unity": "{Side}LowerArm {Side}LowerArmTwist2 {Side}LowerArmTwist1",
+    "unreal": "lowerarm_{s} lowerarm_twist_02_{s} lowerarm_twist_01_{s}",
+    "vrm": "{side}LowerArm {side}LowerArmTwist2 {side}LowerArmTwist1",
+    "mixamo": "mixamorig:{Side}ForeArm mixamorig:{Side}ForeArmTwist2 mixamorig:{Side}ForeArmTwist1",
+    "rigify": "DEF-forearm.{S} DEF-forearm.{S}.001 DEF-forearm.{S}.002",
+    "autorigpro": "forearm_stretch.{s} forearm_twist_2.{s} forearm_twist.{s}",
+}
+"""The forearm's bones: the one that bears the hand, and its twist midway and at the wrist. Programs
+that know fewer twist bones find the others as plain bones."""
+
+
+def forearm_bones(skeleton: str, side: str) -> tuple[str, ...]:
+    """Names of the forearm's three bones; none in skeletons of hands alone (WebXR)."""
+    words = FOREARMS.get(skeleton, "").split()
+    letters = {"side": side, "Side": side.capitalize(), "s": side[0], "S": side[0].upper()}
+    return tuple(word.format(**letters) for word in words)
+
+
 def split_joint(joint: str) -> tuple[str, str]:
     """Finger and part: "index1" is ("index", "1"), "index_tip" ("index", "tip")."""
     if joint == "wrist":

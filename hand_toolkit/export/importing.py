@@ -283,6 +283,8 @@ def _avatar_hand(
         albedo=read("_ALBEDO", 3),
         evidence=read("_EVIDENCE", 1)[:, 0],
         observed=extras.get("observed") is True,
-        source_theta=gltf.numbers(extras["source_theta"], 48, "source_theta").reshape(16, 3),
+        source_theta=gltf.numbers(
+            extras["source_theta"], 51 if len(extras["source_theta"]) == 51 else 48, "source_theta"
+        ).reshape(-1, 3),
         source_translation=gltf.numbers(extras["source_translation"], 3, "source_translation"),
     )

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..animate import Motion
+from ..animate import Motion, with_forearms
 from ..avatar import Avatar, display_theta, surface
 from ..core.conventions import SIDES, UPRIGHT_WRISTS_M, side_index
 from ..core.errors import InputError
 from ..core.types import Splats
 from ..geometry.surfaces import at_surface
 from ..hand_model import rest_hand
+from ..hand_model.arm import ARM_SUFFIX, skin_weights
 from .axes import splats_y_up
 from .bake import Textures, bake_textures
 from .lod import simplified
@@ -90,11 +91,12 @@ class ExportScene:
         return splats_y_up(splats)
 
     def splat_weights(self, side: str) -> np.ndarray:
-        """(N, 16) skinning weights at the splats."""
+        """(N, 16) skinning weights at the splats, (N, 19) with the forearm's bones."""
         avatar_hand = self.avatar.hand(side)
         model = surface(self.avatar.hand_model, side, self.avatar.level)
         binding = avatar_hand.binding
-        return at_surface(model.weights, model.faces, binding.triangle, binding.barycentric)
+        weights = skin_weights(model)
+        return at_surface(weights, model.faces, binding.triangle, binding.barycentric)
 
     def splat_correctives(self, side: str) -> tuple[Corrective, ...]:
         """The hand's pose correctives at the splats: those of the skin under each."""
@@ -169,6 +171,8 @@ def build_scene(
         raise InputError(f"lod is {lod}; accepted is 0 (full) to 4")
     if motion is not None and pose is not None:
         raise InputError("a motion and a pose were given; give one of the two")
+    if motion is not None and avatar.hand_model.endswith(ARM_SUFFIX):
+        motion = with_forearms(motion)
     wanted = _wanted_sides(avatar, motion, sides)
     if lod:
         avatar = simplified(avatar, lod)
@@ -225,12 +229,15 @@ def _poses(avatar: Avatar, pose: Any, sides: Sequence[str]) -> dict[str, np.ndar
         if side not in given:
             continue
         theta = np.asarray(given[side], dtype=np.float64)
-        if theta.shape != (16, 3) or not np.isfinite(theta).all():
+        rows = 17 if avatar.hand_model.endswith(ARM_SUFFIX) and len(theta) == 17 else 16
+        if theta.shape != (rows, 3) or not np.isfinite(theta).all():
             raise InputError(
                 f"the pose of the {side} hand has shape {theta.shape}; accepted is (16, 3), "
                 "axis-angle, finite"
             )
-        result[side] = theta if np.abs(theta[0]).max() > 1e-9 else display_theta(side, theta)
+        if np.abs(theta[0]).max() <= 1e-9:
+            theta = np.concatenate([display_theta(side, theta[:16]), theta[16:]])
+        result[side] = theta
     return result
 
 

@@ -46,7 +46,7 @@ class SceneHand:
         keypoints: (21, 3) rest keypoints.
         bind_theta: (16, 3) the upright flat hand that mesh and splats are bound in.
         bind_translation: (3,) its wrist, toolkit world axes.
-        theta: (T, 16, 3).
+        theta: (T, 16, 3), or (T, 17, 3) with the forearm's.
         translation: (T, 3).
         present: (T,) bool.
     """
@@ -106,7 +106,7 @@ class SceneHand:
     @cached_property
     def local_quats(self) -> np.ndarray:
         """(T, 16, 4) wxyz local rotations over time, without sign jumps."""
-        rotation = matrix_from_axis_angle(self.theta)
+        rotation = matrix_from_axis_angle(self.theta[:, :16])
         rotation[:, 0] = TO_Y_UP @ rotation[:, 0]
         quats = quat_from_matrix(rotation)
         quats[0] *= np.where((quats[0] * self.local_bind_quats).sum(-1, keepdims=True) < 0, -1, 1)
@@ -118,7 +118,7 @@ class SceneHand:
         model = self.model
         if model.pose_dirs is None:
             return ()
-        weights = pose_features(model, matrix_from_axis_angle(self.theta))
+        weights = pose_features(model, matrix_from_axis_angle(self.theta[:, :16]))
         joints = [int(j) for j in pose_drivers(model)[0]]
         found = []
         for k, joint in enumerate(joints):
@@ -130,6 +130,13 @@ class SceneHand:
                 back = np.maximum(-weights[:, k], 0)
                 found.append(Corrective(f"{name}_back", k, moved, -offsets, back))
         return tuple(found)
+
+    @cached_property
+    def forearm(self) -> np.ndarray:
+        """(T, 3) the forearm's rotation to the hand; zero where none is given."""
+        if self.theta.shape[1] == 17:
+            return self.theta[:, 16]
+        return np.zeros((len(self.theta), 3))
 
     @cached_property
     def wrist_positions(self) -> np.ndarray:

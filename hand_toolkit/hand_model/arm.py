@@ -118,6 +118,28 @@ def bent(model: HandModel, vertices: np.ndarray, rotation: np.ndarray | None) ->
     return np.asarray(vertices + np.einsum("vij,vj->vi", blended, vertices))
 
 
+def skin_weights(model: HandModel) -> np.ndarray:
+    """(V, 16) skinning weights, and (V, 19) with the forearm's bones where there is one."""
+    if model.forearm_weights is None:
+        return model.weights
+    weights = model.weights.copy()
+    weights[:, 0] = np.maximum(weights[:, 0] - model.forearm_weights.sum(1), 0)
+    return np.concatenate([weights, model.forearm_weights], axis=1)
+
+
+def elbow_points(vertices: np.ndarray, side: str) -> np.ndarray:
+    """(3, 3) where the forearm's bones are at rest: at the elbow's end, midway, near the wrist.
+
+    Args:
+        vertices: (V, 3) of an arm at rest, the wrist at the origin.
+        side: "right" or "left".
+    """
+    along = vertices[:, 0] * (1.0 if side == "right" else -1.0)
+    far = along > 0.85 * along.max()
+    end = vertices[far].mean(0)
+    return end * np.array([[1.0], [0.5], [0.15]])
+
+
 def wrist_bend(
     flexion: float, deviation: float = 0.0, twist: float = 0.0, side: str = "right"
 ) -> np.ndarray:

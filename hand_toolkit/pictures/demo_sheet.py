@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..animate import Motion, find_motion, load_motion, resample
+from ..animate import Motion, find_motion, load_motion, resample, with_forearms
 from ..avatar import Avatar, Drawable
 from ..core.cameras import load_cameras, orbit_camera, turntable
 from ..core.conventions import SIDES
 from ..core.errors import FileFormatError, InputError
 from ..core.npz import read_npz
 from ..core.types import Camera, HandPose, Progress
+from ..hand_model.arm import ARM_SUFFIX
 from ..media import save_image
 from ..media.video import SUFFIXES as VIDEO_SUFFIXES
 from ..media.video import write_video
@@ -157,6 +158,8 @@ def _views(
 def _motion_shot(
     avatar: Avatar, motion: Motion, camera: str, width: int, height: int, frame: int | None
 ) -> Shot:
+    if avatar.hand_model.endswith(ARM_SUFFIX):
+        motion = with_forearms(motion)
     count = len(motion)
     poses = [motion.frame(k) for k in (range(count) if frame is None else [frame])]
     poses = [p for p in poses if p[0]]

@@ -55,7 +55,7 @@ FLEXIONS_DEG, DEVIATIONS_DEG = np.arange(-75, 76, 15.0), np.arange(-25, 36, 10.0
 STIFFNESS = 0.06
 """How much overlap a wrist bent to 60 degrees must gain: outlines tell little of depth."""
 
-SEAM_M, TONE_M = 0.010, 0.035
+SEAM_M, TONE_M = 0.018, 0.045
 """Skin of the hand nearer to the wrist than the first is seen anew, since there the hand's own mesh
 ended and its light was misjudged; that up to the second tells the forearm's tone."""
 
