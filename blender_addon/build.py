@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from . import axes, controls, correctives, look, rig, scene_data, splats
+from . import axes, controls, correctives, forearm, look, rig, scene_data, splats
 
 COLLECTIONS = ("Wrist", "Fingers", "Thumb")
 """Bone collections of every hand."""
@@ -127,11 +127,15 @@ def _build_armature(context, collection, root, side, label, part):
             bone.use_connect = False
             bone[scene_data.JOINT] = name
             place_bone(bone, joint, part["axes"][joint], part["joints"], part["keypoints"])
+        if "forearm_points" in part:
+            forearm.add_bones(data, side, part["forearm_points"])
     for posed in ob.pose.bones:
         posed.rotation_mode = "QUATERNION"
         if posed.name != axes.bone_name("wrist", side):
             posed.lock_location = (True, True, True)
         posed.lock_scale = (True, True, True)
+    if "forearm_points" in part:
+        forearm.finish(ob)
     _bone_collections(data, side)
     return ob
 
@@ -161,7 +165,8 @@ def _bone_collections(data, side):
     groups = {name: data.collections.new(name) for name in COLLECTIONS}
     for bone in data.bones:
         stem = bone.name.removesuffix(axes.SUFFIX[side])
-        group = "Wrist" if stem == "wrist" else "Thumb" if stem.startswith("thumb") else "Fingers"
+        starts = {"wrist": "Wrist", "forearm": "Wrist", "thumb": "Thumb"}
+        group = next((g for start, g in starts.items() if stem.startswith(start)), "Fingers")
         groups[group].assign(bone)
         bone.color.palette = {"Wrist": "THEME09", "Thumb": "THEME03", "Fingers": "THEME04"}[group]
 
@@ -195,7 +200,7 @@ def _assign_weights(ob, weights, side):
     """Vertex groups with the exact skinning weights, written in one pass over the vertices."""
     import bmesh
 
-    for name in axes.JOINTS:
+    for name in (*axes.JOINTS, *forearm.BONES)[: weights.shape[1]]:
         ob.vertex_groups.new(name=axes.bone_name(name, side))
     rows, columns = np.nonzero(weights > 1e-7)
     values = weights[rows, columns].tolist()
@@ -263,5 +268,8 @@ def reshape(context, rig_object, arrays, shape):
         for joint, name in enumerate(names):
             bone = rig_object.data.edit_bones[name]
             place_bone(bone, joint, rest[joint], arrays["joints"], arrays["keypoints"])
+        if "forearm_points" in arrays:
+            side = rig_object.hand_toolkit.side
+            forearm.place_bones(rig_object.data, side, arrays["forearm_points"])
     surface["hand_shape"] = [float(v) for v in shape]
     splats.update_rest(rig_object, surface)

@@ -9,7 +9,7 @@ import os
 import bpy
 import numpy as np
 
-from . import axes, link, options, rig, scene_data
+from . import axes, forearm, link, options, rig, scene_data
 from .base import NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 
@@ -136,7 +136,7 @@ class HAND_TOOLKIT_OT_export(NeedsHand, WorkerOperator, bpy.types.Operator):
 
 
 def world_theta(hand):
-    """Evaluated θ (16, 3), with the turn of the rig's objects put into the wrist's rotation."""
+    """Evaluated θ (16, 3), or (17, 3) of an arm, the turn of the rig's objects in the wrist's."""
     theta = rig.get_evaluated_theta(hand)
     if hand.matrix_world.determinant() < 0:
         raise HandError(
@@ -145,7 +145,8 @@ def world_theta(hand):
         )
     turn = axes.TO_BLENDER.T @ np.array(hand.matrix_world.to_quaternion().to_matrix(), np.float64)
     theta[0] = axes.matrix_to_rotvec(turn @ axes.rotvec_to_matrix(theta[0]))
-    return theta
+    turned = forearm.rotation(hand)
+    return theta if turned is None else np.concatenate([theta, turned[None]])
 
 
 def world_translation(hand):
@@ -159,7 +160,8 @@ def sample_motion(context, root):
     scene = context.scene
     before = scene.frame_current
     count = scene.frame_end - scene.frame_start + 1
-    theta, where = np.zeros((count, 2, 16, 3)), np.zeros((count, 2, 3))
+    rows = 17 if any(forearm.bone_of(hand) for hand in scene_data.rigs_of(root)) else 16
+    theta, where = np.zeros((count, 2, rows, 3)), np.zeros((count, 2, 3))
     present = np.zeros((count, 2), bool)
     try:
         for t in range(count):

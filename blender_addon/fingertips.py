@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from mathutils import Vector
 
-from . import axes, controls, rig
+from . import axes, bones, controls, rig
 from .build import edit_mode
 from .errors import HandError
 
@@ -34,7 +34,7 @@ def target_of(hand, finger):
 def has_ik(hand, finger):
     """Whether ``finger`` follows a fingertip target."""
     try:
-        tip = rig.pose_bone(hand, finger + "3")
+        tip = bones.pose_bone(hand, finger + "3")
     except HandError:
         return False
     return IK in tip.constraints
@@ -55,7 +55,7 @@ def add(context, hand, finger):
         raise HandError(f"the {finger} already has an IK target")
     controls.restore(hand)
     context.view_layer.update()
-    tip = rig.pose_bone(hand, finger + "3")
+    tip = bones.pose_bone(hand, finger + "3")
     wrist = rig.pose_bones(hand)[0]
     target = _target_bone(context, hand, finger, tip, wrist)
     name = blend_name(finger)
@@ -71,7 +71,7 @@ def add(context, hand, finger):
     tip.constraints.move(len(tip.constraints) - 1, 0)
     controls.drive(constraint, "influence", hand, name, 1.0)
     for k in (1, 2, 3):
-        link = rig.pose_bone(hand, f"{finger}{k}")
+        link = bones.pose_bone(hand, f"{finger}{k}")
         limit = link.constraints[controls.LIMIT]
         for axis in "xyz":
             setattr(link, f"use_ik_limit_{axis}", True)
@@ -108,7 +108,7 @@ def _target_bone(context, hand, finger, tip, wrist):
 
 def remove(context, hand, finger):
     """Take the fingertip target of ``finger`` away; the finger keeps its keyed pose."""
-    tip = rig.pose_bone(hand, finger + "3")
+    tip = bones.pose_bone(hand, finger + "3")
     constraint = tip.constraints.get(IK)
     if constraint is not None:
         constraint.driver_remove("influence")
@@ -144,7 +144,7 @@ def place(context, hand, fingers=None):
     turn = np.array(wrist.matrix) @ np.linalg.inv(np.array(wrist.bone.matrix_local))
     for finger in fingers:
         target = target_of(hand, finger)
-        tip = np.array(rig.pose_bone(hand, finger + "3").tail)
+        tip = np.array(bones.pose_bone(hand, finger + "3").tail)
         rest = target.bone.matrix_local
         there = np.linalg.inv(turn) @ np.append(tip, 1.0)
         target.location = rest.to_3x3().transposed() @ (Vector(there[:3]) - rest.translation)

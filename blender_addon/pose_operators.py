@@ -294,8 +294,11 @@ class HAND_TOOLKIT_OT_load_motion(MotionOperator, bpy.types.Operator):
 
     def ask(self, context):
         if self.name:
-            return "motion", {"name": self.name}, None
-        return "motion", {"path": _file_of(self.filepath, "motion file")}, None
+            root = scene_data.root_of(active_hand(context))
+            return "motion", {"name": self.name, "key": link.open_avatar(root)}, None
+        root = scene_data.root_of(active_hand(context))
+        params = {"path": _file_of(self.filepath, "motion file"), "key": link.open_avatar(root)}
+        return "motion", params, None
 
     def take(self, context, value, arrays):
         self.key(context, value, arrays, self.place, len(arrays["theta"]) == 1)
@@ -372,7 +375,7 @@ class HAND_TOOLKIT_OT_photo_pose(NeedsHand, HandOperator, bpy.types.Operator):
         root = scene_data.root_of(active_hand(context))
         for hand in scene_data.rigs_of(root):
             surface = scene_data.surface_of(hand)
-            theta = np.array(surface["hand_source_theta"]).reshape(16, 3)
+            theta = np.array(surface["hand_source_theta"]).reshape(-1, 3)
             where = np.array(surface["hand_source_translation"]) if _at_origin(hand) else None
             rig.set_theta(hand, theta, where)
             posed(context, hand)

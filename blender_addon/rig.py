@@ -8,38 +8,8 @@ from itertools import pairwise
 import bpy
 import numpy as np
 
-from . import axes, scene_data
-from .errors import HandError
-
-
-def pose_bones(rig):
-    """The sixteen pose bones in MANO's order, by their marks: the artist may rename them.
-
-    Raises:
-        HandError: bones were deleted.
-    """
-    side = rig.hand_toolkit.side
-    marked = {b.bone.get(scene_data.JOINT): b for b in rig.pose.bones if scene_data.JOINT in b.bone}
-    bones, missing = [], []
-    for joint, name in enumerate(axes.JOINTS):
-        # files of the first version have no marks
-        bone = marked.get(name) or rig.pose.bones.get(axes.bone_name(joint, side))
-        bones.append(bone)
-        if bone is None:
-            missing.append(axes.bone_name(joint, side))
-    if missing:
-        raise HandError(f"the rig '{rig.name}' has lost the bones {', '.join(missing)}; undo that")
-    return bones
-
-
-def pose_bone(rig, joint):
-    """The pose bone of ``joint``, index or name."""
-    return pose_bones(rig)[axes.JOINTS.index(joint) if isinstance(joint, str) else joint]
-
-
-def rest_axes(rig):
-    """(16, 3, 3) B_j: rest orientations of the bones in the hand's axes, in columns."""
-    return np.array([np.array(b.bone.matrix_local.to_3x3()) for b in pose_bones(rig)], np.float64)
+from . import axes, forearm, scene_data
+from .bones import pose_bones, rest_axes, set_rotation
 
 
 def set_theta(rig, theta, translation=None, joints=None):
@@ -47,35 +17,21 @@ def set_theta(rig, theta, translation=None, joints=None):
 
     Args:
         rig: the armature.
-        theta: (16, 3) MANO θ, radians.
+        theta: (16, 3) MANO θ, radians; (17, 3) turns the forearm too.
         translation: (3,) wrist position in the rig's axes, metres; None leaves it.
         joints: indices of the joints to set; None sets all.
     """
     rest = rest_axes(rig)
-    local = axes.theta_to_local(np.asarray(theta, np.float64), rest)
+    theta = np.asarray(theta, np.float64)
+    if len(theta) == 17:
+        forearm.set_rotation(rig, theta[16])
+    local = axes.theta_to_local(theta[:16], rest)
     for joint, bone in enumerate(pose_bones(rig)):
         if joints is not None and joint not in joints:
             continue
         set_rotation(bone, axes.rotvec_to_quat(local[joint]))
     if translation is not None:
         pose_bones(rig)[0].location = rest[0].T @ np.asarray(translation, np.float64)
-
-
-def set_rotation(bone, quat):
-    """Rotate a pose bone in whatever rotation mode the artist has chosen."""
-    from mathutils import Quaternion
-
-    rotation = Quaternion(quat)
-    if bone.rotation_mode == "QUATERNION":
-        # the sign nearest to the last key keeps interpolation on the short arc
-        if rotation.dot(bone.rotation_quaternion) < 0:
-            rotation.negate()
-        bone.rotation_quaternion = rotation
-    elif bone.rotation_mode == "AXIS_ANGLE":
-        axis, angle = rotation.to_axis_angle()
-        bone.rotation_axis_angle = (angle, *axis)
-    else:
-        bone.rotation_euler = rotation.to_euler(bone.rotation_mode, bone.rotation_euler)
 
 
 def get_theta(rig):
@@ -119,6 +75,9 @@ def insert_keys(rig, frame, joints=None, location=True):
         bone.keyframe_insert(path, frame=frame, group=bone.name)
         if joint == 0 and location:
             bone.keyframe_insert("location", frame=frame, group=bone.name)
+    arm = forearm.bone_of(rig)
+    if arm is not None and joints is None:
+        arm.keyframe_insert("rotation_quaternion", frame=frame, group=arm.name)
 
 
 def key_motion(rig, theta, translation, start, fps, scene_fps, tolerance=None):
@@ -126,7 +85,7 @@ def key_motion(rig, theta, translation, start, fps, scene_fps, tolerance=None):
 
     Args:
         rig: the armature.
-        theta: (T, 16, 3).
+        theta: (T, 16, 3), (T, 17, 3) with the forearm's.
         translation: (T, 3) or None.
         start: first frame.
         fps: of the motion.
@@ -139,7 +98,12 @@ def key_motion(rig, theta, translation, start, fps, scene_fps, tolerance=None):
     """
     rest = rest_axes(rig)
     frames = start + np.arange(len(theta)) * (scene_fps / fps)
-    quats = axes.rotvec_to_quat(axes.theta_to_local(theta, rest))
+    quats = axes.rotvec_to_quat(axes.theta_to_local(theta[:, :16], rest))
+    arm = forearm.bone_of(rig) if theta.shape[1] == 17 else None
+    bones = pose_bones(rig)
+    if arm is not None:
+        turned = axes.rotvec_to_quat(forearm.to_local(rig, theta[:, 16]))
+        quats, bones = np.concatenate([quats, turned[:, None]], axis=1), [*bones, arm]
     for t in range(1, len(quats)):  # neighbours on one hemisphere, or keys take the long way
         flip = np.sum(quats[t] * quats[t - 1], axis=-1) < 0
         quats[t][flip] *= -1
@@ -150,7 +114,7 @@ def key_motion(rig, theta, translation, start, fps, scene_fps, tolerance=None):
         bone.rotation_mode = "QUATERNION"
     insert_keys(rig, float(frames[0]), location=translation is not None)
     curves = {(c.data_path, c.array_index): c for c in action_curves(rig)}
-    for joint, bone in enumerate(pose_bones(rig)):
+    for joint, bone in enumerate(bones):
         path = bone.path_from_id("rotation_quaternion")
         parts = [curves[path, k] for k in range(4)]
         _fill(parts, frames, quats[:, joint], tolerance and np.radians(tolerance) / 2)
@@ -269,6 +233,9 @@ def mirror_to(source, target):
     """Give ``target`` (the other hand) the mirrored pose of ``source``."""
     theta = axes.mirror_theta(get_evaluated_theta(source))
     place = get_translation(source) * np.array([-1.0, 1.0, 1.0])
+    arm = forearm.rotation(source)
+    if arm is not None:
+        theta = np.concatenate([theta, axes.mirror_theta(arm)[None]])
     set_theta(target, theta, place)
 
 

@@ -202,6 +202,11 @@ def _fit(
     method = find_method(how.method, model)
     parsed = parse_settings(f"method {method.name}", method.options, settings)  # fail early
     forearm = str(parsed.get("forearm", "off"))
+    if model.endswith("_arm"):
+        raise InputError(
+            f"the hand model '{model}' is for avatars that have a forearm; fit with --hand-model "
+            "default and --set forearm=on"
+        )
     if forearm != "off" and model != "default":
         raise InputError(
             f"the hand model '{model}' has no forearm; fit with the model 'default', or without "

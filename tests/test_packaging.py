@@ -23,7 +23,7 @@ DATA = {".npz", ".safetensors", ".png", ".jpg", ".jpeg", ".json", ".html", ".js"
 BUILTIN = {
     "pose_sources": ["file", "hhmr", "mediapipe", "network"],
     "segmenters": ["grabcut", "network"],
-    "hand_models": ["default", "default_1", "default_2", "mano"],
+    "hand_models": ["default", "default_1", "default_2", "default_arm", "mano"],
     "methods": ["igsn", "texture"],
     "exporters": ["bvh", "fbx", "glb", "npz", "obj", "ply", "sog", "splat", "spz", "usd", "vrm"],
     "trainings": ["eyes", "hhmr", "igsn"],

@@ -96,7 +96,7 @@ def _with_forearm(rig: HandRig, hand: SceneHand, names: tuple[str, ...], axes: s
     turns, wrists = _chain(hand)
     world = np.tile(np.eye(4), (len(hand.theta), 3, 1, 1))
     for t, rotation in enumerate(hand.forearm):
-        turned = turns[t, 0] @ forearm_turns(rotation)
+        turned = turns[t, 0] @ forearm_turns(rotation, points[0])
         world[t, :, :3, :3] = turned @ frame
         world[t, :, :3, 3] = wrists[t, 0] + np.einsum("kij,kj->ki", turned, points)
     # the bearing bone comes first, its twist last

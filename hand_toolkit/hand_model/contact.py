@@ -17,6 +17,7 @@ import numpy as np
 
 from ..core.conventions import FINGERS
 from ..geometry.surfaces import vertex_normals
+from .arm import ARM_SUFFIX
 from .base import HandModel
 from .collision import adjacent_parts, inscribed_balls, self_pairs, self_penetration
 from .limits import FREE_ANGLES, FREE_HIGHEST, FREE_LOWEST, compose
@@ -75,6 +76,7 @@ class ContactHand:
     """
 
     def __init__(self, model: str, shape: np.ndarray) -> None:
+        model = model.removesuffix(ARM_SUFFIX)  # no finger reaches its own forearm
         self.name, self.model = model, smooth_model("right", model)
         self.shape = np.asarray(shape, np.float64)
         self.rest, _, self.keypoints = rest_hand(self.model, self.shape)

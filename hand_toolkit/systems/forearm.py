@@ -68,6 +68,9 @@ MOST_STEP = 0.35
 FADE_M = (0.05, 0.135)
 """Along the arm: where a fading forearm begins to vanish, and where nothing is left."""
 
+STRANGE = (0.35, 0.8)
+"""Log albedo off the hand's own tone from which the photo is doubted, and not taken."""
+
 MOTTLE = 0.045
 """Standard deviation of invented skin's unevenness, log albedo."""
 
@@ -113,9 +116,7 @@ def add_forearms(avatar: Avatar, view: View | None, mode: str = "on") -> Avatar:
         mirror = arms[1].mirrored()
         where = avatar.hands[0].source_translation
         arms[0] = dataclasses.replace(mirror, source_translation=where)
-    return dataclasses.replace(
-        avatar, hand_model=avatar.hand_model + ARM_SUFFIX, hands=tuple(arms)
-    )
+    return dataclasses.replace(avatar, hand_model=avatar.hand_model + ARM_SUFFIX, hands=tuple(arms))
 
 
 def _with_arm(
@@ -154,6 +155,9 @@ def _with_arm(
         if sure.any():
             step = np.median((log_albedo - template(both))[sure], axis=0)
             log_albedo = log_albedo - np.clip(step, -MOST_STEP, MOST_STEP)
+        # shadows, glare and cloth that are taken for skin are no tone of it
+        off = np.linalg.norm(log_albedo - template(both), axis=1)
+        evidence = evidence * (1 - smoothstep(off, *STRANGE))
         hidden = complete_log_albedo(
             np.concatenate([known, log_albedo]),
             np.concatenate([np.ones(len(known)), evidence]),
@@ -270,7 +274,9 @@ def find_forearm(
 
     def score(angles: tuple[float, float]) -> float:
         area = drawn(*angles)[1] & inside
-        overlap = (chance * area).sum() / max(np.where(inside, np.maximum(chance, area), 0).sum(), 1)
+        overlap = (chance * area).sum() / max(
+            np.where(inside, np.maximum(chance, area), 0).sum(), 1
+        )
         return float(overlap - STIFFNESS * (angles[0] ** 2 + 2 * angles[1] ** 2) / 60**2)
 
     best = max(itertools.product(FLEXIONS_DEG, DEVIATIONS_DEG), key=score)
@@ -333,12 +339,13 @@ def _grown(
     labels[area & ~known] = cv2.GC_PR_FGD
     labels[certain] = cv2.GC_FGD
     rows, columns = np.nonzero(wide | certain)
-    box = (slice(max(rows.min() - 40, 0), rows.max() + 40), slice(max(columns.min() - 40, 0), columns.max() + 40))  # fmt: skip
+    box = tuple(slice(max(x.min() - 40, 0), x.max() + 40) for x in (rows, columns))
     cut = np.ascontiguousarray(labels[box])
     hand = own[box] > 0.5
     cut[hand] = cv2.GC_FGD
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(np.ascontiguousarray(small[box]), cut, None, *models, 3, cv2.GC_INIT_WITH_MASK)
+    back, front = np.zeros((1, 65)), np.zeros((1, 65))
+    whole = (0, 0, cut.shape[1], cut.shape[0])  # unused where a mask is given
+    cv2.grabCut(np.ascontiguousarray(small[box]), cut, whole, back, front, 3, cv2.GC_INIT_WITH_MASK)
     found = np.zeros(area.shape, bool)
     found[box] = np.isin(cut, (cv2.GC_FGD, cv2.GC_PR_FGD)) & ~hand
     grown = np.where(known, skin, found & area)

@@ -334,7 +334,9 @@ def motion(job: Job, avatar: Avatar | None = None) -> Answer:
         load_motion,
         pose_names,
         resample,
+        with_forearms,
     )
+    from ..hand_model.arm import ARM_SUFFIX
 
     name, fps = job.params.get("name"), job.params.get("fps")
     if name in pose_names():
@@ -354,6 +356,8 @@ def motion(job: Job, avatar: Avatar | None = None) -> Answer:
     result = builtin_motion(str(name)) if name else load_motion(Path(str(job.params["path"])))
     if fps:
         result = resample(result, fps=float(fps))
+    if avatar is not None and avatar.hand_model.endswith(ARM_SUFFIX):
+        result = with_forearms(result)
     return _motion_answer(result)
 
 

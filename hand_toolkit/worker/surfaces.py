@@ -12,6 +12,7 @@ from ..core.conventions import KEYPOINT_TO_MANO, SIDES
 from ..core.errors import InputError
 from ..export.axes import base_colors
 from ..hand_model import HandModel, pose_drivers, rest_hand
+from ..hand_model.arm import elbow_points, has_forearm, skin_weights
 from ..hand_model.limits import HIGHEST, LOWEST, joint_frames
 
 
@@ -21,10 +22,11 @@ def describe_hand(avatar: Avatar, side: str) -> tuple[dict[str, Any], dict[str, 
     Returns:
         Facts (shape parameter names, licence) and arrays: ``vertices`` (V, 3) rest surface of
         the avatar's shape, ``faces`` (F, 3), ``uvs`` (F, 3, 2) per corner, ``weights`` (V, 16),
+        or (V, 19) with a forearm's bones, which rest at ``forearm_points`` (3, 3),
         ``joints`` (16, 3), ``keypoints`` (21, 3), ``shape`` (S,), ``shape_sigmas`` (S,),
         ``triangle`` (N,), ``barycentric`` (N, 3), ``offset`` (N, 3), ``quat`` (N, 4),
         ``scale`` (N, 3), ``opacity`` (N,), ``color`` (N, 3) sRGB, ``albedo`` (N, 3) sRGB,
-        ``evidence`` (N,), ``source_theta`` (16, 3), ``source_translation`` (3,),
+        ``evidence`` (N,), ``source_theta`` (16, 3) or (17, 3), ``source_translation`` (3,),
         ``limits`` (16, 3, 2) rad (:func:`joint_limits`), ``curl_limits`` (5,) highest curl of each
         finger, ``axes`` (16, 3, 3)
         (:func:`bone_axes`), and where the model has pose correctives ``pose_dirs`` (K, V, 3),
@@ -37,7 +39,7 @@ def describe_hand(avatar: Avatar, side: str) -> tuple[dict[str, Any], dict[str, 
     arrays |= {
         "faces": model.faces.astype(np.int32),
         "uvs": model.uvs[model.uv_faces].astype(np.float32),
-        "weights": model.weights.astype(np.float32),
+        "weights": skin_weights(model).astype(np.float32),
         "shape": hand.shape,
         "shape_sigmas": model.shape_sigmas,
         "triangle": binding.triangle,
@@ -73,11 +75,14 @@ def reshape_hand(avatar: Avatar, side: str, shape: np.ndarray) -> dict[str, np.n
         raise InputError(f"unknown side {side!r}; give 'right' or 'left'")
     model: HandModel = surface(avatar.hand_model, side, avatar.level)
     vertices, joints, keypoints = rest_hand(model, shape)
-    return {
+    arrays: dict[str, np.ndarray] = {
         "vertices": vertices.astype(np.float32),
         "joints": np.asarray(joints, np.float64),
         "keypoints": np.asarray(keypoints, np.float64),
     }
+    if has_forearm(model):
+        arrays["forearm_points"] = elbow_points(vertices, side)
+    return arrays
 
 
 def bone_axes(side: str, keypoints: np.ndarray) -> np.ndarray:

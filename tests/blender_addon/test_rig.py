@@ -57,3 +57,22 @@ def test_in_an_artists_own_file(blender, hand_file: Path) -> None:
         large, mirrored = report["scaled"][light]
         assert large < 1e-3 and mirrored < 0.01, light
     assert "mirrored by a negative scale" in report["scaled"]["export"]
+
+
+def test_a_forearm_bends_at_the_wrist(blender, tmp_path: Path) -> None:
+    from hand_toolkit.testing.avatars import procedural_avatar
+
+    path, posed = tmp_path / "arms.hand", tmp_path / "posed.npz"
+    procedural_avatar(3, hand_model="default_arm").save(path)
+    report = blender.run("arm", path, posed)
+    assert report["names"] == ["forearm.R", "forearm_mid.R", "forearm_twist.R"]
+    assert report["theta"] < 1e-5 and report["keyed"] < 1e-4
+    assert report["exported"] == [17, 3]
+    assert max(report["hold jump"], report["held"], report["let go jump"]) < 1e-5
+    avatar = Avatar.load(path)
+    with np.load(posed) as arrays:
+        for side in avatar.sides:
+            ours = avatar.mesh(side, arrays["theta"], np.array([0.1, 0.2, 0.3]))
+            off = np.linalg.norm(arrays[side] - ours, axis=1)
+            # where fingers and forearm pull at the same skin the two add up differently
+            assert off.max() < 2e-3 and np.mean(off > 1e-5) < 0.06, "Blender's skinning differs"
