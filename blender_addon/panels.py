@@ -5,7 +5,17 @@ from __future__ import annotations
 
 import bpy
 
-from . import axes, compositing, controls, fingertips, link, look, pose_operators, scene_data
+from . import (
+    axes,
+    compositing,
+    controls,
+    fingertips,
+    forearm,
+    link,
+    look,
+    pose_operators,
+    scene_data,
+)
 from .base import active_hand
 from .engine import ENGINE
 from .errors import HandError
@@ -122,6 +132,9 @@ class HAND_TOOLKIT_PT_pose(HandPanel, bpy.types.Panel):
         on = controls.limits_on(hand)
         toggle = row.operator("hand_toolkit.toggle_limits", depress=on, icon="CON_ROTLIMIT")
         toggle.on = not on
+        if forearm.bone_of(hand) is not None:
+            held = forearm.held(hand)
+            layout.operator("hand_toolkit.hold_forearm", depress=held, icon="PINNED").on = not held
 
 
 class HAND_TOOLKIT_PT_motion(HandPanel, bpy.types.Panel):

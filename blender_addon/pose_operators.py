@@ -8,7 +8,7 @@ import os
 import bpy
 import numpy as np
 
-from . import axes, controls, fingertips, link, rig, scene_data
+from . import axes, controls, fingertips, forearm, link, rig, scene_data
 from .base import HandOperator, NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 
@@ -163,6 +163,24 @@ class HAND_TOOLKIT_OT_restore_controls(NeedsHand, HandOperator, bpy.types.Operat
 
     def run(self, context):
         controls.restore(active_hand(context))
+
+
+class HAND_TOOLKIT_OT_hold_forearm(NeedsHand, HandOperator, bpy.types.Operator):
+    bl_idname = "hand_toolkit.hold_forearm"
+    bl_label = "Hold Forearm"
+    bl_description = "Keep the forearm's direction while the wrist is turned, or let it follow"
+
+    on: bpy.props.BoolProperty(
+        name="Hold", description="Off lets it follow the hand again", default=True
+    )
+
+    def run(self, context):
+        hand = active_hand(context)
+        if forearm.bone_of(hand) is None:
+            raise HandError(
+                "this hand ends at the wrist; fit the picture with the option 'forearm' on"
+            )
+        forearm.hold(hand, self.on)
 
 
 class HAND_TOOLKIT_OT_toggle_limits(NeedsHand, HandOperator, bpy.types.Operator):
@@ -412,6 +430,7 @@ CLASSES = (
     HAND_TOOLKIT_OT_key_pose,
     HAND_TOOLKIT_OT_reset_sliders,
     HAND_TOOLKIT_OT_restore_controls,
+    HAND_TOOLKIT_OT_hold_forearm,
     HAND_TOOLKIT_OT_toggle_limits,
     HAND_TOOLKIT_OT_fingertip_ik,
     HAND_TOOLKIT_OT_load_motion,

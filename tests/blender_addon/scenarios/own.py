@@ -5,7 +5,7 @@ import numpy as np
 from common import ARGS, FOLDER, camera, import_hand, refused, save_exr, scenario
 from mathutils import Matrix
 
-from blender_addon import axes, compositing, controls, exporting, rig, scene_data
+from blender_addon import axes, bones, compositing, controls, exporting, rig, scene_data
 from blender_addon.shown import shown_hands
 
 
@@ -129,7 +129,7 @@ def removed(right):
     ring = bpy.data.objects.new("Ring", None)
     bpy.context.scene.collection.objects.link(ring)
     ring.parent, ring.parent_type = right, "BONE"
-    ring.parent_bone = rig.pose_bone(right, "ring1").name
+    ring.parent_bone = bones.pose_bone(right, "ring1").name
     bpy.context.view_layer.update()
     place = ring.matrix_world.copy()
     select(right)
