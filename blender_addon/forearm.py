@@ -10,7 +10,7 @@ row, the forearm's rotation to the hand in the hand's rest axes (hand_toolkit.ha
 from __future__ import annotations
 
 import numpy as np
-from mathutils import Matrix
+from mathutils import Matrix, Vector
 
 from . import axes, bones, scene_data
 
@@ -66,7 +66,7 @@ def place_bones(data, side, points):
     for mark, length in zip(BONES, (1.0, 0.5, 0.25)):
         bone = marked[mark]
         bone.head = wrist.head
-        bone.tail = wrist.head + Matrix(columns.tolist()).to_3x3().col[1]
+        bone.tail = wrist.head + Vector(along.tolist())
         matrix = Matrix(columns.tolist()).to_4x4()
         matrix.translation = wrist.head
         bone.matrix = matrix
