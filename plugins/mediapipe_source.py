@@ -11,7 +11,7 @@ from hand_toolkit.see.source import Progress
 from hand_toolkit.see.views import Detection, View, cluster, consensus, distance, hand_views
 
 from .mediapipe_models import HandDetector, make_detector
-from .observations import observation
+from hand_toolkit.pose.observe import observation
 
 MAX_PROPOSALS = 8
 MIN_SEEN_AGAIN = 3

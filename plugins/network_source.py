@@ -5,7 +5,7 @@ from __future__ import annotations
 from hand_toolkit.core.types import HandObservation, Photo
 from hand_toolkit.see.source import Progress
 
-from .observations import observation
+from hand_toolkit.pose.observe import observation
 
 
 class NetworkSource:

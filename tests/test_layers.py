@@ -29,7 +29,7 @@ LAYERS = (
     ("export",),
     ("synth",),
     ("skin", "view", "pictures"),
-    ("edit",),
+    ("edit", "live"),
     ("systems",),
     ("pipeline", "testing"),
     ("batch", "worker"),

@@ -175,14 +175,35 @@ def _runs(present: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _one_euro(values: np.ndarray, fps: float, min_cutoff: float, beta: float) -> np.ndarray:
-    out = values.copy()
-    speed = np.zeros_like(values[0])
-    for t in range(1, len(values)):
-        rate = (values[t] - out[t - 1]) * fps
-        speed += _alpha(1.0, fps) * (rate - speed)
-        norm = np.linalg.norm(speed, axis=-1, keepdims=True)
-        out[t] = out[t - 1] + _alpha(min_cutoff + beta * norm, fps) * (values[t] - out[t - 1])
-    return out
+    filter_ = OneEuro(min_cutoff, beta)
+    return np.stack([filter_.step(value, 1 / fps) for value in values])
+
+
+class OneEuro:
+    """One-Euro filter (Casiez et al. 2012) of arrays that come one after the other.
+
+    Args:
+        min_cutoff: cutoff at rest, Hz; lower is smoother.
+        beta: how fast the cutoff grows with speed; higher lags less.
+    """
+
+    def __init__(self, min_cutoff: float = 1.5, beta: float = 0.4) -> None:
+        self.min_cutoff, self.beta = min_cutoff, beta
+        self._value: np.ndarray | None = None
+        self._speed = np.zeros(())
+
+    def step(self, value: np.ndarray, seconds: float) -> np.ndarray:
+        """The filtered value; ``seconds`` have passed since the one before."""
+        if self._value is None:
+            self._value, self._speed = np.array(value, float), np.zeros(np.shape(value))
+            return self._value
+        fps = 1 / max(seconds, 1e-6)
+        rate = (value - self._value) * fps
+        self._speed = self._speed + _alpha(1.0, fps) * (rate - self._speed)
+        norm = np.linalg.norm(self._speed, axis=-1, keepdims=True)
+        part = _alpha(self.min_cutoff + self.beta * norm, fps)
+        self._value = self._value + part * (value - self._value)
+        return self._value
 
 
 def _alpha(cutoff: np.ndarray | float, fps: float) -> np.ndarray | float:

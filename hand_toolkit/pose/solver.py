@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -104,6 +105,12 @@ class Targets:
     def repeat(self, times: int) -> Targets:
         """The batch ``times`` over, for as many starts."""
         return self._map(lambda a: np.concatenate([a] * times))
+
+    @staticmethod
+    def stack(parts: Sequence[Targets]) -> Targets:
+        """One batch of several, none of which has an outline."""
+        names = [field_.name for field_ in fields(Targets) if field_.name != "outline"]
+        return Targets(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
 
     def take(self, rows: np.ndarray) -> Targets:
         """Some of the batch."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hand_toolkit.core.types import HandObservation, Photo
-from hand_toolkit.pose.camera import default_focal_px, rotation_to_ray
-from hand_toolkit.see.views import Detection
+from ..core.types import HandObservation, Photo
+from ..see.views import Detection
+from .camera import default_focal_px, rotation_to_ray
 
 
 def observation(hand: Detection, photo: Photo) -> HandObservation:
