@@ -6,12 +6,12 @@ import os
 import threading
 
 from hand_toolkit.core.types import HandObservation, Photo
+from hand_toolkit.pose.observe import observation
 from hand_toolkit.see.search import SAME_HAND, HandSearch, merge
 from hand_toolkit.see.source import Progress
 from hand_toolkit.see.views import Detection, View, cluster, consensus, distance, hand_views
 
 from .mediapipe_models import HandDetector, make_detector
-from hand_toolkit.pose.observe import observation
 
 MAX_PROPOSALS = 8
 MIN_SEEN_AGAIN = 3

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from hand_toolkit.core.types import HandObservation, Photo
-from hand_toolkit.see.source import Progress
-
 from hand_toolkit.pose.observe import observation
+from hand_toolkit.see.source import Progress
 
 
 class NetworkSource:

@@ -30,7 +30,7 @@ from hand_toolkit.cli import cli
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 OTHER_PROGRAMS = {"make", "pip", "pytest", "python", "python3", "bash", "npm", "npx", "apt-get",
                   "git", "cd", "export", "blender", "source", "torchrun", "accelerate"}  # fmt: skip
-ONLY_PARSED = {"demo", "view", "serve", "train", "evaluate", "synth", "import-mano"}
+ONLY_PARSED = {"demo", "live", "view", "serve", "train", "evaluate", "synth", "import-mano"}
 """Take minutes, wait for somebody, or need the user's own files; they have tests of their own."""
 
 CHEAPER = {"fit": ["--quality", "draft"], "render": ["--size", "64x64"], "export": ["--lod", "1"]}

@@ -109,7 +109,7 @@ def open_feed(
         FileFormatError: the file is no video.
     """
     if str(source).isdigit():
-        return Feed(_camera(int(source)), paced=True, mirror=mirror), None
+        return Feed(_camera(int(str(source))), paced=True, mirror=mirror), None
     from ..media.video import read_video
 
     fps, frames = read_video(source)
