@@ -228,8 +228,9 @@ class VmcOutput:
             rig = self._bones.rig(hand)
             for name, place, turn in zip(rig.names, *unity_bones(rig)):
                 said = OscMessageBuilder("/VMC/Ext/Bone/Pos")
-                for value in (name, *map(float, place), *map(float, turn)):
-                    said.add_arg(value)
+                said.add_arg(name)
+            for value in (*place, *turn):
+                said.add_arg(float(value))
                 bundle.add_content(said.build())
         self._client.send(bundle.build())
 
