@@ -33,3 +33,11 @@ def register_segmenters(register: Callable[[Any], None]) -> None:
 
     register(GrabcutSegmenter())
     register(NetworkSegmenter())
+
+
+@hookimpl
+def register_image_generators(register: Callable[[Any], None]) -> None:
+    """A ControlNet pipeline of diffusers from the user's folder."""
+    from .diffusers_generator import DiffusersGenerator
+
+    register(DiffusersGenerator())

@@ -103,6 +103,13 @@ def _pose_options(command: Any) -> Any:
     type=_input,
     help="Picture of the hands' outline in the one photo; wins over --segmenter.",
 )
+@click.option(
+    "--pose",
+    "pose_file",
+    type=_input,
+    help="The hands' pose and camera in the one photo, taken as given; a file of 'pose' or of "
+    "'depth --save-pose'.",
+)
 @_segmenter_option
 @click.option(
     "--max-views",
@@ -129,6 +136,7 @@ def fit(
     output: Path | None,
     force: bool,
     mask: Path | None,
+    pose_file: Path | None,
     settings: tuple[str, ...],
     trust: float | None,
     report: Path | None,
@@ -159,9 +167,12 @@ def fit(
         raise InputError(
             "--mask is for one photo; put NAME_mask.png beside each picture of a folder instead"
         )
+    if pose_file is not None and not single:
+        raise InputError("--pose is for one photo; fit the others one by one and merge them")
     with reporting(progress) as tell:
         if single:
-            result = fit_photo(photos[0], mask=mask, report=report, progress=tell, **options)
+            photo, pose = _posed(photos[0], pose_file)
+            result = fit_photo(photo, pose=pose, mask=mask, report=report, progress=tell, **options)
         else:
             result = fit_photos(photos, report=report, progress=tell, **options)
         result.avatar.save(output)
@@ -176,6 +187,17 @@ def fit(
     click.echo(f"{output}: {len(result.avatar)} splats{count}, hands: {hands}")
     if report:
         click.echo(f"{report}/sheet.png shows the fit")
+
+
+def _posed(photo: Path, pose_file: Path | None) -> tuple[Any, Any]:
+    """The photo, read where its size is asked for, and the pose that is given for it."""
+    if pose_file is None:
+        return photo, None
+    from ..media import load_photo
+    from ..pose.given import read_estimate
+
+    read = load_photo(photo)
+    return read, read_estimate(pose_file, read.size)
 
 
 @click.command()

@@ -43,3 +43,8 @@ def register_exporters(register: Callable[[Any], None]) -> None:
 @hookspec
 def register_trainings(register: Callable[[Any], None]) -> None:
     """Call ``register(training)`` with each :class:`hand_toolkit.learn.Training` to offer."""
+
+
+@hookspec
+def register_image_generators(register: Callable[[Any], None]) -> None:
+    """Call ``register(generator)`` with each :class:`hand_toolkit.edit.generator.ImageGenerator`."""

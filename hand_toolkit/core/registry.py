@@ -26,7 +26,10 @@ LOAD_SECONDS = 60.0
 """How long the import of somebody else's plugin may take."""
 
 LOAD_LIMIT_ENV = "HAND_TOOLKIT_PLUGIN_SECONDS"
-KINDS = ("pose_sources", "segmenters", "hand_models", "methods", "exporters", "trainings")
+KINDS = (
+    "pose_sources", "segmenters", "hand_models", "methods", "exporters", "trainings",
+    "image_generators",
+)  # fmt: skip
 
 log = logging.getLogger(__name__)
 
