@@ -47,4 +47,4 @@ def register_trainings(register: Callable[[Any], None]) -> None:
 
 @hookspec
 def register_image_generators(register: Callable[[Any], None]) -> None:
-    """Call ``register(generator)`` with each :class:`hand_toolkit.edit.generator.ImageGenerator`."""
+    """Call ``register(generator)`` with each ``hand_toolkit.edit.generator.ImageGenerator``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..core.types import Camera, HandPose, Photo, PoseEstimate
 from ..geometry.raster import rasterize_mesh
 from ..geometry.rotations import axis_angle_from_quat, matrix_from_axis_angle, quat_from_matrix
 from ..geometry.surfaces import face_normals
-from ..hand_model import load_default_forearm, pose_hand_numpy, subdivide
+from ..hand_model import HandModel, load_default_forearm, pose_hand_numpy, subdivide
 
 KINDS = ("depth", "normal", "canny")
 VIEWS = {"palm": 0.0, "back": 180.0}
@@ -26,6 +27,9 @@ LEVEL = 2
 SMALLEST, LARGEST = 64, 4096
 FARTHEST = 0.25
 """Brightness of the farthest skin; what lies behind is 0. Nearest is 1."""
+
+RIM_M = 0.002
+"""By how much a forearm lies behind a hand's rim, where both are drawn."""
 
 FOREARM_MODELS = ("default", "default_2")
 
@@ -133,23 +137,20 @@ def guides(estimate: PoseEstimate, forearm: bool = True) -> Guides:
         )
         own.append(True)
         if forearm and hand.hand_model in FOREARM_MODELS:
-            arm = subdivide(load_default_forearm(hand.side), 1)
+            arm = _arm(hand.side)
             still = np.zeros((16, 3))
             still[0] = hand.theta[0]
             known = arm.shape_names == surface(hand.hand_model, hand.side, 0).shape_names
             shape = hand.shape if known else np.zeros(len(arm.shape_names))
             vertices = pose_hand_numpy(arm, still, shape, hand.translation)[0]
-            beyond = arm.template[arm.faces][:, :, 0].mean(axis=1) * (
-                1 if hand.side == "right" else -1
-            )
-            parts.append((vertices, arm.faces[beyond > 0]))
+            parts.append((vertices, arm.faces[_beyond_wrist(hand.side)]))
             own.append(False)
     depth = np.full((view.height, view.width), np.inf)
     normal = np.zeros((view.height, view.width, 3))
     mask = np.zeros(depth.shape, bool)
     for (vertices, faces), is_hand in zip(parts, own):
         raster = rasterize_mesh(vertices, faces, view)
-        nearer = raster.silhouette & (raster.depth < depth)
+        nearer = raster.silhouette & (raster.depth + (0.0 if is_hand else RIM_M) < depth)
         depth[nearer] = raster.depth[nearer]
         normal[nearer] = face_normals(vertices, faces)[0][raster.triangle[nearer]]
         mask[nearer] = is_hand
@@ -173,6 +174,24 @@ def guides(estimate: PoseEstimate, forearm: bool = True) -> Guides:
         cv2.Canny(reduced, 30, 80),
         _small(mask.astype(np.float64), size) > 127,
     )
+
+
+@lru_cache(maxsize=2)
+def _arm(side: str) -> HandModel:
+    return subdivide(load_default_forearm(side), 1)
+
+
+@lru_cache(maxsize=2)
+def _beyond_wrist(side: str) -> np.ndarray:
+    """(F,) bool: faces of the forearm's mesh that are not the hand's."""
+    from scipy.spatial import cKDTree
+
+    coarse, fine = load_default_forearm(side), _arm(side)
+    outside = (coarse.faces >= len(surface("default", side, 0).template)).any(axis=1)
+    # and those that meet them, under the hand's rim
+    outside = np.isin(coarse.faces, coarse.faces[outside]).any(axis=1)
+    centres = [m.template[m.faces].mean(axis=1) for m in (coarse, fine)]
+    return np.asarray(outside[cKDTree(centres[0]).query(centres[1])[1]])
 
 
 def _small(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -165,7 +165,7 @@ def test_a_small_random_pipeline_makes_a_picture(tmp_path: Path) -> None:
         )
     )
     control = diffusers.ControlNetModel.from_unet(
-        unet, conditioning_embedding_out_channels=(16, 32)
+        unet, conditioning_embedding_out_channels=(8, 8, 16, 16)
     )
     pipeline = diffusers.StableDiffusionControlNetPipeline(
         vae=vae,
