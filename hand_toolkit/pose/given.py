@@ -43,7 +43,8 @@ def read_estimate(path: str | Path, size: tuple[int, int], frame: int = 0) -> Po
         if not 0 <= frame < count:
             raise InputError(f"frame {frame} of {path.name}; it has {count}")
         wide, high = (int(v) for v in arrays["size"][frame])
-        view = Camera(*(float(v) for v in arrays["camera"][frame]), wide, high)
+        fx, fy, cx, cy = (float(v) for v in arrays["camera"][frame])
+        view = Camera(fx, fy, cx, cy, wide, high)
         hands = tuple(
             _hand(arrays, frame, k, view)
             for k in range(2)
