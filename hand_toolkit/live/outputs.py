@@ -229,8 +229,8 @@ class VmcOutput:
             for name, place, turn in zip(rig.names, *unity_bones(rig)):
                 said = OscMessageBuilder("/VMC/Ext/Bone/Pos")
                 said.add_arg(name)
-            for value in (*place, *turn):
-                said.add_arg(float(value))
+                for value in (*place, *turn):
+                    said.add_arg(float(value))
                 bundle.add_content(said.build())
         self._client.send(bundle.build())
 
