@@ -46,6 +46,20 @@ def rasterize_mesh(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> M
     return MeshRaster(triangle, depth)
 
 
+def nearest_triangles(points: np.ndarray, faces: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Nearest triangle (H, W) int32 of points that are projected already, -1 where there is none.
+
+    Args:
+        points: (V, 3) float64 pixel x, pixel y and depth; triangles with a corner of depth 0 or
+            less are left out.
+        faces: (F, 3) int64.
+        width, height: pixels.
+    """
+    triangle = np.full((height, width), -1, np.int32)
+    _fill()(points, faces, triangle, np.full((height, width), np.inf, np.float32))
+    return triangle
+
+
 def lower_depth(vertices: np.ndarray, faces: np.ndarray, camera: Camera, depth: np.ndarray) -> None:
     """Lower ``depth`` (H, W) float32 in place to the triangles that cover a pixel's centre.
 
