@@ -146,7 +146,8 @@ class FitOptions:
         quality: "draft", "standard" or "high".
         seed: random seed.
         device: "auto", "cpu" or "cuda".
-        max_views: most pictures that are used; of more, those that differ most.
+        max_views: most pictures that are used; of more, those that differ most. None: the
+            method's own number, 6 for those that have none.
         mirrored: the pictures are mirror images, as front cameras store them.
     """
 
@@ -161,7 +162,7 @@ class FitOptions:
     quality: str = "standard"
     seed: int = 0
     device: str = "auto"
-    max_views: int = 6
+    max_views: int | None = None
     mirrored: bool = False
 
 
@@ -191,6 +192,7 @@ def _fit(
     from .media.viewset import ViewSet
     from .pictures.drawing import preview_png
     from .pose import SeeConfig, view_given, view_hands
+    from .pose.views import MAX_VIEWS
     from .systems.method import MethodConfig, find_method, run_method
 
     device = pick_device(how.device)
@@ -213,6 +215,9 @@ def _fit(
             "--set forearm"
         )
 
+    most = how.max_views
+    if most is None:
+        most = int(getattr(method, "max_views", MAX_VIEWS))
     start = time.perf_counter()
     if pose is not None:
         tell(0.4, "finding the hand's outline")
@@ -226,7 +231,7 @@ def _fit(
             source,
             seeing,
             masks=masks,
-            max_views=how.max_views,
+            max_views=most,
             progress=lambda fraction, message: tell(0.02 + 0.42 * fraction, message),
         )
     seconds = {"pose": time.perf_counter() - start}
@@ -241,6 +246,8 @@ def _fit(
         tell(0.95, "adding the forearm")
         avatar = add_forearms(avatar, views[views.reference], forearm)
     seconds["fit"] = time.perf_counter() - start
+    if dropped := avatar.provenance.get("left_out"):
+        views = dataclasses.replace(views, left_out=(*views.left_out, *dropped.split("; ")))
 
     tell(0.96, "drawing the preview")
     photo = views[views.reference].read()

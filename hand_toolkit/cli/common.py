@@ -110,13 +110,17 @@ def check_output(path: Path, suffixes: tuple[str, ...] = ()) -> Path:
 
 
 def drawable_of(avatar: Avatar, neural: bool) -> Drawable:
-    """The avatar, or its network.
+    """The avatar, or what evaluates its networks for every pose.
 
     Raises:
         InputError: the avatar has none.
     """
     if not neural:
         return avatar
+    if "xhand.level" in avatar.extras:
+        from ..systems.xhand.drawables import PersonalAvatar
+
+        return PersonalAvatar(avatar)
     from ..systems.igsn.neural import NeuralAvatar
 
     return NeuralAvatar(avatar)

@@ -114,9 +114,8 @@ def _pose_options(command: Any) -> Any:
 @click.option(
     "--max-views",
     type=click.IntRange(1, 64),
-    default=6,
-    show_default=True,
-    help="Of more pictures, so many that differ most are used.",
+    help="Of more pictures, so many that differ most are used.  [default: 6; 20 for the method "
+    "xhand]",
 )
 @click.option(
     "--quality",
@@ -152,6 +151,7 @@ def fit(
     hand-toolkit fit photo.jpg -o me.hand
     hand-toolkit fit photo.jpg -o me.hand --report report/
     hand-toolkit fit palm.jpg back.jpg side.jpg -o me.hand
+    hand-toolkit fit around_my_hand.mp4 --method xhand -o me.hand
     """
     output = beside(photos[0], ".hand", force) if output is None else output
     check_output(output, (".hand",))

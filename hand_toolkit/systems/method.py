@@ -47,7 +47,9 @@ class MethodConfig:
 class AvatarMethod(Protocol):
     """What ``register_methods`` registers: makes an avatar of photos of one person's hands.
 
-    A method may also have ``aliases``, further names for ``--method``.
+    A method may also have ``aliases``, further names for ``--method``, and ``max_views``, the most
+    pictures that it is given where the user names no number; and may say in its avatar's
+    provenance ``left_out``, sentences parted by "; ", which views it did not use and why.
 
     Attributes:
         name: the word after ``--method``.

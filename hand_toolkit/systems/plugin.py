@@ -30,9 +30,11 @@ def register_pose_sources(register: Callable[[Any], None]) -> None:
 
 @hookimpl
 def register_methods(register: Callable[[Any], None]) -> None:
-    """The learned prior, and the photo's texture."""
+    """The learned prior, the photo's texture, and the personal hand of many views."""
     from .igsn.method import IgsnMethod
     from .texture.method import TextureMethod
+    from .xhand.method import XHandMethod
 
     register(IgsnMethod())
     register(TextureMethod())
+    register(XHandMethod())

@@ -128,7 +128,7 @@ def fit_view(
     """Lay splats on the hands of one view and match them to it; arguments as above."""
     progress(0.02, "laying splats on the hand")
     surfaces = pose_surfaces(hands, LEVEL)
-    bindings = [_lay(hand, config.splats_per_face) for hand in hands]
+    bindings = [lay_on_hand(hand, config.splats_per_face) for hand in hands]
     masks = [crop.mask * (crop.labels == k) for k in range(len(hands))]
     progress(0.08, "finding visible skin")
     seen, rim = observe(surfaces, bindings, crop.pixels, masks, crop.camera)
@@ -300,7 +300,7 @@ def _assemble(
     )
 
 
-def _lay(hand: HandPose, per_face: int) -> SurfaceBinding:
+def lay_on_hand(hand: HandPose, per_face: int) -> SurfaceBinding:
     """Splats on the rest mesh; the left's are the mirrored right's, splat for splat."""
     right = surface(hand.hand_model, "right", LEVEL)
     binding = lay_splats(rest_hand(right, hand.shape)[0], right.faces, per_face)

@@ -1,0 +1,262 @@
+"""Personal hands from many pictures: a rendered person of whom all is known, and a real one.
+
+    python benchmarks/xhand.py views|ablations|real|cost|speed [--subjects 1] [--size 256]
+        [--photos ../shared/photos] [--pictures FOLDER] [--json FILE]
+
+``views``: fits to 1, 5, 10 and 20 pictures of a rendered person, scored on ten pictures in poses
+that no fit saw, in the same room. The person has a shape, bumps, creases and folds that no hand
+model has (``xhand_subject.py``); fits get the mean shape and poses that are off by 0.06 rad a
+joint, 0.04 rad at the wrist, 2 mm across and 6 mm in depth. Scores are over the union of the true
+and the drawn hand, on black: PSNR, SSIM of its box, and "grad", a perceptual distance without
+weights (``learn/losses.py``; LPIPS is not computed). P2S is the mean distance of the true surface
+from the fitted one, millimetres, both in the true pose and rigidly aligned, and that of the hand
+model's mean shape. ``ablations``: ten views without parts of the method. ``real``: 20 frames of
+one person's hand fitted, drawn in the poses of the other five (``real_hand.py drive`` has the
+metrics), beside ``igsn`` from one of the 20. ``cost``: minutes and memory of those. ``speed``:
+frames a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import driving
+import numpy as np
+import torch
+import xhand_subject as rendered
+
+from hand_toolkit.avatar import surface
+from hand_toolkit.core.files import atomic_write
+from hand_toolkit.core.metrics import mask_box, psnr_mask, ssim_box
+from hand_toolkit.core.types import Camera
+from hand_toolkit.hand_model import pose_hand_numpy
+from hand_toolkit.learn.losses import gradient_loss
+from hand_toolkit.media import save_image
+from hand_toolkit.media.viewset import ViewSet
+from hand_toolkit.pictures.drawing import picture_of
+from hand_toolkit.systems.xhand.config import XHandConfig
+from hand_toolkit.systems.xhand.drawables import PersonalAvatar
+from hand_toolkit.systems.xhand.drawing import draw, lit
+from hand_toolkit.systems.xhand.fit import Fitted, fit_xhand
+from hand_toolkit.systems.xhand.skin import visible_part
+
+TESTS = 10
+TEST_SEED = 900
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "full": {},
+    "no D": {"displacement": False},
+    "no W": {"weights": False},
+    "no pose-dependent albedo": {"pose_albedo": False},
+    "plain Laplacian": {"laplacian": "plain"},
+    "places not refined": {"place_steps": 0},
+}
+Drawing = tuple[np.ndarray, np.ndarray]
+
+
+def mesh_picture(fitted: Fitted, theta: np.ndarray, where: np.ndarray, camera: Camera) -> Drawing:
+    """The personal mesh in the mean light of the fit: (H, W, 3) on black, and its coverage."""
+    person = fitted.people[rendered.SIDE]
+    with torch.no_grad():
+        posed = person(*(torch.tensor(a, dtype=torch.float32) for a in (theta, where)))
+        hand = fitted.shown[0].view.hands[0]
+        faces = person.model.faces
+        dim = visible_part([hand], [posed.vertices.numpy()], [posed.normals.numpy()], [faces])[0]
+        light = fitted.places.light.mean(0)
+        colour = lit(posed, light, torch.tensor(dim, dtype=torch.float32)[:, None])
+        drawn = draw([posed], [faces], [colour], camera)
+    return drawn.color.clamp(0, 1).numpy(), drawn.alpha.clamp(0, 1).numpy()
+
+
+def baked_picture(drawable: Any, light: np.ndarray, theta: np.ndarray, where: np.ndarray,
+                  camera: Camera) -> Drawing:  # fmt: skip
+    """Splats in that light."""
+    side = rendered.SIDE
+    shown = picture_of(drawable, {side: theta}, {side: where}, camera, None, light) / 255.0
+    return shown[..., :3] * shown[..., 3:], shown[..., 3]
+
+
+def score(drawing: Drawing, truth: Drawing) -> dict[str, float]:
+    """Of one picture."""
+    (image, alpha), (target, cover) = drawing, truth
+    union = (alpha > 0.5) | (cover > 0.5)
+    box = mask_box(union)
+    a, b = (torch.tensor(x[box][None], dtype=torch.float32) for x in (image, target))
+    inside = torch.tensor(union[box][None].astype(np.float32))
+    return {
+        "psnr": psnr_mask(image, target, union),
+        "ssim": ssim_box(image, target, union),
+        "grad": float(gradient_loss(a, b, inside)),
+    }
+
+
+def surface_mm(subject: rendered.Subject, fitted: Fitted | None, theta: np.ndarray) -> float:
+    """P2S: mean distance of true vertices from the fitted surface, or the mean hand's, mm."""
+    from scipy.spatial import cKDTree
+
+    zero = np.zeros(3)
+    truth = subject.vertices(theta, zero)
+    if fitted is None:
+        model = surface("default", rendered.SIDE, 2)
+        flat = np.zeros(len(model.shape_names))
+        vertices = pose_hand_numpy(model, theta, flat, zero)[0]
+    else:
+        person = fitted.people[rendered.SIDE]
+        model = person.model
+        with torch.no_grad():
+            posed = person(torch.tensor(theta, dtype=torch.float32), torch.zeros(3))
+        vertices = posed.vertices.double().numpy()
+    # a finer mesh begins with the coarser one's vertices
+    common = min(len(vertices), len(truth))
+    source, goal = vertices[:common], truth[:common]
+    u, _, vt = np.linalg.svd((source - source.mean(0)).T @ (goal - goal.mean(0)))
+    turn = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt
+    aligned = (vertices - source.mean(0)) @ turn + goal.mean(0)
+    corners = aligned[model.faces]
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    centre = corners.mean(1)
+    away, near = cKDTree(centre).query(truth)
+    plane = np.abs(((truth - centre[near]) * normal[near]).sum(1))
+    return float(1e3 * np.minimum(plane, away).mean())
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One rendered person with the pictures that test it."""
+
+    subject: rendered.Subject
+    size: int
+    truths: list[tuple[np.ndarray, np.ndarray]]
+    images: list[Drawing]
+    camera: Camera
+
+    @staticmethod
+    def of(number: int, size: int) -> Case:
+        """A person, and the test pictures."""
+        subject = rendered.Subject.of(number)
+        views, truth = rendered.views_of(subject, TESTS, TEST_SEED + number, size=size)
+        images = []
+        for theta, where, light in truth:
+            images.append(rendered.picture(subject, theta, where, light, views[0].camera))
+        return Case(subject, size, [(t, w) for t, w, _ in truth], images, views[0].camera)
+
+    def fit(self, count: int, seed: int, **options: Any) -> Fitted:
+        """To so many pictures; fewer ones are the first of more."""
+        views, _ = rendered.views_of(self.subject, count, seed, size=self.size)
+        config = XHandConfig(size=self.size, **options)
+        return fit_xhand(ViewSet(views.views, "rendered"), config)
+
+    def scores(self, fitted: Fitted) -> dict[str, float]:
+        """Means over the test pictures."""
+        light = fitted.places.light.detach().mean(0).double().numpy()
+        rows: dict[str, list[float]] = {}
+        personal = PersonalAvatar(fitted.avatar)
+        for (theta, where), truth in zip(self.truths, self.images):
+            drawn = {
+                "mesh": mesh_picture(fitted, theta, where, self.camera),
+                "baked": baked_picture(fitted.avatar, light, theta, where, self.camera),
+                "personal": baked_picture(personal, light, theta, where, self.camera),
+            }
+            for name, drawing in drawn.items():
+                for metric, value in score(drawing, truth).items():
+                    rows.setdefault(f"{name} {metric}", []).append(value)
+            rows.setdefault("P2S mm", []).append(surface_mm(self.subject, fitted, theta))
+            rows.setdefault("mean hand mm", []).append(surface_mm(self.subject, None, theta))
+        return {name: float(np.mean(values)) for name, values in rows.items()}
+
+    def sheet(self, fitted: Fitted) -> np.ndarray:
+        """Truths above the mesh above the baked splats."""
+        light = fitted.places.light.detach().mean(0).double().numpy()
+        lines = [[image for image, _ in self.images[:6]]]
+        lines.append([mesh_picture(fitted, t, w, self.camera)[0] for t, w in self.truths[:6]])
+        lines.append(
+            [baked_picture(fitted.avatar, light, t, w, self.camera)[0] for t, w in self.truths[:6]]
+        )
+        return np.concatenate([np.concatenate(line, 1) for line in lines])
+
+
+def run_rendered(arguments: argparse.Namespace) -> dict[str, Any]:
+    """``views`` and ``ablations``."""
+    result: dict[str, Any] = {}
+    wanted: dict[str, tuple[int, dict[str, Any]]]
+    if arguments.section == "views":
+        wanted = {f"{n} views": (n, {}) for n in arguments.counts}
+    else:
+        names = arguments.only or list(ABLATIONS)
+        wanted = {name: (10, ABLATIONS[name]) for name in names}
+    head: list[str] = []
+    for number in range(arguments.subjects):
+        case = Case.of(number, arguments.size)
+        for name, (count, options) in wanted.items():
+            start = time.process_time()
+            fitted = case.fit(count, number, **options)
+            row = case.scores(fitted) | {"CPU s": time.process_time() - start}
+            result.setdefault(name, []).append(row)
+            if not head:
+                head = list(row)
+                print(f"{'':26}" + "".join(f"{h:>16}" for h in head), flush=True)
+            print(f"{number} {name:24}" + "".join(f"{row[h]:16.3f}" for h in head), flush=True)
+            if arguments.pictures:
+                arguments.pictures.mkdir(parents=True, exist_ok=True)
+                file = f"{arguments.section}_{number}_{name.replace(' ', '_')}.png"
+                save_image(arguments.pictures / file, case.sheet(fitted))
+    for name, rows in result.items():
+        if len(rows) > 1:
+            mean = {h: float(np.mean([r[h] for r in rows])) for h in head}
+            print(f"mean {name:21}" + "".join(f"{mean[h]:16.3f}" for h in head))
+    return result
+
+
+def run_real(arguments: argparse.Namespace) -> list[dict[str, object]]:
+    """20 frames of one person fitted, the other five driven; and ``igsn`` from one."""
+    from hand_toolkit.pipeline import fit_photos
+
+    folder = arguments.photos / "one_subject"
+    paths = driving.frame_paths(folder)
+    targets = driving.load_frames(folder, [p.stem for p in paths[2::5]])
+    fit = [p for p in paths if p not in paths[2::5]]
+    sources = driving.load_frames(folder, ["00102"])
+    entries = []
+    for method, chosen in (("igsn", [folder / "00102.jpg"]), ("xhand", fit)):
+        begin = time.perf_counter()
+        avatar = fit_photos(chosen, hands="left", method=method, max_views=64).avatar
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        minutes = (time.perf_counter() - begin) / 60
+        print(f"{method} of {len(chosen)}: {minutes:.1f} min, peak {peak:.2f} GB", flush=True)
+        label = f"{method}, {len(chosen)} photo(s)"
+        entries.append(driving.Entry(label, avatar, tuple(sources)))
+    rows = driving.run(targets, entries, exposure=True, pictures=arguments.pictures)
+    print(driving.table(rows))
+    return rows
+
+
+def main() -> None:
+    """Run the section that was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("section", choices=("views", "ablations", "real"))
+    parser.add_argument("--subjects", type=int, default=1)
+    parser.add_argument("--size", type=int, default=256, help="side of the rendered pictures")
+    parser.add_argument("--counts", type=int, nargs="+", default=[1, 5, 10, 20])
+    parser.add_argument("--only", nargs="+", choices=list(ABLATIONS), help="of the ablations")
+    parser.add_argument("--photos", type=Path, default=driving_photos())
+    parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    result = run_real(arguments) if arguments.section == "real" else run_rendered(arguments)
+    if arguments.json:
+        atomic_write(arguments.json, json.dumps(result, indent=1))
+
+
+def driving_photos() -> Path:
+    """Where the photos lie beside a checkout."""
+    return Path(__file__).resolve().parents[2] / "shared" / "photos"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Displacement, skinning weights, albedo and light fitted to all views at full size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ...core.types import HandPose, Progress
+from ...skin.light import soften_unseen
+from .config import XHandConfig
+from .drawing import draw, lit
+from .evidence import Shown
+from .losses import (
+    ALBEDO_PARTS,
+    DISPLACEMENT_PARTS,
+    laplacian,
+    mesh_edges,
+    picture_loss,
+    smoothness,
+)
+from .person import MM, Person, PosedPerson
+from .place import Places
+from .skin import visible_part
+
+MASK, EDGE, SIZE = 0.6, 1e5, 1e4
+"""Weights of the mask, and (XHand) of edges that change their length and of displacement."""
+
+SMOOTH_ALBEDO, SMOOTH_DISPLACEMENT = 0.3, 0.02
+"""What the part-aware terms weigh beside the pictures; displacement counts in millimetres here."""
+
+KEEP = 0.05
+"""Pull of albedo that no view shows back to its completion."""
+
+LIGHT = 0.5
+"""Pull of a view's light to what it was estimated at, in parts of its mean, squared: light that
+only a few normals tell would take the place of albedo."""
+
+BATCH = 4
+
+
+class Detail:
+    """The fit of one subject at full size."""
+
+    def __init__(
+        self,
+        shown: Sequence[Shown],
+        people: dict[str, Person],
+        places: Places,
+        evidence: dict[str, np.ndarray],
+        config: XHandConfig,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            shown: the views.
+            people: side -> hand with its completed albedo as average.
+            places: as they were refined; only its light is moved here.
+            evidence: side -> (V,) how well each vertex was seen.
+            config: which terms and how long.
+        """
+        self.shown, self.people, self.places, self.config = shown, people, places, config
+        self.poses: list[tuple[torch.Tensor, torch.Tensor]] = []
+        with torch.no_grad():
+            self.poses = [places.pose(n) for n in range(len(places.key))]
+        self._smooth = {
+            s: laplacian(p.model.faces, len(p.model.template)) for s, p in people.items()
+        }
+        self._edges = {s: torch.from_numpy(mesh_edges(p.model.faces)) for s, p in people.items()}
+        self._start = {s: p.albedo.average.detach().clone() for s, p in people.items()}
+        self._unseen = {
+            s: torch.tensor(1 - evidence[s], dtype=torch.float32)[:, None] for s in people
+        }
+        self._light = places.light.detach().clone()
+        self._visible = [self._obstructed(t) for t in range(len(shown))]
+        self._targets = [
+            tuple(
+                torch.tensor(a, dtype=torch.float32) for a in (s.crop.pixels, s.crop.mask, s.region)
+            )
+            for s in shown
+        ]
+
+    @torch.no_grad()
+    def _obstructed(self, t: int) -> list[torch.Tensor]:
+        posed = [self.posed(n) for n in self.places.of_view(t)]
+        faces = [self.people[self.places.sides[n]].model.faces for n in self.places.of_view(t)]
+        hands: tuple[HandPose, ...] = self.shown[t].view.hands
+        parts = visible_part(
+            hands, [p.vertices.numpy() for p in posed], [p.normals.numpy() for p in posed], faces
+        )
+        return [torch.tensor(v, dtype=torch.float32)[:, None] for v in parts]
+
+    def posed(self, n: int) -> PosedPerson:
+        """Hand n in its view."""
+        made: PosedPerson = self.people[self.places.sides[n]](*self.poses[n])
+        return made
+
+    @torch.no_grad()
+    def common_light(self) -> np.ndarray:
+        """(9, 3) the mean of the views' lights, without extremes where no view shows a normal."""
+        normals, weights = [], []
+        for n in range(len(self.places.key)):
+            posed = self.posed(n)
+            look = posed.vertices / posed.vertices.norm(dim=-1, keepdim=True)
+            facing = (-(posed.normals * look).sum(-1)).clamp_min(0)
+            normals.append(posed.normals.numpy())
+            weights.append((facing * (1 - self._unseen[self.places.sides[n]][:, 0])).numpy())
+        share = np.array([s.weight for s in self.shown])
+        light = np.average(self.places.light.numpy().astype(np.float64), axis=0, weights=share)
+        return soften_unseen(light, np.concatenate(normals), np.concatenate(weights))
+
+    def view_loss(self, t: int) -> tuple[torch.Tensor, dict[str, PosedPerson]]:
+        """What one view costs, and its hands."""
+        numbers = self.places.of_view(t)
+        posed = [self.posed(n) for n in numbers]
+        faces = [self.people[self.places.sides[n]].model.faces for n in numbers]
+        light = self.places.light[t]
+        colours = [lit(p, light, v) for p, v in zip(posed, self._visible[t])]
+        pixels, mask, region = self._targets[t]
+        drawn = draw(posed, faces, colours, self.shown[t].crop.camera)
+        both = mask * (drawn.alpha.detach() > 0.99)
+        loss = picture_loss(drawn.color, pixels, both)
+        area = (mask * region).sum().clamp_min(1.0)
+        relative = (light - self._light[t]) / self._light[t, :1].abs().clamp_min(1e-2)
+        loss = loss + LIGHT * (relative**2).sum()
+        loss = loss + MASK * ((drawn.alpha - mask).abs() * region).sum() / area
+        return loss, {self.places.sides[n]: p for n, p in zip(numbers, posed)}
+
+    def regular(self, side: str, posed: PosedPerson) -> torch.Tensor:
+        """What a hand's features cost by themselves."""
+        person, config = self.people[side], self.config
+        plain = config.laplacian == "plain"
+        albedo = posed.log_albedo
+        cost = SMOOTH_ALBEDO * smoothness(
+            albedo - self._start[side], self._smooth[side], ALBEDO_PARTS, plain
+        )
+        away = (person.albedo.average - self._start[side]) ** 2
+        cost = cost + KEEP * (away * self._unseen[side]).mean() * 100
+        if posed.displacement is not None:
+            moved = posed.displacement
+            cost = cost + SMOOTH_DISPLACEMENT * smoothness(
+                moved / MM, self._smooth[side], DISPLACEMENT_PARTS, plain
+            )
+            a, b = self._edges[side].T
+            rest = torch.from_numpy(person.model.template).float()
+            before = (rest[a] - rest[b]).norm(dim=-1)
+            after = (rest[a] + moved[a] - rest[b] - moved[b]).norm(dim=-1)
+            cost = cost + EDGE * ((after - before) ** 2).mean() + SIZE * (moved**2).sum(-1).mean()
+        if person.weights is not None:
+            changed = person.weights.average
+            cost = (
+                cost
+                + 0.05 * (changed**2).mean()
+                + 0.1 * ((self._smooth[side] @ changed) ** 2).sum(-1).mean()
+            )
+        return cost
+
+    def run(self, tell: Progress) -> None:
+        """Fit."""
+        config, people = self.config, self.people
+        groups: list[dict[str, object]] = [{"params": [self.places.light], "lr": 0.005}]
+        for person in people.values():
+            groups.append({"params": [person.albedo.average], "lr": 0.02})
+            if person.pose_albedo:
+                groups.append({"params": _others(person.albedo), "lr": config.rate})
+            if person.displacement is not None:
+                groups.append({"params": [person.displacement.average], "lr": 0.04})
+                groups.append({"params": _others(person.displacement), "lr": config.rate})
+            if person.weights is not None:
+                groups.append({"params": [person.weights.average], "lr": 0.01})
+                groups.append({"params": _others(person.weights), "lr": config.rate})
+        optimizer = torch.optim.Adam(groups)
+        starts = [float(g["lr"]) for g in groups]  # type: ignore[arg-type]
+        random = np.random.default_rng(config.seed)
+        count = len(self.shown)
+        batch = min(BATCH, count)
+        # a few views make short passes: as many steps as eight views would have
+        passes = int(np.ceil(config.steps * max(1.0, 8 / count)))
+        for step in range(passes):
+            for group, start in zip(optimizer.param_groups, starts):
+                group["lr"] = start * 0.1 ** (step / passes)
+            order = random.permutation(count)
+            for chosen in np.array_split(order, int(np.ceil(count / batch))):
+                optimizer.zero_grad()
+                for number, t in enumerate(chosen):
+                    loss, posed = self.view_loss(int(t))
+                    loss = loss * self.shown[t].weight / len(chosen)
+                    if number == 0:  # what features cost by themselves differs little by pose
+                        loss = loss + sum(self.regular(s, hand) for s, hand in posed.items())
+                    loss.backward()
+                optimizer.step()
+            if (step + 1) % config.refresh == 0:
+                self._refresh()
+            tell((step + 1) / passes, f"fitting skin and detail to {count} pictures")
+
+    def _refresh(self) -> None:
+        for side, person in self.people.items():
+            own = [p[0] for p, s in zip(self.poses, self.places.sides) if s == side]
+            if not own:
+                continue
+            for part in (person.albedo, person.displacement, person.weights):
+                if part is not None:
+                    part.refresh(torch.stack(own))
+
+
+def _others(module: torch.nn.Module) -> list[torch.nn.Parameter]:
+    return [p for name, p in module.named_parameters() if name != "average"]

@@ -1,0 +1,145 @@
+"""The parts of XHand by themselves: embeddings, losses, views, storage."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from hand_toolkit.avatar import surface
+from hand_toolkit.core.errors import InputError
+from hand_toolkit.core.metrics import ssim
+from hand_toolkit.core.types import Photo
+from hand_toolkit.hand_model import pose_hand_numpy
+from hand_toolkit.media.viewset import ViewSet
+from hand_toolkit.systems.xhand.config import XHandConfig
+from hand_toolkit.systems.xhand.embedding import FeatureEmbedding
+from hand_toolkit.systems.xhand.evidence import look_at
+from hand_toolkit.systems.xhand.losses import laplacian, smoothness, ssim_map
+from hand_toolkit.systems.xhand.person import MM, Person
+from hand_toolkit.systems.xhand.place import Places, neutral_light
+from hand_toolkit.testing.views import drawn_views
+
+SKIN = torch.log(torch.tensor([0.4, 0.25, 0.2]))
+
+
+def random_theta(seed: int) -> torch.Tensor:
+    return torch.tensor(np.random.default_rng(seed).normal(0, 0.4, (16, 3)), dtype=torch.float32)
+
+
+@pytest.mark.parametrize("decoder", ["factored", "vertex"])
+def test_features_are_the_average_and_what_the_pose_adds_through_rows_that_sum_to_one(decoder):
+    torch.manual_seed(0)
+    average = torch.randn(40, 3)
+    module = FeatureEmbedding(average, width=16, depth=3, decoder=decoder)
+    torch.testing.assert_close(module.rows.sum(1), torch.ones(10))
+    torch.nn.init.normal_(module.layers[-1].weight)
+    a, b = random_theta(1), random_theta(2)
+    turned = a.clone()
+    turned[0] += 1.0
+    torch.testing.assert_close(module(a), module(turned))  # the wrist's turn is the camera's
+    assert (module(a) - module(b)).abs().max() > 1e-5
+    torch.testing.assert_close(module(a), average + module.offset(a))
+
+
+def test_refreshed_averages_take_up_the_mean_offset_and_change_no_pose():
+    torch.manual_seed(0)
+    module = FeatureEmbedding(torch.zeros(30, 3), width=16, depth=3)
+    torch.nn.init.normal_(module.layers[-1].bias)
+    poses = torch.stack([random_theta(k) for k in range(5)])
+    before = [module(theta).detach() for theta in poses]
+    module.refresh(poses)
+    for was, theta in zip(before, poses):
+        torch.testing.assert_close(module(theta), was, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(module.average.detach(), torch.stack(before).mean(0))
+    offsets = torch.stack([module.offset(theta) for theta in poses]).mean(0)
+    assert offsets.abs().max() < 1e-6
+
+
+def test_a_new_person_is_the_hand_model_and_displacement_is_of_the_rest_pose():
+    config = XHandConfig(level=1)
+    model = surface("default", "left", 1)
+    shape = np.random.default_rng(0).normal(size=len(model.shape_names)) * model.shape_sigmas
+    person = Person("default", "left", shape, SKIN, config)
+    theta, where = random_theta(3), torch.tensor([0.01, 0.02, 0.5])
+    expected = pose_hand_numpy(model, theta.numpy(), shape, where.numpy())[0]
+    still = person.still(theta, where)
+    np.testing.assert_allclose(still.vertices.detach(), expected, atol=2e-6)
+    person.displacement.average.data[:, 0] = 2.0
+    moved = (
+        person.still(torch.zeros(16, 3), where).vertices
+        - Person("default", "left", shape, SKIN, config, plain=True)
+        .still(torch.zeros(16, 3), where)
+        .vertices
+    )
+    torch.testing.assert_close(moved[:, 0], torch.full((len(moved),), 2 * MM), atol=1e-6, rtol=0)
+
+
+def test_part_aware_weights_spare_what_is_already_smooth():
+    model = surface("default", "right", 0)
+    matrix = laplacian(model.faces, len(model.template))
+    assert matrix.to_dense().sum(1).abs().max() < 1e-5
+    noise = torch.tensor(np.random.default_rng(0).normal(size=(len(model.template), 3))).float()
+    rough = (matrix @ noise).abs().sum(1)
+    expected = torch.where(rough <= rough.median(), 0.1, 20.0) * rough
+    found = smoothness(noise, matrix, (0.5, 0.1, 20.0), plain=False)
+    assert found == pytest.approx(float(expected.mean()), rel=2e-2)
+    assert smoothness(noise, matrix, (0.5, 0.1, 20.0), plain=True) > found
+    assert smoothness(torch.ones_like(noise), matrix, (0.5, 0.1, 20.0), plain=False) < 1e-5
+
+
+def test_similarity_is_the_metric_where_all_is_weighed_and_blind_to_the_rest():
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(size=(2, 48, 40, 3))
+    b = 0.5 * a + 0.5 * b
+    first, second = (torch.tensor(x, dtype=torch.float32) for x in (a, b))
+    ones = torch.ones(48, 40)
+    whole = ssim_map(first, second, ones)[5:-5, 5:-5].mean()
+    assert float(whole) == pytest.approx(ssim(a, b), abs=2e-3)
+    part = torch.zeros(48, 40)
+    part[10:30, 10:30] = 1
+    changed = first.clone()
+    changed[32:] = 0
+    inside = (slice(10, 30), slice(10, 30))
+    torch.testing.assert_close(
+        ssim_map(first, second, part)[inside], ssim_map(changed, second, part)[inside]
+    )
+    first.requires_grad_()
+    ssim_map(first, second, part)[inside].sum().backward()
+    assert torch.isfinite(first.grad).all()
+
+
+def test_places_begin_where_the_views_say_and_their_priors_are_zero():
+    views = drawn_views((0.0, 60.0), ("right", "left"), size=128)
+    shown, left_out = look_at(views, 96)
+    assert not left_out
+    places = Places.of(shown, neutral_light())
+    for n, (t, k) in enumerate(places.key):
+        theta, where = places.pose(n)
+        hand = views[t].hands[k]
+        np.testing.assert_allclose(theta.detach(), hand.theta, atol=2e-5)
+        np.testing.assert_allclose(where.detach(), hand.translation, atol=1e-6)
+    assert float(places.prior().detach()) == pytest.approx(0, abs=1e-3)
+
+
+def test_blurred_views_are_left_out_and_named():
+    import cv2
+
+    views = drawn_views((0.0, 20.0, 40.0, 60.0), size=200)
+    blurred = cv2.GaussianBlur(views[2].read().pixels, (0, 0), 4)
+    photo = Photo(blurred, focal_px=views[2].camera.fx, name="drawn_2")
+    bad = dataclasses.replace(views[2], read=lambda: photo)
+    mixed = ViewSet((views[0], views[1], bad, views[3]), "mixed")
+    shown, left_out = look_at(mixed, 200)
+    assert [s.view.name for s in shown] == ["drawn_0", "drawn_1", "drawn_3"]
+    assert len(left_out) == 1
+    assert "'drawn_2' is blurred" in left_out[0]
+
+
+def test_views_without_a_usable_hand_are_refused_in_a_sentence():
+    views = drawn_views((0.0,), size=128)
+    empty = dataclasses.replace(views[0], mask=np.zeros_like(views[0].mask))
+    with pytest.raises(InputError, match="none of the 1 pictures shows a hand"):
+        look_at(ViewSet((empty,)), 96)
