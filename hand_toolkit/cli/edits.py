@@ -219,6 +219,42 @@ def _said(value: Any) -> str:
     return str(value) or "-"
 
 
+@click.command()
+@click.argument("avatars", type=_input, nargs=-1)
+@click.option("-o", "--output", type=_input, required=True, help="The one avatar, a .hand file.")
+@click.option("--right", type=_input, help="Take the right hand of this avatar as it is.")
+@click.option("--left", type=_input, help="Take the left hand of this avatar as it is.")
+@click.option("--match-tone", is_flag=True, help="Give --left's skin the tone of --right's.")
+def merge(
+    avatars: tuple[Path, ...],
+    output: Path,
+    right: Path | None,
+    left: Path | None,
+    match_tone: bool,
+) -> None:
+    """Make one avatar of several: all that photos of one person show, or two hands.
+
+    Of each place of the skin the avatar counts whose photo saw it best; tone and light are matched.
+
+    \b
+    hand-toolkit merge palm.hand back.hand -o whole.hand
+    hand-toolkit merge --right me.hand --left you.hand -o pair.hand
+    """
+    check_output(output, (".hand",))
+    if bool(avatars) == (right is not None or left is not None):
+        raise InputError("give avatars of one person to merge, or --right and --left, not both")
+    from ..avatar import Avatar
+    from ..edit import EDITS_KEY, combined, finished, merged
+
+    if avatars:
+        whole = merged([Avatar.load(path) for path in avatars])
+    else:
+        pair = [None if path is None else Avatar.load(path) for path in (right, left)]
+        whole = combined(pair[0], pair[1], match_tone)
+    finished(whole).save(output)
+    click.echo(f"{output}: {whole.provenance[EDITS_KEY]}")
+
+
 def _scene_options(command: Any) -> Any:
     """Options that choose hands before a camera."""
     for option in (
@@ -388,4 +424,4 @@ def generate(
     click.echo(f"{output}: {photo.size[0]}x{photo.size[1]} pixels by {generator}")
 
 
-COMMANDS = (edit, compare, depth, generate)
+COMMANDS = (edit, compare, merge, depth, generate)

@@ -1,6 +1,7 @@
 """Edits: pure functions from avatar to avatar, recorded in the file's provenance."""
 
 from .apply import EDITS_KEY, finished, recorded
+from .combine import combined, merged
 from .compare import compared, comparison
 from .decals import Decal, decalled, read_decal
 from .marks import freckled, lacquered, veined
@@ -9,6 +10,8 @@ from .size import hand_length, parse_length, scaled, shaped, with_hand_length
 from .tone import Tone, parse_tone, tone_of, toned
 
 __all__ = [
+    "combined",
+    "merged",
     "with_hand_length",
     "shaped",
     "scaled",

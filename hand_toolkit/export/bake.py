@@ -90,6 +90,11 @@ def bake_color(avatar: Avatar, hand: SceneHand, size: int, source: str = "albedo
     return _bytes(_picture(avatar, hand, size, source)[0][..., :3])
 
 
+def bake_skin(avatar: Avatar, hand: SceneHand, size: int) -> np.ndarray:
+    """(S, S, 4) float32: sRGB reflectance in [0, 1] and evidence, as :func:`bake_textures` writes."""
+    return np.asarray(_picture(avatar, hand, size, "albedo")[0][..., :4])
+
+
 def _picture(
     avatar: Avatar, hand: SceneHand, size: int, source: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
