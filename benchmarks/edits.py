@@ -5,13 +5,14 @@
     python benchmarks/edits.py merge SKINS [--skins 3] [--sheet FILE]
     python benchmarks/edits.py given SKINS [--skins 3]
 
-SKINS is a folder of MakeHuman's skins (docs/synth.md). ``tone`` gives each skin the tone of the back
-of every other and compares the two by CIEDE2000 between medians of back, palm and nails; beside it
-stands a tint, one factor on all skin, and the correlation of brightness' gradients with those before.
-``paint`` writes the textures and reads them back without and with paint. ``merge`` draws a palm and a
-back in two lights of a hand with drawings and freckles, fits each with its pose as given, and scores the albedo (PSNR of sRGB over the
-texture layout, tone aligned by one gain a channel, and CIEDE2000 as it is) of either and of both
-merged. ``given`` fits a drawn picture with its pose given and with the pose found.
+SKINS is a folder of MakeHuman's skins (docs/synth.md). ``tone`` gives each skin the tone of the
+back of every other and compares both by CIEDE2000 of the medians of back, palm and nails; beside it
+stands a tint, one factor on all skin, and how lightness' gradients correlate with those before.
+``paint`` writes the textures and reads them back without and with paint. ``merge`` draws palm and
+back, in two lights, of a hand with drawings and freckles, fits each with its pose as given, and
+scores the albedo (PSNR of sRGB over the texture layout, tone aligned by one gain a channel, and
+CIEDE2000 as it is) of either and of both merged. ``given`` fits a drawn picture with its pose given
+and with the pose found.
 """
 
 from __future__ import annotations

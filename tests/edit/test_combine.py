@@ -13,11 +13,16 @@ from hand_toolkit.avatar import Avatar, AvatarHand
 from hand_toolkit.cli import run
 from hand_toolkit.core.errors import InputError
 from hand_toolkit.core.metrics import delta_e_2000
-from hand_toolkit.edit import combined, merged, scaled, tone_of, toned
+from hand_toolkit.edit import combine, combined, merged, scaled, tone_of, toned
 from hand_toolkit.edit.apply import linear_albedo, with_albedo
 from hand_toolkit.edit.zones import zones_of
 from hand_toolkit.geometry.colour import linear_to_lab, srgb_to_linear
 from hand_toolkit.testing.avatars import procedural_avatar
+
+
+@pytest.fixture(autouse=True)
+def small_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(combine, "SIZE", 256)
 
 
 @lru_cache(maxsize=1)
