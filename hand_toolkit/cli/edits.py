@@ -255,6 +255,60 @@ def merge(
     click.echo(f"{output}: {whole.provenance[EDITS_KEY]}")
 
 
+@click.command()
+@click.argument("avatar", type=_input)
+@click.argument("name", metavar="PAIR")
+@click.option(
+    "-o", "--output", type=_input, required=True, help="The pose of both hands, an .npz motion."
+)
+@click.option("--picture", type=_input, help="Draw it, too (.png).")
+@click.option(
+    "--save-avatar",
+    type=_input,
+    help="The avatar with both hands, where it has one (.hand).",
+)
+@seed_option
+def pair(
+    avatar: Path,
+    name: str,
+    output: Path,
+    picture: Path | None,
+    save_avatar: Path | None,
+    seed: int,
+) -> None:
+    """Bring an avatar's two hands together: prayer, clasp, interlaced, steeple, fist-in-palm,
+    hand-on-hand or hold-wrist.
+
+    The hands are solved in contact for the avatar's shape, in a few seconds. A hand that the avatar
+    lacks is the mirror image of the other; hands of two people come from merge --right --left.
+
+    \b
+    hand-toolkit pair me.hand clasp -o clasp.npz --picture clasp.png
+    hand-toolkit render me.hand -o turn.mp4 --pose clasp.npz --camera turntable --side both
+    """
+    check_output(output, (".npz",))
+    for path, suffixes in ((picture, (".png", ".jpg", ".webp")), (save_avatar, (".hand",))):
+        if path is not None:
+            check_output(path, suffixes)
+    from ..animate import save_motion
+    from ..avatar import Avatar
+    from ..edit import finished, paired, with_both_hands
+
+    both = with_both_hands(Avatar.load(avatar))
+    solved = paired(both, name, seed)
+    save_motion(solved.motion, output)
+    if save_avatar is not None:
+        finished(both).save(save_avatar)
+    if picture is not None:
+        from ..pictures.demo_sheet import render_to_file
+
+        render_to_file(both, picture, pose=output, side="both")
+    click.echo(
+        f"{output}: {name}, hands {solved.penetration_mm:.1f} mm in each other at most, "
+        f"{solved.gap_mm:.1f} mm apart"
+    )
+
+
 def _scene_options(command: Any) -> Any:
     """Options that choose hands before a camera."""
     for option in (
@@ -424,4 +478,4 @@ def generate(
     click.echo(f"{output}: {photo.size[0]}x{photo.size[1]} pixels by {generator}")
 
 
-COMMANDS = (edit, compare, merge, depth, generate)
+COMMANDS = (edit, compare, merge, pair, depth, generate)

@@ -6,10 +6,14 @@ from .compare import compared, comparison
 from .decals import Decal, decalled, read_decal
 from .marks import freckled, lacquered, veined
 from .paint import export_textures, painted, read_paint
+from .pairs import PAIRS, paired, with_both_hands
 from .size import hand_length, parse_length, scaled, shaped, with_hand_length
 from .tone import Tone, parse_tone, tone_of, toned
 
 __all__ = [
+    "PAIRS",
+    "paired",
+    "with_both_hands",
     "combined",
     "merged",
     "with_hand_length",
