@@ -7,7 +7,8 @@
 
 SKINS is a folder of MakeHuman's skins (docs/synth.md). ``tone`` gives each skin the tone of the
 back of every other and compares both by CIEDE2000 of the medians of back, palm and nails;
-beside it stands a tint, one factor on all skin, and how lightness' gradients correlate with those before.
+beside it stands a tint, one factor on all skin, and how lightness' gradients correlate with
+those before.
 ``paint`` writes the textures and reads them back without and with paint. ``merge`` draws palm and
 back, in two lights, of a hand with drawings and freckles, fits each with its pose as given, and
 scores the albedo (PSNR of sRGB over the texture layout, tone aligned by one gain a channel, and
