@@ -1,4 +1,4 @@
-"""Two hands of one: built-in poses in which a person's hands meet, solved for the avatar's shape."""
+"""Two hands of one: built-in poses in which a person's hands meet, solved for its shape."""
 
 from __future__ import annotations
 
