@@ -10,6 +10,7 @@ import numpy as np
 from .completion_weights import Completion
 from .grid import GRID, shrink, spread
 from .light import LUMINANCE
+from .observe import smoothstep
 from .template import template_log_albedo
 from .uv_layout import UVLayout, weld
 from .uv_observation import UVObservation
@@ -149,6 +150,24 @@ def _of_skin(step: np.ndarray) -> np.ndarray:
     return limited
 
 
+SHADE, SHADE_HUE = 0.9, 0.12
+"""Log luminance, and hue beside it, that shade may take off: light between fingers is a little
+redder, and no more; taking off a wall's green would leave pink skin."""
+
+
+MORE = (0.05, 0.3)
+"""Shade over those limits at which the photo is doubted: it shows more than skin in a shadow."""
+
+
+def _of_light(shade: np.ndarray) -> np.ndarray:
+    """Shade (N, 3), no larger and no more coloured than light on skin."""
+    grey = shade.mean(axis=1, keepdims=True)
+    limited: np.ndarray = np.clip(grey, -SHADE, SHADE) + np.clip(
+        shade - grey, -SHADE_HUE, SHADE_HUE
+    )
+    return limited
+
+
 def complete_skin(
     seen: UVObservation, layout: UVLayout, completion: Completion, without: str = ""
 ) -> CompletedSkin:
@@ -188,6 +207,9 @@ def complete_skin(
             )
     finally:
         torch.set_num_threads(threads)
+    asked, shade = shade, _of_light(shade)
+    belief = belief * (1 - smoothstep(np.abs(asked - shade).max(axis=1, keepdims=True), *MORE))
+    albedo = hidden + belief * (np.clip(seen.log_albedo - seen.tone, -4, 4) - shade - hidden)
     nails = nail[0].flatten()[torch.tensor(layout.index)].numpy()
     template = template_log_albedo(layout.uv, float(np.exp(seen.tone) @ LUMINANCE))
     away = _off_the_template(hidden, albedo, belief[:, 0], template)

@@ -54,6 +54,7 @@ class Observation:
         evidence: (N,) 0 hidden ... 1 seen well.
         openness: (N,) part of the cosine-weighted hemisphere that is unobstructed.
         beside: (N,) 1 where the photo shows another finger or hand next to it, 0 away from that.
+        shown: (N,) the evidence before anybody doubted it: how well the photo shows the place.
     """
 
     points: np.ndarray
@@ -63,6 +64,7 @@ class Observation:
     evidence: np.ndarray
     openness: np.ndarray
     beside: np.ndarray
+    shown: np.ndarray
 
 
 def pose_surfaces(hands: tuple[HandPose, ...], level: int) -> list[PosedSurface]:
@@ -133,6 +135,7 @@ def observe(
                 evidence,
                 np.einsum("nk,nk->n", binding.barycentric, openness[corners]),
                 sample(inner[..., None], pixel)[:, 0],
+                evidence,
             )
         )
     return result, rim

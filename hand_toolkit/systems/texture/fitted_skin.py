@@ -132,7 +132,10 @@ class FittedSkin:
     def believed(self) -> list[Observation]:
         """The observations with as much evidence as the network believes of them."""
         belief = self._believe([np.zeros_like(o.color) for o in self.seen])[1]
-        return [dataclasses.replace(o, evidence=o.evidence * b) for o, b in zip(self.seen, belief)]
+        return [
+            dataclasses.replace(o, evidence=o.evidence * smoothstep(b, *BELIEVED))
+            for o, b in zip(self.seen, belief)
+        ]
 
     def _believe(self, observed: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Log albedo (N, 3) and belief (N,) of every splat, as the network composes them."""
@@ -146,12 +149,39 @@ class FittedSkin:
     def _lit(self, log_albedo: list[np.ndarray]) -> CompleteSkin:
         """Linear albedo, and the colour that it shows in the photo's light."""
         albedo = [np.exp(np.minimum(log, 0.0)) for log in log_albedo]
-        # unseen sides get the photo's mean shading, not the darkness extrapolated there
         baked = [
-            linear_to_srgb(linear * gentle(shade(self.light, o.normals), self.light))
-            for linear, o in zip(albedo, self.seen)
+            linear_to_srgb(linear * self._shading(k)) for k, linear in enumerate(albedo)
         ]
         return CompleteSkin(albedo, baked, self.light)
+
+    def _shading(self, index: int) -> np.ndarray:
+        """(N, 3) linear light on the splats of one hand as the photo shows it.
+
+        Sides that turn away get its mean shading, not the darkness extrapolated there; those that
+        it shows are also as obstructed and as shadowed as in the photo.
+        """
+        seen = self.seen[index]
+        facing = -(seen.normals * seen.points).sum(1) / np.linalg.norm(seen.points, axis=1)
+        toward = smoothstep(facing, *TOWARD)[:, None]
+        there = smoothstep(seen.shown, 0.0, 0.3)[:, None]
+        direct = shade(self.light, seen.normals)
+        own = photo_shading(seen, self.light)
+        if self.completed is not None:
+            uv = _uvs(self.hands[index], self.bindings[index])
+            own = own * np.exp(self.completed[index].shade_at(uv))
+        plain = (1 - toward) * gentle(direct, self.light) + toward * np.maximum(
+            direct, 0.25 * self.light[0] * C0
+        )
+        lit: np.ndarray = (1 - there) * np.maximum(plain, 1e-3) + there * own
+        return lit
+
+
+BELIEVED = (0.15, 0.6)
+"""The network's belief from which the photo's own colour counts at all, and in full: it looks like
+skin, if in another shade."""
+
+TOWARD = (0.0, 0.4)
+"""Cosine of the angle to the line of sight from which the photo tells the light."""
 
 
 def gentle(shading: np.ndarray, light: np.ndarray) -> np.ndarray:
