@@ -149,10 +149,34 @@ class FittedSkin:
     def _lit(self, log_albedo: list[np.ndarray]) -> CompleteSkin:
         """Linear albedo, and the colour that it shows in the photo's light."""
         albedo = [np.exp(np.minimum(log, 0.0)) for log in log_albedo]
-        baked = [
-            linear_to_srgb(linear * self._shading(k)) for k, linear in enumerate(albedo)
-        ]
+        baked = [linear_to_srgb(linear * self._shading(k)) for k, linear in enumerate(albedo)]
         return CompleteSkin(albedo, baked, self.light)
+
+    def as_photographed(self, complete: CompleteSkin, shown: list[Observation]) -> list[np.ndarray]:
+        """Per hand the sRGB colours (N, 3) that the photo's view shows.
+
+        They are the photo's where it is believed; beside that its difference from the lit skin
+        goes on, so that no pale or dark rim stays, and fades where skin turns away.
+
+        Args:
+            complete: the completed skin.
+            shown: what the photo shows, with the evidence that it is believed with.
+        """
+        colors = []
+        for k, (hand, seen, lit) in enumerate(zip(self.hands, shown, complete.baked)):
+            model, binding = surface(hand.hand_model, hand.side, LEVEL), self.bindings[k]
+            skin = np.log(np.maximum(srgb_to_linear(lit), FAINT))
+            around = complete_log_albedo(
+                np.log(np.maximum(srgb_to_linear(seen.color), FAINT)),
+                seen.evidence,
+                skin,
+                model.faces[binding.triangle],
+                binding.barycentric.astype(np.float64),
+                model.faces,
+            )
+            part = smoothstep(_facing(seen), *TOWARD)[:, None]
+            colors.append(blend(seen, linear_to_srgb(np.exp(skin + part * (around - skin)))))
+        return colors
 
     def _shading(self, index: int) -> np.ndarray:
         """(N, 3) linear light on the splats of one hand as the photo shows it.
@@ -161,8 +185,7 @@ class FittedSkin:
         it shows are also as obstructed and as shadowed as in the photo.
         """
         seen = self.seen[index]
-        facing = -(seen.normals * seen.points).sum(1) / np.linalg.norm(seen.points, axis=1)
-        toward = smoothstep(facing, *TOWARD)[:, None]
+        toward = smoothstep(_facing(seen), *TOWARD)[:, None]
         there = smoothstep(seen.shown, 0.0, 0.3)[:, None]
         direct = shade(self.light, seen.normals)
         own = photo_shading(seen, self.light)
@@ -182,6 +205,22 @@ skin, if in another shade."""
 
 TOWARD = (0.0, 0.4)
 """Cosine of the angle to the line of sight from which the photo tells the light."""
+
+
+FAINT = 2e-3
+"""Least linear colour of which the logarithm is taken."""
+
+
+def blend(seen: Observation, completed: np.ndarray) -> np.ndarray:
+    """Observed colour where there is evidence, completed elsewhere, (N, 3) sRGB."""
+    weight = smoothstep(seen.evidence, 0.05, 0.6)[:, None]
+    return weight * seen.color + (1 - weight) * completed
+
+
+def _facing(seen: Observation) -> np.ndarray:
+    """(N,) cosine of the angle between normals and the line of sight."""
+    away: np.ndarray = (seen.normals * seen.points).sum(1) / np.linalg.norm(seen.points, axis=1)
+    return -away
 
 
 def gentle(shading: np.ndarray, light: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ from ...skin.observe import (
 )
 from ...skin.uv_layout import LEVEL
 from .completion import complete_hands
-from .fitted_skin import FittedSkin, KnownSkin
+from .fitted_skin import FittedSkin, KnownSkin, blend
 from .optimize import OptimizeConfig, Refined, optimize
 
 COMPLETIONS = ("belief", "network", "membrane")
@@ -148,7 +148,7 @@ def fit_view(
         seen = skin.believed()
         skin = dataclasses.replace(skin, seen=seen)
     complete = skin.complete()
-    colors = [_blend(o, c) for o, c in zip(seen, complete.baked)]
+    colors = [blend(o, c) for o, c in zip(seen, complete.baked)]
     refined = optimize(
         surfaces,
         bindings,
@@ -201,11 +201,11 @@ def assemble(
         shown = [dataclasses.replace(o, evidence=o.evidence * w) for o, w in zip(seen, own)]
     parts = [
         closed(
-            thinned(_assemble(hand, r, o, albedo, _blend(photographed, baked))),
+            thinned(_assemble(hand, r, o, albedo, baked)),
             surface(hand.hand_model, hand.side, LEVEL),
         )
-        for hand, r, o, photographed, albedo, baked in zip(
-            hands, fitted.refined, seen, shown, complete.albedo, complete.baked
+        for hand, r, o, albedo, baked in zip(
+            hands, fitted.refined, seen, complete.albedo, skin.as_photographed(complete, shown)
         )
     ]
     if len(parts) == 1:
@@ -223,12 +223,6 @@ def assemble(
 def _softened(light: np.ndarray, seen: list[Observation]) -> np.ndarray:
     normals = np.concatenate([o.normals for o in seen])
     return soften_unseen(light, normals, np.concatenate([o.evidence for o in seen]))
-
-
-def _blend(seen: Observation, completed: np.ndarray) -> np.ndarray:
-    """Observed colour where there is evidence, completed elsewhere, (N, 3) sRGB."""
-    weight = smoothstep(seen.evidence, 0.05, 0.6)[:, None]
-    return weight * seen.color + (1 - weight) * completed
 
 
 def _drop_background(
