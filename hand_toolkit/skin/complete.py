@@ -208,7 +208,8 @@ def complete_skin(
     finally:
         torch.set_num_threads(threads)
     asked, shade = shade, _of_light(shade)
-    belief = belief * (1 - smoothstep(np.abs(asked - shade).max(axis=1, keepdims=True), *MORE))
+    over = smoothstep(np.abs(asked - shade).max(axis=1, keepdims=True), *MORE)
+    belief = belief * (1 - (1 - LEAST_BELIEF) * over)
     albedo = hidden + belief * (np.clip(seen.log_albedo - seen.tone, -4, 4) - shade - hidden)
     nails = nail[0].flatten()[torch.tensor(layout.index)].numpy()
     template = template_log_albedo(layout.uv, float(np.exp(seen.tone) @ LUMINANCE))

@@ -133,7 +133,7 @@ class FittedSkin:
         """The observations with as much evidence as the network believes of them."""
         belief = self._believe([np.zeros_like(o.color) for o in self.seen])[1]
         return [
-            dataclasses.replace(o, evidence=o.evidence * smoothstep(b, *BELIEVED))
+            dataclasses.replace(o, evidence=o.evidence * np.maximum(b, smoothstep(b, *BELIEVED)))
             for o, b in zip(self.seen, belief)
         ]
 
@@ -200,8 +200,8 @@ class FittedSkin:
 
 
 BELIEVED = (0.15, 0.6)
-"""The network's belief from which the photo's own colour counts at all, and in full: it looks like
-skin, if in another shade."""
+"""The network's belief between which the photo's own colour comes to count in full, above belief
+itself: it shows skin, if in another shade."""
 
 TOWARD = (0.0, 0.4)
 """Cosine of the angle to the line of sight from which the photo tells the light."""
