@@ -264,7 +264,8 @@ def ask_textures(key, sides):
     """Let the worker bake the skins of the open avatar ``key``; side -> request."""
     return {
         side: link.worker().submit(
-            "texture", {"key": key, "side": side, "size": TEXTURE_SIZE, "share": True}
+            "texture",
+            {"key": key, "side": side, "size": TEXTURE_SIZE, "share": True, "relief": True},
         )
         for side in sides
     }
@@ -299,6 +300,8 @@ def _take_textures():
         elif "like" not in request.value:
             _awaited.remove(entry)
             look.set_texture(surface, request.arrays["texture"])
+            if "relief" in request.arrays:
+                look.set_relief(surface, request.arrays["relief"])
         elif not _still_baking(root, request.value["like"]):
             _awaited.remove(entry)
             _share_texture(root, surface, request.value["like"])
@@ -315,11 +318,14 @@ def _of_side(root, side):
 
 
 def _share_texture(root, surface, side):
-    """Show the picture of the hand that ``surface`` mirrors."""
+    """Show the pictures of the hand that ``surface`` mirrors."""
     for rig in _of_side(root, side):
-        image = look.texture_of(scene_data.surface_of(rig))
+        own = scene_data.surface_of(rig)
+        image, relief = look.texture_of(own), look.texture_of(own, look.RELIEF_NODE)
         if image is not None:
             look.show_texture(surface, image)
+        if relief is not None:
+            look.show_relief(surface, relief)
 
 
 class HAND_TOOLKIT_OT_import_avatar(HandOperator, bpy.types.Operator):

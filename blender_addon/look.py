@@ -14,6 +14,13 @@ import numpy as np
 COLORS = "Skin color"
 IMAGE_NODE = "Hand skin texture"
 MIX_NODE = "Hand skin source"
+RELIEF_NODE = "Hand skin relief and roughness"
+
+SUBSURFACE_M = 0.0037
+"""How far red light travels in skin (Jensen et al. 2001); green and blue go a third and a fifth as
+far, as ``SUBSURFACE_RADIUS`` says."""
+
+SUBSURFACE_RADIUS = (1.0, 0.37, 0.185)
 
 
 def skin_material(surface, part):
@@ -36,10 +43,11 @@ def skin_material(surface, part):
         material.use_nodes = True
     tree = material.node_tree
     shader = next(n for n in tree.nodes if n.type == "BSDF_PRINCIPLED")
-    shader.inputs["Roughness"].default_value = 0.55
-    shader.inputs["Specular IOR Level"].default_value = 0.3
-    shader.inputs["Subsurface Weight"].default_value = 0.08
-    shader.inputs["Subsurface Radius"].default_value = (0.006, 0.0025, 0.0012)
+    shader.inputs["Roughness"].default_value = 0.5
+    shader.inputs["Specular IOR Level"].default_value = 0.35  # 2.8 % at normal incidence
+    shader.inputs["Subsurface Weight"].default_value = 1.0
+    shader.inputs["Subsurface Scale"].default_value = SUBSURFACE_M
+    shader.inputs["Subsurface Radius"].default_value = SUBSURFACE_RADIUS
     attribute = tree.nodes.new("ShaderNodeVertexColor")
     attribute.layer_name = COLORS
     attribute.location = (-760, 120)
@@ -141,14 +149,33 @@ def set_texture(surface, pixels):
         surface: the mesh object.
         pixels: (H, W, 4) uint8 sRGB, top row first. It is packed into the .blend.
     """
+    image = _packed_image(surface.name, pixels, "sRGB", alpha=False)
+    show_texture(surface, image)
+    return image
+
+
+def set_relief(surface, pixels):
+    """Show the baked relief and roughness on the mesh.
+
+    Args:
+        surface: the mesh object.
+        pixels: (H, W, 4) uint8, tangent-space normal and roughness, top row first.
+    """
+    image = _packed_image(f"{surface.name} relief", pixels, "Non-Color", alpha=True)
+    show_relief(surface, image)
+    return image
+
+
+def _packed_image(name, pixels, space, alpha):
     height, width = pixels.shape[:2]
-    image = bpy.data.images.new(surface.name, width, height, alpha=False)
-    image.colorspace_settings.name = "sRGB"
+    image = bpy.data.images.new(name, width, height, alpha=alpha)
+    image.colorspace_settings.name = space
+    if alpha:
+        image.alpha_mode = "CHANNEL_PACKED"  # roughness, not transparency
     flat = pixels[::-1].astype(np.float32) / 255.0
     image.pixels.foreach_set(np.ascontiguousarray(flat).ravel())
     image.update()
     image.pack()
-    show_texture(surface, image)
     return image
 
 
@@ -161,7 +188,31 @@ def show_texture(surface, image):
             material.node_tree.nodes[MIX_NODE].inputs["Factor"].default_value = 1.0
 
 
-def texture_of(surface):
-    """The picture that the mesh's material shows, or None."""
-    nodes = (m.node_tree.nodes.get(IMAGE_NODE) for m in surface.data.materials if m is not None)
+def show_relief(surface, image):
+    """Let the mesh's material take its normals and its roughness from a picture."""
+    for material in surface.data.materials:
+        tree = material.node_tree if material else None
+        if tree is None or IMAGE_NODE not in tree.nodes:
+            continue
+        node = tree.nodes.get(RELIEF_NODE) or _relief_nodes(tree)
+        node.image = image
+
+
+def _relief_nodes(tree):
+    """Nodes that hand a picture's normal and roughness to the shader; the picture's node."""
+    shader = next(n for n in tree.nodes if n.type == "BSDF_PRINCIPLED")
+    node = tree.nodes.new("ShaderNodeTexImage")
+    node.name = node.label = RELIEF_NODE
+    node.location = (-860, -160)
+    bump = tree.nodes.new("ShaderNodeNormalMap")
+    bump.location = (-320, -160)
+    tree.links.new(node.outputs["Color"], bump.inputs["Color"])
+    tree.links.new(node.outputs["Alpha"], shader.inputs["Roughness"])
+    tree.links.new(bump.outputs["Normal"], shader.inputs["Normal"])
+    return node
+
+
+def texture_of(surface, node=IMAGE_NODE):
+    """The picture that a node of the mesh's material shows, or None."""
+    nodes = (m.node_tree.nodes.get(node) for m in surface.data.materials if m is not None)
     return next((n.image for n in nodes if n is not None and n.image is not None), None)

@@ -13,7 +13,7 @@ from .light import LUMINANCE
 from .observe import smoothstep
 from .template import template_log_albedo
 from .uv_layout import UVLayout, weld
-from .uv_observation import UVObservation
+from .uv_observation import CHANNELS, UVObservation
 
 COMPOSE_SIZE = 512
 """Texels of the layout's side at which skin is composed."""
@@ -150,6 +150,61 @@ def _of_skin(step: np.ndarray) -> np.ndarray:
     return limited
 
 
+BARE, BARE_HUE = (-0.15, 0.35), 0.12
+"""Log luminance of nails over the bank's, and hue beside it, that people's bare nails have."""
+
+AROUND = 0.012
+"""How far around a nail skin is compared with it, as part of the layout's side."""
+
+NAIL_TEXELS = 1.5e-4
+"""Part of the layout's square that must surely show nail, and as much skin around it."""
+
+
+def _unseen_paint(
+    nail_color: np.ndarray,
+    seen: UVObservation,
+    photo: np.ndarray,
+    belief: np.ndarray,
+    nails: np.ndarray,
+    bank: np.ndarray,
+    layout: UVLayout,
+) -> np.ndarray:
+    """(3,) what is paint in the network's colour of nails, and no photo shows.
+
+    Lacquer ends at the nail; a shadow, or a finger that the pose puts elsewhere, does not. So only
+    as much of it is kept as the nails that are seen differ from the skin around them.
+
+    Args:
+        nail_color: (3,) the network's, over the bank's.
+        seen: the photo; photo: (N, 3) its log albedo without shade, over the tone.
+        belief: (N, 1); nails: (N,) 1 on nails; bank: (N, 3) mean skin.
+        layout: of all of them.
+    """
+    from scipy.ndimage import maximum_filter
+
+    paint = nail_color - _bare(nail_color)
+    if np.abs(paint).max() < 1e-3:
+        return paint
+    side = 2 * round(AROUND * layout.size) + 1
+    wide = maximum_filter(layout.image(nails[:, None])[..., 0], side).ravel()[layout.index]
+    rim = seen.inputs[:, [CHANNELS.index("rim"), CHANNELS.index("beside")]].max(axis=1)
+    sure = seen.seen * seen.inputs[:, CHANNELS.index("mask")] * (1 - rim) ** 2 * belief[:, 0]
+    on, around = sure * (nails > 0.7), sure * (wide > 0.5) * (nails < 0.05)
+    if min(on.sum(), around.sum()) < NAIL_TEXELS * layout.size**2:
+        return paint
+    over = photo - bank
+    shown = np.average(over, axis=0, weights=on) - np.average(over, axis=0, weights=around)
+    there = float((shown - _bare(shown)) @ paint / (paint @ paint))
+    return paint * (1 - np.clip(there, 0, 1))
+
+
+def _bare(color: np.ndarray) -> np.ndarray:
+    """The nearest colour (3,) of bare nails, over the bank's."""
+    grey = color.mean()
+    bare: np.ndarray = np.clip(grey, *BARE) + np.clip(color - grey, -BARE_HUE, BARE_HUE)
+    return bare
+
+
 SHADE, SHADE_HUE = 0.9, 0.12
 """Log luminance, and hue beside it, that shade may take off: light between fingers is a little
 redder, and no more; taking off a wall's green would leave pink skin."""
@@ -208,10 +263,15 @@ def complete_skin(
     finally:
         torch.set_num_threads(threads)
     asked, shade = shade, _of_light(shade)
+    nails = nail[0].flatten()[torch.tensor(layout.index)].numpy()
+    paint = _unseen_paint(
+        heads.nails[0].double().numpy(), seen, seen.log_albedo - seen.tone - shade, belief, nails,
+        maps[0].flatten(1)[:, torch.tensor(layout.index)].T.double().numpy(), layout,
+    )  # fmt: skip
+    hidden = hidden - nails[:, None] * paint
     over = smoothstep(np.abs(asked - shade).max(axis=1, keepdims=True), *MORE)
     belief = belief * (1 - (1 - LEAST_BELIEF) * over)
     albedo = hidden + belief * (np.clip(seen.log_albedo - seen.tone, -4, 4) - shade - hidden)
-    nails = nail[0].flatten()[torch.tensor(layout.index)].numpy()
     template = template_log_albedo(layout.uv, float(np.exp(seen.tone) @ LUMINANCE))
     away = _off_the_template(hidden, albedo, belief[:, 0], template)
     dimmer = (away + _too_light(hidden - away + seen.tone, seen.tone)) * (1 - nails[:, None])

@@ -207,10 +207,11 @@ class Session:
         """Base colour of hand ``side``, baked to ``size`` squared: (H, W, 4) uint8, top first.
 
         With ``share``, a hand that is the mirror image of the other has ``like``, the other's
-        side, in place of a texture: the other's is its own.
+        side, in place of a texture: the other's is its own. With ``relief`` there is also
+        ``relief`` (H, W, 4) uint8: tangent-space normals, +y up the v axis, and roughness.
         """
         from ..avatar.mirror import same_skin
-        from .surfaces import bake
+        from .surfaces import bake, bake_material
 
         avatar = self.avatar(str(job.params["key"]))
         if job.params.get("share"):
@@ -218,8 +219,10 @@ class Session:
             if other is not None:
                 return {"like": other}, {}
         job.progress(0.1, "baking the skin texture")
-        texture = bake(avatar, str(job.params["side"]), int(job.params.get("size", 1024)))
-        return {}, {"texture": texture}
+        side, size = str(job.params["side"]), int(job.params.get("size", 1024))
+        if job.params.get("relief"):
+            return {}, bake_material(avatar, side, size)
+        return {}, {"texture": bake(avatar, side, size)}
 
     def export(self, job: Job) -> Answer:
         """Write ``key`` as ``format`` to ``path``, with the arrays of a motion if given."""

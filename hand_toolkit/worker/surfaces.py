@@ -130,3 +130,18 @@ def bake(avatar: Avatar, side: str, size: int) -> np.ndarray:
     hand = next(h for h in scene.hands if h.side == side)
     color = bake_color(avatar, hand, size)
     return np.concatenate([color, np.full((*color.shape[:2], 1), 255, np.uint8)], axis=2)
+
+
+def bake_material(avatar: Avatar, side: str, size: int) -> dict[str, np.ndarray]:
+    """``texture`` as :func:`bake` gives it, and ``relief``: normals with roughness as alpha."""
+    from ..export.bake import bake_textures
+    from ..export.scene import build_scene
+
+    scene = build_scene(avatar, sides=(side,))
+    hand = next(h for h in scene.hands if h.side == side)
+    baked = bake_textures(avatar, hand, size)
+    opaque = np.full((size, size, 1), 255, np.uint8)
+    return {
+        "texture": np.concatenate([baked.color, opaque], axis=2),
+        "relief": np.concatenate([baked.normal, baked.roughness[..., None]], axis=2),
+    }

@@ -12,7 +12,7 @@ from hand_toolkit.avatar import display_theta, surface
 from hand_toolkit.core.errors import FileFormatError, InputError
 from hand_toolkit.core.types import Camera
 from hand_toolkit.hand_model import pose_hand_numpy, vertex_normals
-from hand_toolkit.skin.complete import complete_skin
+from hand_toolkit.skin.complete import SHADE, SHADE_HUE, _of_light, _unseen_paint, complete_skin
 from hand_toolkit.skin.completion_weights import SHIPPED, load_completion
 from hand_toolkit.skin.grid import GRID
 from hand_toolkit.skin.network import CompletionNetwork, Heads, compose
@@ -185,3 +185,33 @@ def test_a_palm_in_the_light_does_not_make_the_back_a_dark_hands() -> None:
     np.testing.assert_allclose(off[belief > 0], 0, atol=1e-9)
     np.testing.assert_allclose(off[belief == 0], AWAY - 1.2, atol=1e-9)
     np.testing.assert_array_equal(_off_the_template(hidden, seen, 0 * belief, template), 0)
+
+
+def test_shade_is_light_on_skin_and_no_paint() -> None:
+    asked = np.array([[-0.3, -0.35, -0.38], [-0.2, 0.5, -0.6], [-3.0, -3.0, -3.0]])
+    light = _of_light(asked)
+    np.testing.assert_allclose(light[0], asked[0])  # a reddish shadow, as between fingers
+    assert np.ptp(light[1]) <= 2 * SHADE_HUE + 1e-9, "a wall's green is not taken off skin"
+    np.testing.assert_allclose(light[2], -SHADE)
+
+
+@pytest.mark.skipif(not SHIPPED.is_file(), reason="no weights are shipped")
+def test_lacquer_needs_a_nail_that_differs_from_its_finger() -> None:
+    seen, layout = observed("right", turned=True)
+    maps, nail = load_completion().bank.at(layout)
+    at = torch.tensor(layout.index)
+    nails = nail[0].flatten()[at].numpy()
+    bank = maps[0].flatten(1)[:, at].T.double().numpy()
+    green = np.array([-1.0, 0.1, -0.4])
+    # no nail of a flat hand seen from 40 cm is far from the outline
+    seen.inputs[:, [CHANNELS.index("rim"), CHANNELS.index("beside")]] = 0
+    belief = np.ones((len(nails), 1))
+    painted = bank + nails[:, None] * green
+    left = _unseen_paint(green, seen, painted, belief, nails, bank, layout)
+    assert np.abs(left).max() < 0.02, "lacquer that is seen goes to the other nails"
+    dark = bank + np.array([-0.8, -0.9, -0.9])  # a shadow on nails and fingers alike
+    taken = _unseen_paint(green, seen, dark, belief, nails, bank, layout)
+    bare = green - taken
+    assert np.abs(bare - bare.mean()).max() < 0.15 and bare.mean() > -0.2
+    natural = np.array([0.2, 0.15, 0.12])
+    assert np.abs(_unseen_paint(natural, seen, dark, belief, nails, bank, layout)).max() < 1e-3

@@ -42,7 +42,7 @@ def run():
     rigs["right"]["index_curl"] = 0.4
     picture = save_exr(FOLDER / "before.exr")
     images = [i.name for i in bpy.data.images if i.packed_file]
-    assert len(images) == 2, "a packed texture for each hand"
+    assert len(images) == 4, "a packed texture, and one of relief, for each hand"
     blend = folder / "scene.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
     report["saved_path"] = root.hand_toolkit.path
