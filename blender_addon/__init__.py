@@ -10,6 +10,8 @@ from __future__ import annotations
 import bpy
 
 from . import (
+    avatar_operators,
+    body_operators,
     compositing,
     create,
     engine,
@@ -33,9 +35,11 @@ CLASSES = (
     scene_data.HandToolkitObject,
     *preferences.CLASSES,
     *create.CLASSES,
+    *avatar_operators.CLASSES,
     *pose_operators.CLASSES,
     *natural_operators.CLASSES,
     *retarget_operators.CLASSES,
+    *body_operators.CLASSES,
     *look_operators.CLASSES,
     *render_operators.CLASSES,
     *exporting.CLASSES,
@@ -73,7 +77,7 @@ def register():
     bpy.types.Scene.hand_toolkit = bpy.props.PointerProperty(type=settings.HandToolkitScene)
     for name, function in HANDLERS:
         getattr(bpy.app.handlers, name).append(function)
-    bpy.types.TOPBAR_MT_file_import.append(create.draw_import)
+    bpy.types.TOPBAR_MT_file_import.append(avatar_operators.draw_import)
     bpy.types.TOPBAR_MT_file_export.append(exporting.draw_export)
     engine.register_panels()
 
@@ -83,7 +87,7 @@ def unregister():
     link.stop()
     engine.unregister_panels()
     bpy.types.TOPBAR_MT_file_export.remove(exporting.draw_export)
-    bpy.types.TOPBAR_MT_file_import.remove(create.draw_import)
+    bpy.types.TOPBAR_MT_file_import.remove(avatar_operators.draw_import)
     for name, function in reversed(HANDLERS):
         getattr(bpy.app.handlers, name).remove(function)
     del bpy.types.Scene.hand_toolkit

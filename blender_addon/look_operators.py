@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from . import build, create, link, look, scene_data
+from . import bringing, build, link, look, scene_data
 from .base import HandOperator, NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 
@@ -155,7 +155,7 @@ class HAND_TOOLKIT_OT_bake_texture(NeedsHand, HandOperator, bpy.types.Operator):
     def run(self, context):
         root = scene_data.root_of(active_hand(context))
         sides = [r.hand_toolkit.side for r in scene_data.rigs_of(root)]
-        create.await_textures(root, create.ask_textures(link.open_avatar(root), sides))
+        bringing.await_textures(root, bringing.ask_textures(link.open_avatar(root), sides))
 
 
 CLASSES = (

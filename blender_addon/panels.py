@@ -150,6 +150,11 @@ class HAND_TOOLKIT_PT_motion(HandPanel, bpy.types.Panel):
         column.operator("hand_toolkit.pose_from_image", icon="IMAGE_DATA")
         column.operator("hand_toolkit.pose_from_video", icon="FILE_MOVIE")
         column.operator("hand_toolkit.retarget", icon="ARMATURE_DATA")
+        column = layout.column(align=True)
+        column.operator("hand_toolkit.attach", icon="BONE_DATA")
+        if hand.parent is not None and hand.parent_type == "BONE":
+            column.operator("hand_toolkit.detach", icon="UNLINKED")
+        column.operator("hand_toolkit.grasp", icon="VIEW_PAN")
         layout.label(text="Motions of the toolkit")
         flow = layout.grid_flow(columns=2, align=True)
         for name in (link.offers() or {}).get("motions", pose_operators.MOTIONS):

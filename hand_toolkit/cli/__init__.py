@@ -14,7 +14,18 @@ import click
 
 from .. import __version__
 from ..core.errors import HandToolkitError
-from . import avatars, batch, edits, exchange, fitting, hands, live, system, training
+from . import (
+    avatars,
+    batch,
+    edits,
+    exchange,
+    fitting,
+    grasping,
+    hands,
+    live,
+    system,
+    training,
+)
 
 EPILOG = """\b
 Exit codes: 0 done, 1 other error, 2 bad argument or input, 3 damaged or foreign file,
@@ -70,7 +81,8 @@ def cli(verbose: int) -> None:
     logging.basicConfig(level=level, format="%(levelname)s: %(message)s")
 
 
-for module in (fitting, avatars, edits, exchange, hands, live, batch, system, training):
+MODULES = (fitting, avatars, edits, exchange, hands, grasping, live, batch, system, training)
+for module in MODULES:
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -157,8 +157,8 @@ def close_until_contact(
     stuck = [f for f in order if hand.heights(angles, f, others=False).min() < -4 * TOUCH_M]
     if stuck:
         raise InputError(
-            f"the {' and the '.join(stuck)} begins inside the object; open the hand or move it "
-            "away, then close it"
+            f"inside the object before closing: {', '.join(stuck)}; open the hand or move it away, "
+            "then close it"
         )
     for finger in order:
         angles = hand.close_thumb(angles) if finger == "thumb" else hand.close(angles, finger)

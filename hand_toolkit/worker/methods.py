@@ -16,6 +16,7 @@ from ..avatar import Avatar
 from ..core.conventions import MANO_JOINTS, MANO_PARENTS, SIDES, mirror_theta
 from ..core.errors import InputError
 from .frames import FrameBlocks, FrameRenderer
+from .grasping import grasped
 from .natural import natural_pose
 from .retargeting import matched_bones, retargeted
 from .surfaces import describe_hand, reshape_hand
@@ -47,6 +48,7 @@ class Session:
             "motion": self.motion,
             "natural_pose": natural_pose,
             "retarget": retargeted,
+            "grasp": self.grasp,
             "texture": self.texture,
             "export": self.export,
         }
@@ -85,6 +87,10 @@ class Session:
         if key not in self.avatars:
             raise InputError(f"the avatar {key[:12]} is not open in this worker; open it first")
         return self.avatars[key]
+
+    def grasp(self, job: Job) -> Answer:
+        """See :func:`hand_toolkit.worker.grasping.grasped`."""
+        return grasped(job, self.avatar(str(job.params["key"])))
 
     def motion(self, job: Job) -> Answer:
         """See :func:`motion`."""

@@ -15,7 +15,7 @@ import bpy  # noqa: E402
 import numpy as np  # noqa: E402
 
 import blender_addon as addon  # noqa: E402
-from blender_addon import create, scene_data  # noqa: E402
+from blender_addon import bringing, scene_data  # noqa: E402
 
 REPORT = Path(sys.argv[1])
 ARGS = sys.argv[2:]
@@ -32,7 +32,7 @@ def scenario(function):
     try:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         addon.register()
-        create.TEXTURE_SIZE = 128  # for speed; the bake has tests of its own
+        bringing.TEXTURE_SIZE = 128  # for speed; the bake has tests of its own
         report = function() or {}
         assert not {"torch", "scipy", "hand_toolkit", "cv2"} & set(sys.modules), "not a thin client"
         report["blender"] = bpy.app.version_string
