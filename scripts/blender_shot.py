@@ -3,7 +3,8 @@
     python scripts/blender_shot.py OUTPUT [--hand FILE | --picture FILE] [--frames 3]
         [--samples 24] [--width 640] [--python PYTHON]
 
-A hand from a picture, on the hand bone of a body's armature, closing around a cup; a sky from an
+A hand with its forearm from a picture, attached to the hand bone of a body's armature (*Attach to
+Body Bone*), closing around a cup until its fingers touch it (*Close until Contact*); a sky from an
 HDR picture with its sun, the artist's Glare, depth of field, two view layers (the second with the
 hand alone), keyed, rendered by Cycles with the hand's splats over each layer. It writes the frames,
 a picture of each view layer and one of the scene after *Remove*, and fails where the artist's
@@ -116,6 +117,7 @@ def avatar(options: argparse.Namespace):  # type: ignore[no-untyped-def]
             filepath=str(options.picture.resolve()),
             output=str(options.output / "me.hand"),
             quality="draft",
+            options='{"forearm": "on"}',
         )
     root = scene_data.roots(bpy.context.scene)[0]
     rigs = {r.hand_toolkit.side: r for r in scene_data.rigs_of(root)}
@@ -128,7 +130,6 @@ def avatar(options: argparse.Namespace):  # type: ignore[no-untyped-def]
 def body_with(hand):  # type: ignore[no-untyped-def]
     """A body's armature, forearm and hand bone, with the hand on it."""
     import bpy
-    from mathutils import Matrix
 
     data = bpy.data.armatures.new("Body")
     body = bpy.data.objects.new("Body", data)
@@ -136,14 +137,15 @@ def body_with(hand):  # type: ignore[no-untyped-def]
     bpy.context.view_layer.objects.active = body
     bpy.ops.object.mode_set(mode="EDIT")
     forearm, wrist = data.edit_bones.new("forearm.R"), data.edit_bones.new("hand.R")
-    forearm.head, forearm.tail = (0.05, 0.02, -0.2), (0.05, 0.0, 0.02)
-    wrist.head, wrist.tail = forearm.tail, (0.05, 0.0, 0.1)
+    forearm.head, forearm.tail = (0.33, 0.06, 0.1), (0.11, 0.0, 0.09)
+    wrist.head, wrist.tail = forearm.tail, (0.03, 0.0, 0.09)
+    wrist.align_roll((0.0, 1.0, 0.0))  # the back of the hand away from the camera
     wrist.parent, wrist.use_connect = forearm, True
     bpy.ops.object.mode_set(mode="OBJECT")
-    place = Matrix.Translation((0.05, 0.0, 0.02)) @ hand.matrix_world.to_3x3().to_4x4()
-    hand.parent, hand.parent_type, hand.parent_bone = body, "BONE", "hand.R"
-    bpy.context.view_layer.update()
-    hand.matrix_world = place
+    ops = bpy.ops.hand_toolkit
+    ops.select_hand(name=hand.name)
+    assert ops.attach(armature=body.name) == {"FINISHED"}
+    assert hand.parent == body and hand.parent_bone == "hand.R"
     return body
 
 
@@ -174,8 +176,8 @@ def props():  # type: ignore[no-untyped-def]
         return ob
 
     mesh = bpy.ops.mesh
-    add(mesh.primitive_plane_add, "Table", (0.45, 0.4, 0.35), size=4, location=(0, 0, -0.02))
-    add(mesh.primitive_cube_add, "Post", (0.6, 0.2, 0.1), size=0.04, location=(0.16, -0.1, 0.1))
+    add(mesh.primitive_plane_add, "Table", (0.45, 0.4, 0.35), size=4, location=(0, 0, 0.03))
+    add(mesh.primitive_cube_add, "Post", (0.6, 0.2, 0.1), size=0.04, location=(-0.15, 0.06, 0.1))
     bpy.context.object.scale = (0.4, 0.4, 6.0)
     cup = add(
         mesh.primitive_cylinder_add,
@@ -184,7 +186,7 @@ def props():  # type: ignore[no-untyped-def]
         0.15,
         radius=0.033,
         depth=0.11,
-        location=(0.0, -0.065, 0.09),
+        location=(0.025, -0.058, 0.09),
     )
     for polygon in cup.data.polygons:
         polygon.use_smooth = True
@@ -259,12 +261,12 @@ def camera(scene, options: argparse.Namespace) -> None:  # type: ignore[no-untyp
     data.dof.use_dof, data.dof.aperture_fstop, data.dof.focus_distance = True, 2.0, 0.72
     ob = bpy.data.objects.new("Camera", data)
     scene.collection.objects.link(ob)
-    ob.location, ob.rotation_euler = (0.02, -0.75, 0.2), (math.radians(81), 0.0, 0.0)
+    ob.location, ob.rotation_euler = (0.05, -0.75, 0.24), (math.radians(79), 0.0, 0.0)
     scene.camera = ob
     scene.render.resolution_x, scene.render.resolution_y = options.width, options.width * 9 // 16
     scene.render.resolution_percentage = 100
     scene.view_settings.view_transform = "Standard"
-    scene.view_settings.exposure = -0.7
+    scene.view_settings.exposure = 0.2
 
 
 def animate(scene, hand, body, cup, last: int) -> None:  # type: ignore[no-untyped-def]
@@ -277,17 +279,13 @@ def animate(scene, hand, body, cup, last: int) -> None:  # type: ignore[no-untyp
     ops.preset_pose(pose="relaxed")
     ops.key_pose()
     scene.frame_set(last)
-    ops.preset_pose(pose="flat")
-    for finger in ("thumb", "index", "middle", "ring", "pinky"):
-        hand[f"{finger}_curl"] = 0.2 if finger == "thumb" else 0.5
-    hand.update_tag()
+    assert ops.grasp(target=cup.name) == {"FINISHED"}
     ops.key_pose()
     bone = body.pose.bones["forearm.R"]
     bone.rotation_mode = "XYZ"
     for frame, turn in ((1, 0.25), (last, 0.0)):
         bone.rotation_euler = (turn, 0.0, 0.0)
         bone.keyframe_insert("rotation_euler", frame=frame)
-    assert cup is not None
 
 
 def second_layer(scene, cup):  # type: ignore[no-untyped-def]
