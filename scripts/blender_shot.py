@@ -80,6 +80,7 @@ def shoot(options: argparse.Namespace) -> None:
     scene.hand_toolkit.light = "SCENE"
     before = state(scene, nodes)
 
+    scene.frame_set(1)
     _picture(scene, options.output / "before.png")
     assert bpy.ops.hand_toolkit.composite() == {"FINISHED"}
     kept = {k: v for k, v in state(scene, nodes).items() if k not in {"links", "nodes"}}

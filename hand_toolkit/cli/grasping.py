@@ -88,8 +88,11 @@ def _read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if path.stat().st_size > MOST_BYTES:
         raise InputError(f"{path.name} has more than 512 MiB; give a simpler mesh")
     try:
-        loaded = trimesh.load(path, force="mesh", process=False, skip_materials=True)
-        vertices, faces = np.asarray(loaded.vertices, float), np.asarray(loaded.faces, np.int64)
+        loaded: Any = trimesh.load(path, force="mesh", process=False, skip_materials=True)
+        vertices, faces = (
+            np.asarray(loaded.vertices, np.float64),
+            np.asarray(loaded.faces, np.int64),
+        )
     except Exception as error:  # readers of strangers' files raise whatever they stumble over
         detail = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise FileFormatError(
