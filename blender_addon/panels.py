@@ -188,6 +188,9 @@ class HAND_TOOLKIT_PT_look(HandPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.prop(look.tone_owner(surface), "color", text="Skin Tone")
         row.operator("hand_toolkit.reset_tone", text="", icon="LOOP_BACK")
+        row = layout.row(align=True)
+        row.operator("hand_toolkit.edit_avatar", icon="BRUSH_DATA")
+        row.operator("hand_toolkit.skin_pictures", icon="IMAGE_DATA")
         layout.operator("hand_toolkit.bake_texture", icon="TEXTURE")
         sliders = surface.hand_toolkit_shape
         if not len(sliders):

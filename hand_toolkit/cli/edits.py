@@ -110,10 +110,10 @@ def edit(
     if output is not None:
         check_output(output, (".hand",))
     from ..avatar import Avatar
-    from ..edit import EDITS_KEY, export_textures, finished
+    from ..edit import EDITS_KEY, EditRequest, edited, export_textures, finished
 
     loaded = Avatar.load(avatar)
-    changed = _changed(loaded, **wanted)
+    changed = edited(loaded, EditRequest(**{k: v for k, v in wanted.items() if v is not None}))
     if changed is loaded and output is not None:
         raise InputError("nothing was asked for; give an edit, such as --tone monk:7")
     if output is not None:
@@ -122,56 +122,6 @@ def edit(
     if textures is not None:
         for path in export_textures(changed, textures, texture_size):
             click.echo(str(path))
-
-
-def _changed(
-    avatar: Any,
-    scale: float | None,
-    hand_length: str | None,
-    shapes: tuple[str, ...],
-    tone: str | None,
-    paints: tuple[Path, ...],
-    freckles: float | None,
-    veins: float | None,
-    decals: tuple[tuple[str, str, str, str], ...],
-    ink: bool,
-    lacquer: str | None,
-    side: str | None,
-    seed: int,
-) -> Any:
-    from .. import edit as edits
-    from ..core.options import split_settings
-
-    if scale is not None:
-        avatar = edits.scaled(avatar, scale)
-    if shapes:
-        changes = {n: _number(n, v) for n, v in split_settings(shapes).items()}
-        avatar = edits.shaped(avatar, changes)
-    if hand_length is not None:
-        avatar = edits.with_hand_length(avatar, edits.parse_length(hand_length))
-    if tone is not None:
-        avatar = edits.toned(avatar, tone)
-    for paint in paints:
-        avatar = edits.painted(avatar, paint, side)
-    if freckles is not None:
-        avatar = edits.freckled(avatar, freckles, seed)
-    if veins is not None:
-        avatar = edits.veined(avatar, veins, seed)
-    for picture, place, size, angle in decals:
-        size_mm, degrees = _number("the decal's size", size), _number("its angle", angle)
-        pixels = edits.read_decal(picture)
-        decal = edits.Decal(pixels, place, size_mm, degrees, ink, Path(picture).name)
-        avatar = edits.decalled(avatar, decal, side)
-    if lacquer is not None:
-        avatar = edits.lacquered(avatar, lacquer)
-    return avatar
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"{name} is {text!r}; give a number") from None
 
 
 @click.command()

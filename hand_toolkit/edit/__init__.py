@@ -7,10 +7,13 @@ from .decals import Decal, decalled, read_decal
 from .marks import freckled, lacquered, veined
 from .paint import export_textures, painted, read_paint
 from .pairs import PAIRS, paired, with_both_hands
+from .request import EditRequest, edited
 from .size import hand_length, parse_length, scaled, shaped, with_hand_length
 from .tone import Tone, parse_tone, tone_of, toned
 
 __all__ = [
+    "EditRequest",
+    "edited",
     "PAIRS",
     "paired",
     "with_both_hands",

@@ -47,16 +47,16 @@ faces in good light, brighter than skin's reflectance at the top, darker at the 
 
 LOCUS = np.array(
     [
-        [74.0, 8.2, 12.5],
-        [70.0, 9.2, 14.5],
+        [74.0, 8.8, 13.2],
+        [70.0, 9.8, 15.0],
         [66.0, 10.0, 16.0],
         [61.0, 11.3, 17.6],
         [55.0, 12.2, 18.8],
         [48.0, 12.4, 18.8],
         [41.0, 11.8, 16.8],
-        [34.0, 9.8, 12.8],
-        [28.0, 7.6, 8.8],
-        [24.0, 6.0, 6.4],
+        [34.0, 10.8, 14.4],
+        [28.0, 9.2, 11.2],
+        [24.0, 7.8, 9.0],
     ]
 )
 """L*, a*, b* along which the skin of people lies, from light to dark: yellowest and reddest at

@@ -50,6 +50,8 @@ class Session:
             "retarget": retargeted,
             "grasp": self.grasp,
             "texture": self.texture,
+            "edit": self.edit,
+            "skin_pictures": self.skin_pictures,
             "export": self.export,
         }
 
@@ -208,6 +210,36 @@ class Session:
         if pixels.base is None:
             return {"ms": timings}, {"pixels": pixels, "depth": depth}
         return {"ms": timings}, {}
+
+    def edit(self, job: Job) -> Answer:
+        """Change ``key`` by ``edits``, the fields of :class:`EditRequest`; saved as ``output``."""
+        from ..edit import EDITS_KEY, EditRequest, edited, finished
+
+        asked = dict(job.params["edits"])
+        for name in ("paints", "shapes"):
+            asked[name] = tuple(asked.get(name) or ())
+        asked["decals"] = tuple(tuple(str(v) for v in d) for d in asked.get("decals") or ())
+        try:
+            request = EditRequest(**asked)
+        except TypeError as error:
+            raise InputError(f"that is no edit: {error}") from error
+        before = self.avatar(str(job.params["key"]))
+        job.progress(0.1, "editing the avatar")
+        after = edited(before, request)
+        if after is before:
+            raise InputError("nothing was asked for; choose a tone, a lacquer, paint or a decal")
+        path = finished(after).save(Path(str(job.params["output"])))
+        return {"path": str(path), "edits": after.provenance[EDITS_KEY]}, {}
+
+    def skin_pictures(self, job: Job) -> Answer:
+        """Write ``key``'s skin into ``folder``, to paint on."""
+        from ..edit import export_textures
+
+        job.progress(0.1, "writing the skin's pictures")
+        avatar = self.avatar(str(job.params["key"]))
+        size = int(job.params.get("size", 2048))
+        written = export_textures(avatar, str(job.params["folder"]), size)
+        return {"paths": [str(p) for p in written]}, {}
 
     def texture(self, job: Job) -> Answer:
         """Base colour of hand ``side``, baked to ``size`` squared: (H, W, 4) uint8, top first.

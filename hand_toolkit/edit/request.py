@@ -1,0 +1,90 @@
+"""Edits asked for by name: the one way of the command line, the worker and Blender."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..avatar import Avatar
+from ..core.errors import InputError
+from ..core.options import split_settings
+from .decals import Decal, decalled, read_decal
+from .marks import freckled, lacquered, veined
+from .paint import painted
+from .size import parse_length, scaled, shaped, with_hand_length
+from .tone import toned
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """What is asked for, as users write it; done in this order.
+
+    Attributes:
+        scale: factor, or None.
+        shapes: ``PARAMETER=SIGMAS`` each.
+        hand_length: as :func:`parse_length` reads it, or "".
+        tone: as :func:`parse_tone` reads it, or "".
+        paints: painted pictures.
+        freckles, veins: amounts, or None.
+        decals: picture, place, millimetres and degrees each.
+        ink: whether decals stain the skin.
+        lacquer: as :func:`lacquered` reads it, or "".
+        side: hand of paint and decals, or None.
+        seed: of freckles and veins.
+    """
+
+    scale: float | None = None
+    shapes: tuple[str, ...] = ()
+    hand_length: str = ""
+    tone: str = ""
+    paints: tuple[Path, ...] = ()
+    freckles: float | None = None
+    veins: float | None = None
+    decals: tuple[tuple[str, str, str, str], ...] = ()
+    ink: bool = False
+    lacquer: str = ""
+    side: str | None = None
+    seed: int = 0
+
+
+def edited(avatar: Avatar, asked: EditRequest) -> Avatar:
+    """The avatar after every edit that was asked for; the same one where none was.
+
+    Raises:
+        InputError: an edit that cannot be made.
+    """
+    if asked.scale is not None:
+        avatar = scaled(avatar, asked.scale)
+    if asked.shapes:
+        changes = {n: number(n, v) for n, v in split_settings(asked.shapes).items()}
+        avatar = shaped(avatar, changes)
+    if asked.hand_length:
+        avatar = with_hand_length(avatar, parse_length(asked.hand_length))
+    if asked.tone:
+        avatar = toned(avatar, asked.tone)
+    for paint in asked.paints:
+        avatar = painted(avatar, paint, asked.side)
+    if asked.freckles is not None:
+        avatar = freckled(avatar, asked.freckles, asked.seed)
+    if asked.veins is not None:
+        avatar = veined(avatar, asked.veins, asked.seed)
+    for picture, place, size, angle in asked.decals:
+        size_mm, degrees = number("the decal's size", size), number("its angle", angle)
+        pixels = read_decal(picture)
+        decal = Decal(pixels, place, size_mm, degrees, asked.ink, Path(picture).name)
+        avatar = decalled(avatar, decal, asked.side)
+    if asked.lacquer:
+        avatar = lacquered(avatar, asked.lacquer)
+    return avatar
+
+
+def number(name: str, text: str) -> float:
+    """A number of a text.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{name} is {text!r}; give a number") from None
