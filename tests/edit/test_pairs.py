@@ -13,7 +13,7 @@ from hand_toolkit.animate import load_motion
 from hand_toolkit.avatar import Avatar
 from hand_toolkit.cli import run
 from hand_toolkit.core.errors import InputError
-from hand_toolkit.edit import PAIRS, paired, with_both_hands
+from hand_toolkit.edit import PAIRS, paired, pairs, with_both_hands
 from hand_toolkit.synth.interaction import TWO_HAND_NAMES
 from hand_toolkit.testing.avatars import procedural_avatar
 
@@ -22,7 +22,8 @@ def test_pairs_are_arrangements_of_the_solver() -> None:
     assert set(PAIRS.values()) <= set(TWO_HAND_NAMES)
 
 
-def test_one_hand_is_posed_as_a_pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_hand_is_posed_as_a_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "TRIES", 1)
     me, out = tmp_path / "me.hand", tmp_path / "prayer.npz"
     procedural_avatar(0, sides=("right",)).save(me)
     extra = ["--picture", str(tmp_path / "p.png"), "--save-avatar", str(tmp_path / "two.hand")]
