@@ -150,6 +150,7 @@ class HAND_TOOLKIT_PT_motion(HandPanel, bpy.types.Panel):
         column.operator("hand_toolkit.pose_from_image", icon="IMAGE_DATA")
         column.operator("hand_toolkit.pose_from_video", icon="FILE_MOVIE")
         column.operator("hand_toolkit.retarget", icon="ARMATURE_DATA")
+        column.operator("hand_toolkit.repair_contact", icon="MOD_PHYSICS")
         column = layout.column(align=True)
         column.operator("hand_toolkit.attach", icon="BONE_DATA")
         if hand.parent is not None and hand.parent_type == "BONE":

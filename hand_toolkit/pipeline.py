@@ -98,8 +98,24 @@ def fit_photo(
     if isinstance(mask, (str, Path)):
         mask = load_mask(mask, picture.size)
     read = time.perf_counter() - start
+    if how.contact and pose is None:
+        pose = _in_contact(picture, how, mask)
     result = _fit(picture, how, pose, [mask], report, tell)
     return dataclasses.replace(result, seconds={"read": read, **result.seconds})
+
+
+def _in_contact(photo: Photo, how: FitOptions, mask: np.ndarray | None) -> PoseEstimate | None:
+    """The pose of hands that are close, fitted together; None where there are none."""
+    from .pose import estimate_pose
+    from .systems.im2hands.contact import close_hands, refine_contact
+
+    if how.mirrored:
+        raise InputError("contact is refined in photos as they were taken; mirror the photo first")
+    found = estimate_pose(
+        photo, source=how.pose_source, hand_model=how.hand_model, hands=how.hands,
+        focal_px=how.focal_px, mask=mask, segmenter=how.segmenter, seed=how.seed,
+    )  # fmt: skip
+    return refine_contact(photo, found) if close_hands(found) else None
 
 
 def fit_photos(
@@ -126,7 +142,10 @@ def fit_photos(
         InputError: nothing to read, or an option that cannot be used.
         NoHandError: no picture shows a usable hand.
     """
-    return _fit(source, fit_options(options), None, None, report, progress or _silent)
+    how = fit_options(options)
+    if how.contact:
+        raise InputError("contact is refined in one photo; give a single picture")
+    return _fit(source, how, None, None, report, progress or _silent)
 
 
 @dataclass(frozen=True)
@@ -149,6 +168,8 @@ class FitOptions:
         max_views: most pictures that are used; of more, those that differ most. None: the
             method's own number, 6 for those that have none.
         mirrored: the pictures are mirror images, as front cameras store them.
+        contact: of one photo, fit hands that are close once more, so that they touch and do not
+            cross; see :mod:`hand_toolkit.systems.im2hands.contact`.
     """
 
     pose_source: str = DEFAULT_SOURCE
@@ -164,6 +185,7 @@ class FitOptions:
     device: str = "auto"
     max_views: int | None = None
     mirrored: bool = False
+    contact: bool = False
 
 
 def fit_options(given: Mapping[str, Any]) -> FitOptions:

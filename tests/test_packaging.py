@@ -26,7 +26,7 @@ BUILTIN = {
     "hand_models": ["default", "default_1", "default_2", "default_arm", "mano"],
     "methods": ["igsn", "texture"],
     "exporters": ["bvh", "fbx", "glb", "npz", "obj", "ply", "sog", "splat", "spz", "usd", "vrm"],
-    "trainings": ["eyes", "hhmr", "igsn"],
+    "trainings": ["eyes", "hhmr", "igsn", "im2hands"],
 }
 
 

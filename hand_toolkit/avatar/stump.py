@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from ..geometry.closing import dome, open_edges, rim_loop
 from ..geometry.rotations import matrix_from_quat, quat_from_matrix
 from ..geometry.surfaces import triangle_frames
 from ..hand_model import HandModel, rest_hand
@@ -13,20 +14,6 @@ from .avatar import AvatarHand
 from .binding import SurfaceBinding, place
 from .layout import lay_splats
 from .levels import LOOSE_M, joined_hand
-
-HEIGHT = 0.4
-"""Height of the dome over the opening's radius: rounded, as a sleeve's edge is, not a ball."""
-
-RINGS = 9
-
-
-def open_edges(faces: np.ndarray) -> np.ndarray:
-    """(E, 2) vertices of the edges that one face alone has, in that face's order."""
-    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    _, inverse, count = np.unique(
-        np.sort(edges, axis=1), axis=0, return_inverse=True, return_counts=True
-    )
-    return edges[count[inverse.ravel()] == 1]
 
 
 def is_closed(hand: AvatarHand, faces: np.ndarray) -> bool:
@@ -53,11 +40,11 @@ def closed(hand: AvatarHand, model: HandModel) -> AvatarHand:
     if not len(edges) or is_closed(hand, model.faces):
         return hand
     vertices = rest_hand(model, hand.shape)[0]
-    loop = _loop(edges)
+    loop = rim_loop(edges)
     around = np.flatnonzero(np.isin(model.faces, loop).sum(axis=1) == 2)
-    dome, faces = _dome(vertices[loop], vertices.mean(axis=0))
-    laid = lay_splats(dome, faces, 1)
-    means, quats, scales = place(laid, dome, faces, triangle_frames(dome, faces)[1])
+    cover, faces = dome(vertices[loop], vertices.mean(axis=0))
+    laid = lay_splats(cover, faces, 1)
+    means, quats, scales = place(laid, cover, faces, triangle_frames(cover, faces)[1])
     frames, _ = triangle_frames(vertices, model.faces)
     centres = vertices[model.faces].mean(axis=1)
     anchor = around[np.linalg.norm(means[:, None] - centres[around], axis=2).argmin(axis=1)]
@@ -88,39 +75,3 @@ def closed(hand: AvatarHand, model: HandModel) -> AvatarHand:
         evidence=np.zeros(count),
     )
     return joined_hand(hand, np.arange(len(hand)), cap, np.arange(count))
-
-
-def _loop(edges: np.ndarray) -> np.ndarray:
-    """(K,) vertices of the longest loop that the edges (E, 2) make, in order."""
-    after = dict(edges.tolist())
-    best: list[int] = []
-    while after:
-        start, vertex = after.popitem()
-        loop = [start]
-        while vertex != start and vertex in after:
-            loop.append(vertex)
-            vertex = after.pop(vertex)
-        best = max(best, loop, key=len)
-    return np.array(best)
-
-
-def _dome(rim: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices and faces of a dome over a loop (K, 3), away from a point ``inside`` (3,)."""
-    centre = rim.mean(axis=0)
-    axis = np.linalg.svd(rim - centre)[2][2]
-    axis = axis * np.sign(axis @ (centre - inside))
-    height = HEIGHT * np.linalg.norm(rim - centre, axis=1).mean()
-    angle = np.linspace(0, np.pi / 2, RINGS)
-    rings = [centre + np.cos(a) * (rim - centre) + np.sin(a) * height * axis for a in angle[:-1]]
-    k = len(rim)
-    here = np.arange(k)
-    there = (here + 1) % k
-    faces = []
-    for ring in range(len(rings) - 1):
-        low, high = ring * k, (ring + 1) * k
-        # the loop runs as its faces do, so that the dome's run against it
-        faces.append(np.stack([low + there, low + here, high + here], axis=1))
-        faces.append(np.stack([low + there, high + here, high + there], axis=1))
-    low, top = (len(rings) - 1) * k, len(rings) * k
-    faces.append(np.stack([low + there, low + here, np.full(k, top)], axis=1))
-    return np.concatenate([*rings, [centre + height * axis]]), np.concatenate(faces)

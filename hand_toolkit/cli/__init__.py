@@ -17,6 +17,7 @@ from ..core.errors import HandToolkitError
 from . import (
     avatars,
     batch,
+    contact,
     edits,
     exchange,
     fitting,
@@ -81,7 +82,19 @@ def cli(verbose: int) -> None:
     logging.basicConfig(level=level, format="%(levelname)s: %(message)s")
 
 
-MODULES = (fitting, avatars, edits, exchange, hands, grasping, live, batch, system, training)
+MODULES = (
+    fitting,
+    avatars,
+    edits,
+    exchange,
+    hands,
+    contact,
+    grasping,
+    live,
+    batch,
+    system,
+    training,
+)
 for module in MODULES:
     for command in module.COMMANDS:
         cli.add_command(command)

@@ -32,10 +32,11 @@ SKELETON_NAMES = ("webxr", "unity", "unreal", "vrm", "mixamo", "rigify", "autori
 @click.option("--pose", help="A built-in pose (fist, asl_a, ...) or the first frame of a file.")
 @click.option(
     "--what",
-    type=click.Choice(["both", "mesh", "splats"]),
+    type=click.Choice(["both", "mesh", "splats", "surface"]),
     default="both",
     show_default=True,
-    help="What a format cannot hold is left out.",
+    help="What a format cannot hold is left out; 'surface' closes the hands at the wrist, for "
+    "printing (glb, obj, ply, stl).",
 )
 @click.option("--lod", type=click.IntRange(0, 4), help="Each level has a quarter of the splats.")
 @click.option(
@@ -77,6 +78,7 @@ def export(
     hand-toolkit export me.hand --format glb -o wave.glb --motion wave
     hand-toolkit export me.hand -o me.ply --pose fist
     hand-toolkit export me.hand -o me.usdz
+    hand-toolkit export me.hand -o me.stl --what surface --pose fist
     """
     from ..animate import find_motion, load_motion, pose_names
     from ..avatar import Avatar

@@ -124,6 +124,12 @@ def _pose_options(command: Any) -> Any:
     show_default=True,
     help="Splats, working size and refinement steps.",
 )
+@click.option(
+    "--contact/--no-contact",
+    default=False,
+    show_default=True,
+    help="Of one photo, fit close hands once more so that they touch and do not cross.",
+)
 @click.option("--report", type=_input, help="Folder for pictures and figures of the fit.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True

@@ -22,6 +22,7 @@ from .base import (
     parse_options,
 )
 from .scene import build_scene
+from .surface import export_surface
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def export_avatar(
         format: a name of :func:`formats`; None takes it from the suffix.
         motion: θ over time; formats that hold one moment refuse it or write numbered files.
         pose: None (flat, upright), a built-in pose's name, θ (16, 3), or side -> θ.
-        what: "mesh", "splats" or "both"; what a format cannot hold is left out.
+        what: "mesh", "splats" or "both"; what a format cannot hold is left out. "surface" writes
+            the hands closed at the wrist, see :func:`export_surface`.
         lod: 0 full detail to 4; each level has a quarter of the splats.
         sides: "right", "left", "both", a sequence of sides, or None for every hand there is.
         options: the format's own settings by name.
@@ -96,9 +98,13 @@ def export_avatar(
         InputError: an argument that is not accepted.
         MissingDependencyError: the format needs a package that is not installed.
     """
+    if isinstance(sides, str):
+        sides = None if sides == "both" else (sides,)
+    if what == "surface":
+        return [_surface(avatar, path, format, motion, pose, lod, sides, options)]
     exporter: Exporter = registry().get("exporters", format or format_of(path))
     if what not in WHATS:
-        raise InputError(f"unknown content {what!r}; accepted are: {', '.join(WHATS)}")
+        raise InputError(f"unknown content {what!r}; accepted are: {', '.join(WHATS)}, surface")
     if what != "both" and what not in exporter.contents and "skeleton" not in exporter.contents:
         raise InputError(
             f"the format {exporter.name} holds no {what}; it holds: {', '.join(exporter.contents)}"
@@ -110,8 +116,6 @@ def export_avatar(
         )
     parsed = parse_options(exporter, options or {})
     target = checked_path(exporter, path)
-    if isinstance(sides, str):
-        sides = None if sides == "both" else (sides,)
     skeleton = find_skeleton(parsed.get("skeleton", getattr(exporter, "skeleton", "mano")))
     scene = build_scene(
         avatar, motion=motion, pose=pose, lod=lod, sides=sides, t_pose=skeleton.t_pose
@@ -121,6 +125,18 @@ def export_avatar(
     paths = exporter.write(ExportRequest(scene, target, what, parsed, report))
     report(1.0, "done")
     return paths
+
+
+def _surface(
+    avatar: Avatar, path: str | Path, format: str | None, motion: Motion | None, pose: Any,
+    lod: int | None, sides: Sequence[str] | None, options: Mapping[str, Any] | None,
+) -> Path:  # fmt: skip
+    if options:
+        raise InputError(f"a surface takes no options; received {', '.join(options)}")
+    path = Path(path)
+    if not path.suffix and format:
+        path = path.with_name(f"{path.name}.{format}")
+    return export_surface(avatar, path, motion=motion, pose=pose, lod=lod, sides=sides)
 
 
 def format_of(path: str | Path) -> str:

@@ -10,14 +10,16 @@ from ..core.hookspecs import hookimpl
 
 @hookimpl
 def register_trainings(register: Callable[[Any], None]) -> None:
-    """The prior of IGSN, the class network of the eyes, and the diffusion of hand meshes."""
+    """IGSN's prior, the eyes' class network, the diffusion of meshes, two hands' occupancy."""
     from ..see.eyes_training import EyesTraining
     from .hhmr.train import HhmrTraining
     from .igsn.train import IgsnTraining
+    from .im2hands.train import Im2HandsTraining
 
     register(IgsnTraining())
     register(EyesTraining())
     register(HhmrTraining())
+    register(Im2HandsTraining())
 
 
 @hookimpl

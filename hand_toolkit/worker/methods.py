@@ -15,6 +15,7 @@ import numpy as np
 from ..avatar import Avatar
 from ..core.conventions import MANO_JOINTS, MANO_PARENTS, SIDES, mirror_theta
 from ..core.errors import InputError
+from .contact import repaired_contact
 from .frames import FrameBlocks, FrameRenderer
 from .grasping import grasped
 from .natural import natural_pose
@@ -49,6 +50,7 @@ class Session:
             "natural_pose": natural_pose,
             "retarget": retargeted,
             "grasp": self.grasp,
+            "repair_contact": self.repair_contact,
             "texture": self.texture,
             "edit": self.edit,
             "skin_pictures": self.skin_pictures,
@@ -98,6 +100,10 @@ class Session:
         """See :func:`motion`."""
         key = job.params.get("key")
         return motion(job, None if key is None else self.avatar(str(key)))
+
+    def repair_contact(self, job: Job) -> Answer:
+        """Both hands of an open avatar, parted; see :func:`.contact.repaired_contact`."""
+        return repaired_contact(job, self.avatar(str(job.params["key"])).hand_model)
 
     def open_avatar(self, job: Job) -> Answer:
         """``path`` or the array ``file`` (``.hand`` bytes); ``describe`` asks for all arrays."""

@@ -32,6 +32,9 @@ class PairPicture:
         keypoints: (2, 21, 2) pixels, the right hand first.
         joints_cam_m: (2, 21, 3) metres in the camera.
         focal_px: of the picture.
+        theta: (2, 16, 3) toolkit convention of each side, row 0 in the camera's axes.
+        translation: (2, 3) wrists, metres in the camera.
+        shape: (S,) of both hands.
     """
 
     rgba: np.ndarray
@@ -39,6 +42,9 @@ class PairPicture:
     keypoints: np.ndarray
     joints_cam_m: np.ndarray
     focal_px: float
+    theta: np.ndarray
+    translation: np.ndarray
+    shape: np.ndarray
 
 
 def contacts_of(kind: str, contacts: list[Contact]) -> list[Contact]:
@@ -69,10 +75,17 @@ def render_pair(rng: np.random.Generator, kind: str, assets: CropAssets) -> Pair
         if not found:
             raise InputError(f"no contacts are {kind}; solve more of them")
         scene = touching_scene(rng, found[int(rng.integers(len(found)))], sigmas)
-    return _render(rng, scene, assets)
+    return draw_pair(rng, scene, assets)
 
 
-def _render(rng: np.random.Generator, scene: CropScene, assets: CropAssets) -> PairPicture:
+def draw_pair(rng: np.random.Generator, scene: CropScene, assets: CropAssets) -> PairPicture:
+    """Render a scene of a right and a left hand.
+
+    Args:
+        rng: of camera, light and skin.
+        scene: e.g. of :func:`touching_scene`.
+        assets: what to draw from.
+    """
     scene, posed = posed_scene(scene)
     solid = assemble(rng, scene, posed, len(assets.skins))
     points = np.stack([hand.keypoints for hand in posed])
@@ -95,4 +108,7 @@ def _render(rng: np.random.Generator, scene: CropScene, assets: CropAssets) -> P
         keypoints=np.stack([camera.project(hand) for hand in points]) / SUPERSAMPLING,
         joints_cam_m=seen,
         focal_px=focal / SUPERSAMPLING,
+        theta=np.stack([hand.theta for hand in scene.hands]),
+        translation=np.stack([hand.translation + matrix[:3, 3] for hand in scene.hands]),
+        shape=scene.shape,
     )
