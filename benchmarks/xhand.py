@@ -1,19 +1,20 @@
 """Personal hands from many pictures: a rendered person of whom all is known, and a real one.
 
-    python benchmarks/xhand.py views|ablations|real|cost|speed [--subjects 1] [--size 256]
-        [--photos ../shared/photos] [--pictures FOLDER] [--json FILE]
+    python benchmarks/xhand.py views|ablations|real|speed [--subjects 1] [--size 192]
+        [--avatar FILE.hand] [--photos ../shared/photos] [--pictures FOLDER] [--json FILE]
 
-``views``: fits to 1, 5, 10 and 20 pictures of a rendered person, scored on ten pictures in poses
+``views``: fits to 1, 5, 10 and 20 pictures of a rendered person, scored on four pictures in poses
 that no fit saw, in the same room. The person has a shape, bumps, creases and folds that no hand
 model has (``xhand_subject.py``); fits get the mean shape and poses that are off by 0.06 rad a
 joint, 0.04 rad at the wrist, 2 mm across and 6 mm in depth. Scores are over the union of the true
 and the drawn hand, on black: PSNR, SSIM of its box, and "grad", a perceptual distance without
 weights (``learn/losses.py``; LPIPS is not computed). P2S is the mean distance of the true surface
 from the fitted one, millimetres, both in the true pose and rigidly aligned, and that of the hand
-model's mean shape. ``ablations``: ten views without parts of the method. ``real``: 20 frames of
+model's mean shape. ``ablations``: five views without parts of the method. ``real``: 20 frames of
 one person's hand fitted, drawn in the poses of the other five (``real_hand.py drive`` has the
-metrics), beside ``igsn`` from one of the 20. ``cost``: minutes and memory of those. ``speed``:
-frames a second.
+metrics), beside ``igsn`` from one of the 20, with the minutes and memory that both took.
+``speed``: frames a second of an avatar (``--avatar``) at 512 x 334, drawn as ``render`` draws it,
+as ``render --neural`` does, and as the personal mesh through the rasterizer with gradients.
 """
 
 from __future__ import annotations
@@ -46,8 +47,14 @@ from hand_toolkit.systems.xhand.drawing import draw, lit
 from hand_toolkit.systems.xhand.fit import Fitted, fit_xhand
 from hand_toolkit.systems.xhand.skin import visible_part
 
-TESTS = 10
+TESTS = 4
 TEST_SEED = 900
+ABLATED = 5
+"""Pictures of the ablations' fits."""
+
+PROTOCOL = {"level": 1, "place_steps": 15, "steps": 8}
+"""What rendered persons are fitted with, to take seconds; the method's default is 2, 40 and 14."""
+
 ABLATIONS: dict[str, dict[str, Any]] = {
     "full": {},
     "no D": {"displacement": False},
@@ -55,7 +62,10 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "no pose-dependent albedo": {"pose_albedo": False},
     "plain Laplacian": {"laplacian": "plain"},
     "places not refined": {"place_steps": 0},
+    "neural renderer": {"renderer": "mlp"},
+    "neural renderer, UNet": {"renderer": "unet"},
 }
+DEFAULT = {"level": 2, "place_steps": 40, "steps": 14}
 Drawing = tuple[np.ndarray, np.ndarray]
 
 
@@ -70,6 +80,13 @@ def mesh_picture(fitted: Fitted, theta: np.ndarray, where: np.ndarray, camera: C
         light = fitted.places.light.mean(0)
         colour = lit(posed, light, torch.tensor(dim, dtype=torch.float32)[:, None])
         drawn = draw([posed], [faces], [colour], camera)
+        if rendered.SIDE in fitted.renderers:
+            renderer = fitted.renderers[rendered.SIDE]
+            visible = torch.tensor(dim, dtype=torch.float32)[:, None]
+            _, where_drawn, made = renderer.picture(person, posed, light, visible, camera)
+            flat = drawn.color.reshape(-1, 3).clone()
+            flat[where_drawn] = made * drawn.alpha.reshape(-1, 1)[where_drawn].clamp(0, 1)
+            return flat.view(drawn.color.shape).clamp(0, 1).numpy(), drawn.alpha.numpy()
     return drawn.color.clamp(0, 1).numpy(), drawn.alpha.clamp(0, 1).numpy()
 
 
@@ -135,22 +152,24 @@ class Case:
     truths: list[tuple[np.ndarray, np.ndarray]]
     images: list[Drawing]
     camera: Camera
+    given: ViewSet
 
     @staticmethod
-    def of(number: int, size: int) -> Case:
-        """A person, and the test pictures."""
+    def of(number: int, size: int, most: int) -> Case:
+        """A person, ``most`` pictures to fit to, and the test pictures."""
         subject = rendered.Subject.of(number)
         views, truth = rendered.views_of(subject, TESTS, TEST_SEED + number, size=size)
         images = []
         for theta, where, light in truth:
             images.append(rendered.picture(subject, theta, where, light, views[0].camera))
-        return Case(subject, size, [(t, w) for t, w, _ in truth], images, views[0].camera)
+        given, _ = rendered.views_of(subject, most, number, size=size)
+        poses = [(t, w) for t, w, _ in truth]
+        return Case(subject, size, poses, images, views[0].camera, given)
 
-    def fit(self, count: int, seed: int, **options: Any) -> Fitted:
-        """To so many pictures; fewer ones are the first of more."""
-        views, _ = rendered.views_of(self.subject, count, seed, size=self.size)
-        config = XHandConfig(size=self.size, **options)
-        return fit_xhand(ViewSet(views.views, "rendered"), config)
+    def fit(self, count: int, **options: Any) -> Fitted:
+        """To the first so many pictures."""
+        config = XHandConfig(**{"size": self.size, **PROTOCOL, **options})
+        return fit_xhand(ViewSet(self.given.views[:count], "rendered"), config)
 
     def scores(self, fitted: Fitted) -> dict[str, float]:
         """Means over the test pictures."""
@@ -189,13 +208,16 @@ def run_rendered(arguments: argparse.Namespace) -> dict[str, Any]:
         wanted = {f"{n} views": (n, {}) for n in arguments.counts}
     else:
         names = arguments.only or list(ABLATIONS)
-        wanted = {name: (10, ABLATIONS[name]) for name in names}
+        wanted = {name: (ABLATED, ABLATIONS[name]) for name in names}
     head: list[str] = []
     for number in range(arguments.subjects):
-        case = Case.of(number, arguments.size)
+        if arguments.default:
+            wanted = {n: (c, {**DEFAULT, **o}) for n, (c, o) in wanted.items()}
+        most = max(count for count, _ in wanted.values())
+        case = Case.of(number, arguments.size, most)
         for name, (count, options) in wanted.items():
             start = time.process_time()
-            fitted = case.fit(count, number, **options)
+            fitted = case.fit(count, **options)
             row = case.scores(fitted) | {"CPU s": time.process_time() - start}
             result.setdefault(name, []).append(row)
             if not head:
@@ -215,6 +237,7 @@ def run_rendered(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def run_real(arguments: argparse.Namespace) -> list[dict[str, object]]:
     """20 frames of one person fitted, the other five driven; and ``igsn`` from one."""
+    from hand_toolkit.avatar import Avatar
     from hand_toolkit.pipeline import fit_photos
 
     folder = arguments.photos / "one_subject"
@@ -223,7 +246,10 @@ def run_real(arguments: argparse.Namespace) -> list[dict[str, object]]:
     fit = [p for p in paths if p not in paths[2::5]]
     sources = driving.load_frames(folder, ["00102"])
     entries = []
-    for method, chosen in (("igsn", [folder / "00102.jpg"]), ("xhand", fit)):
+    for file in arguments.avatar or ():
+        entries.append(driving.Entry(file.stem, Avatar.load(file), tuple(sources)))
+    made = (("igsn", [folder / "00102.jpg"]), ("xhand", fit))
+    for method, chosen in made if not entries else ():
         begin = time.perf_counter()
         avatar = fit_photos(chosen, hands="left", method=method, max_views=64).avatar
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -236,19 +262,63 @@ def run_real(arguments: argparse.Namespace) -> list[dict[str, object]]:
     return rows
 
 
+def run_speed(arguments: argparse.Namespace) -> dict[str, float]:
+    """Frames a second of one avatar."""
+    from hand_toolkit.animate import finger_pose
+    from hand_toolkit.avatar import Avatar, display_theta
+    from hand_toolkit.render import AvatarRenderer
+    from hand_toolkit.systems.xhand.stored import from_extras
+
+    avatar = Avatar.load(arguments.avatar[0])
+    camera = Camera(900, 900, 167, 256, 334, 512)
+    side = next(h.side for h in avatar.hands if h.observed)
+    where = {side: np.array([0.0, 0.09, 0.5])}
+    poses = []
+    for k in range(60):
+        theta = display_theta(side, finger_pose("relaxed", 2.0 + 6.0 * (k % 20) / 20))
+        poses.append(({side: theta}, where))
+    result = {}
+    for name, drawable in (("baked", avatar), ("personal", PersonalAvatar(avatar))):
+        renderer = AvatarRenderer(drawable, camera, light="photo")
+        some = poses if name == "baked" else poses[:12]
+        renderer.render(*some[0])
+        start = time.perf_counter()
+        for _ in renderer.stream(some):
+            pass
+        result[name] = len(some) / (time.perf_counter() - start)
+    person = from_extras(avatar)[side]
+    light = torch.tensor(avatar.light, dtype=torch.float32)
+    start = time.perf_counter()
+    with torch.no_grad():
+        for turned, place in poses[:12]:
+            posed = person(*(torch.tensor(x[side], dtype=torch.float32) for x in (turned, place)))
+            draw([posed], [person.model.faces], [lit(posed, light, 1.0)], camera)
+    result["mesh"] = 12 / (time.perf_counter() - start)
+    for name, rate in result.items():
+        print(f"{name:10} {rate:7.1f} frames a second, {len(avatar):,} splats")
+    return result
+
+
 def main() -> None:
     """Run the section that was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("section", choices=("views", "ablations", "real"))
+    parser.add_argument("section", choices=("views", "ablations", "real", "speed"))
     parser.add_argument("--subjects", type=int, default=1)
-    parser.add_argument("--size", type=int, default=256, help="side of the rendered pictures")
+    parser.add_argument("--size", type=int, default=192, help="side of the rendered pictures")
+    parser.add_argument("--default", action="store_true", help="fit with the method's settings")
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 5, 10, 20])
     parser.add_argument("--only", nargs="+", choices=list(ABLATIONS), help="of the ablations")
+    parser.add_argument(
+        "--avatar", type=Path, action="append", help="for speed, or for real instead of fits"
+    )
     parser.add_argument("--photos", type=Path, default=driving_photos())
     parser.add_argument("--pictures", type=Path)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    result = run_real(arguments) if arguments.section == "real" else run_rendered(arguments)
+    if arguments.section == "speed" and arguments.avatar is None:
+        parser.error("speed draws an avatar; give --avatar FILE.hand")
+    sections: dict[str, Any] = {"real": run_real, "speed": run_speed}
+    result = sections.get(arguments.section, run_rendered)(arguments)
     if arguments.json:
         atomic_write(arguments.json, json.dumps(result, indent=1))
 

@@ -13,6 +13,9 @@ from .base import WorkerOperator
 from .errors import HandError
 
 PICTURES = "*.jpg;*.jpeg;*.png;*.webp;*.bmp;*.tif;*.tiff"
+VIDEOS = "*.mp4;*.mov;*.mkv;*.webm;*.avi;*.m4v"
+OF_MANY = "xhand"
+"""The method that a whole folder may be given to; with another one it was hardly meant."""
 
 
 _pose_sources, _methods = [], []
@@ -43,7 +46,7 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
     bl_label = "Create Hand"  # the file browser's button has no room for more
     bl_description = (
         "Make an animatable avatar of the hand, or of the two hands, in a picture or in several "
-        "of the same hands"
+        "of the same hands, a video, or, with the method xhand, a folder"
     )
     title = "Creating the hand"
 
@@ -60,7 +63,7 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
         options={"HIDDEN", "SKIP_SAVE"},
     )
     directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
-    filter_glob: bpy.props.StringProperty(default=PICTURES, options={"HIDDEN"})
+    filter_glob: bpy.props.StringProperty(default=f"{PICTURES};{VIDEOS}", options={"HIDDEN"})
     # Blender's file browser reads this one by its name: pictures are chosen by looking at them.
     display_type: bpy.props.EnumProperty(
         items=(("DEFAULT", "Default", "", 0), ("THUMBNAIL", "Thumbnails", "", 3)),
@@ -163,8 +166,12 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
         folder = bpy.path.abspath(self.directory) if self.directory else ""
         several = [os.path.join(folder, f.name) for f in self.files if folder and f.name]
         photos = several if len(several) > 1 else [photo or "".join(several)]
+        if self.method == OF_MANY and len(photos) == 1 and os.path.isdir(photos[0] or folder):
+            return [(photos[0] or folder).rstrip("/\\")]
         if not photos[0] or os.path.isdir(photos[0]):
-            raise HandError("no picture was chosen; choose a photo of a hand")
+            raise HandError(
+                "no picture was chosen; choose a photo of a hand, or the method xhand for a folder"
+            )
         for path in photos:
             if not os.path.isfile(path):
                 raise HandError(f"the picture {path} does not exist; choose another")

@@ -58,7 +58,8 @@ class AvatarRenderer:
             light: see :func:`hand_toolkit.avatar.lighting.shading_of`. "photo" goes with the
                 camera, so that a view from behind is lit as the photo was.
             antialiased: as in ``render``; None: so for an avatar, whose outline then is its mesh's
-                at any size, but not for a network, which was trained without.
+                at any size, and what has an attribute ``antialiased`` that is true, but not for a
+                network, which was trained without.
             threads: how many to use; None follows ``set_threads``.
 
         Raises:
@@ -73,7 +74,9 @@ class AvatarRenderer:
         self._drawable = drawable
         self._camera = camera
         self._background = ground
-        smooth = isinstance(drawable, Avatar) if antialiased is None else antialiased
+        smooth = antialiased
+        if smooth is None:
+            smooth = bool(getattr(drawable, "antialiased", isinstance(drawable, Avatar)))
         self._options = RenderOptions(antialiased=smooth)
         self._rotate = lighting.rotate
         self._follows = isinstance(light, str) and light == "photo"

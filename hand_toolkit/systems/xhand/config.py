@@ -34,6 +34,7 @@ class XHandConfig:
         refresh: passes after which average features take up the mean of their offsets.
         rate: of Adam, for the embeddings.
         seed: of every random choice.
+        one_person: the views are one person's, however different their skins look.
     """
 
     level: int = 2
@@ -51,6 +52,7 @@ class XHandConfig:
     refresh: int = 4
     rate: float = 5e-4
     seed: int = 0
+    one_person: bool = False
 
     def __post_init__(self) -> None:
         if self.level not in (1, 2, 3):

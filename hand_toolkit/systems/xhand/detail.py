@@ -22,6 +22,7 @@ from .losses import (
 )
 from .person import MM, Person, PosedPerson
 from .place import Places
+from .renderer import NeuralRenderer
 from .skin import visible_part
 
 MASK, EDGE, SIZE = 0.6, 1e5, 1e4
@@ -38,6 +39,9 @@ LIGHT = 0.5
 only a few normals tell would take the place of albedo."""
 
 BATCH = 4
+
+RAYS = 4096
+"""Pixels of a picture that the neural renderer is trained on at a time."""
 
 
 class Detail:
@@ -193,6 +197,45 @@ class Detail:
             if (step + 1) % config.refresh == 0:
                 self._refresh()
             tell((step + 1) / passes, f"fitting skin and detail to {count} pictures")
+
+    def train_renderer(self, tell: Progress) -> dict[str, NeuralRenderer]:
+        """side -> the neural renderer, trained on the fitted hands one view at a time.
+
+        Only views that show one hand are used: the network draws one.
+        """
+        config = self.config
+        random = np.random.default_rng(config.seed)
+        made = {s: NeuralRenderer(p, config.renderer) for s, p in self.people.items()}
+        for side, renderer in made.items():
+            own = [
+                (n, t)
+                for n, (t, _) in enumerate(self.places.key)
+                if self.places.sides[n] == side and len(self.places.of_view(t)) == 1
+            ]
+            optimizer = torch.optim.Adam(renderer.parameters(), config.rate)
+            for step in range(config.renderer_steps if own else 0):
+                n, t = own[step % len(own)]
+                pixels, mask, _ = self._targets[t]
+                with torch.no_grad():
+                    posed = self.posed(n)
+                inside = np.flatnonzero(mask.numpy().ravel() > 0.9)
+
+                def choose(covered: np.ndarray, known: np.ndarray = inside) -> np.ndarray:
+                    both = np.intersect1d(covered, known)
+                    return both[random.permutation(len(both))[:RAYS]]
+
+                _, where, drawn = renderer.picture(
+                    self.people[side], posed, self.places.light[t].detach(), self._visible[t][0],
+                    self.shown[t].crop.camera, choose,
+                )  # fmt: skip
+                target = pixels.reshape(-1, 3)[where]
+                weight = (mask.reshape(-1)[where] > 0.9).float()[:, None]
+                loss = ((drawn - target).abs() * weight).sum() / (3 * weight.sum()).clamp_min(1)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                tell((step + 1) / config.renderer_steps, "training the neural renderer")
+        return made
 
     def _refresh(self) -> None:
         for side, person in self.people.items():

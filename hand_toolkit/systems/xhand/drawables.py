@@ -23,7 +23,12 @@ class PersonalAvatar:
     """The baked splats, moved and tinted by what the embeddings say of each pose.
 
     A hand that was made by mirroring the other follows the other's embeddings.
+
+    Attributes:
+        antialiased: drawn as an avatar's splats are.
     """
+
+    antialiased = True
 
     def __init__(self, avatar: Avatar) -> None:
         """Read the embeddings.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...core.errors import InputError
+from ...geometry.colour import srgb_to_linear
 from ...geometry.silhouette import wrist_half_plane
 from ...media.viewset import View, ViewSet
 from ...skin.crop import Crop, crop_view
@@ -89,6 +91,46 @@ def look_at(views: ViewSet, size: int) -> tuple[list[Shown], list[str]]:
             weight = float(np.clip(s.sharpness / usual, 0.2, 1.0))
             kept.append(dataclasses.replace(s, weight=weight))
     return kept, left_out
+
+
+TWO_PEOPLE = 0.6
+SPREADS = 2.0
+"""Step of log luminance or twice that of chromaticity between two groups of views, and how many
+times each group's own mean step, from which they are taken for two people's. One person's photos
+in one room spread over a whole unit without such a step."""
+
+
+def check_one_person(shown: Sequence[Shown]) -> None:
+    """Refuse views that fall into two groups whose skins lie far apart.
+
+    Raises:
+        InputError: two groups of at least two views each.
+    """
+    tone = np.array([_tone(s.crop) for s in shown])
+    for values in (tone[:, 1], 2 * (tone[:, 0] - tone[:, 2])):
+        order = np.argsort(values)
+        steps = np.diff(values[order])
+        if len(order) < 4 or not len(steps[1:-1]):
+            continue
+        cut = 2 + int(np.argmax(steps[1:-1]))
+        groups = order[:cut], order[cut:]
+        spread = max(float(np.ptp(values[g])) / max(len(g) - 1, 1) for g in groups)
+        if steps[cut - 1] > max(TWO_PEOPLE, SPREADS * spread):
+            one, two = (shown[int(g[0])].view.name for g in (groups[0], groups[1][::-1]))
+            raise InputError(
+                f"the pictures look like two people's hands ('{one}' and '{two}' differ most); fit "
+                "each person's pictures alone, or say --set one_person=yes if they are one's"
+            )
+
+
+def _tone(crop: Crop) -> np.ndarray:
+    """(3,) log of the mean linear colour of what is neither shadow nor highlight."""
+    color = srgb_to_linear(crop.pixels[crop.mask > 0.9])
+    if not len(color):
+        return np.zeros(3)
+    light = color.mean(1)
+    low, high = np.quantile(light, [0.4, 0.9])
+    return np.log(np.maximum(color[(light >= low) & (light <= high)].mean(0), 1e-4))
 
 
 def sharpness_of(crop: Crop) -> float:

@@ -16,9 +16,10 @@ from ...skin.light import SKIN_LINEAR
 from .bake import bake
 from .config import XHandConfig
 from .detail import Detail
-from .evidence import Shown, look_at
+from .evidence import Shown, check_one_person, look_at
 from .person import Person
 from .place import Places, neutral_light, refine_places
+from .renderer import NeuralRenderer
 from .skin import Skin, gather_skin
 from .stored import to_extras
 
@@ -37,6 +38,7 @@ class Fitted:
         shown: the views that were used.
         places: where the hands are in them.
         left_out: a sentence for each view that was not used.
+        renderers: side -> its neural renderer, where one was asked for.
     """
 
     avatar: Avatar
@@ -45,6 +47,7 @@ class Fitted:
     shown: list[Shown]
     places: Places
     left_out: list[str]
+    renderers: dict[str, NeuralRenderer] = dataclasses.field(default_factory=dict)
 
 
 def fit_xhand(
@@ -78,6 +81,8 @@ def fit_xhand(
 def _fit(views: ViewSet, config: XHandConfig, tell: Progress, refine_poses: bool) -> Fitted:
     tell(0.0, "looking at the pictures")
     shown, left_out = look_at(views, config.size)
+    if not config.one_person:
+        check_one_person(shown)
     model = views.hand_model
     if model is None:
         raise InputError("no picture shows a hand; use pictures of whole hands")
@@ -115,6 +120,9 @@ def _fit(views: ViewSet, config: XHandConfig, tell: Progress, refine_poses: bool
         people[side] = person
     detail = Detail(shown, people, places, evidence, config)
     detail.run(lambda f, m: tell(0.45 + 0.45 * f, m))
+    renderers: dict[str, NeuralRenderer] = {}
+    if config.renderer != "none":
+        renderers = detail.train_renderer(lambda f, m: tell(0.9 + 0.02 * f, m))
     tell(0.92, "baking the avatar")
     view = shown[reference].view
     extras = {
@@ -130,7 +138,7 @@ def _fit(views: ViewSet, config: XHandConfig, tell: Progress, refine_poses: bool
         provenance["further_photos"] = others
     light = detail.common_light()
     avatar = bake(people, skins, hands[reference], light, view.camera, provenance, extras)
-    return Fitted(avatar, people, skins, shown, places, left_out)
+    return Fitted(avatar, people, skins, shown, places, left_out, renderers)
 
 
 def placed_hands(

@@ -32,6 +32,12 @@ class XHandMethod:
         Option("steps", int, 0, "passes over the pictures; 0: by quality", (), 0, 2000),
         Option("place_steps", int, 0, "steps of placing the hands; 0: by quality", (), 0, 2000),
         Option(
+            "one_person",
+            bool,
+            False,
+            "the pictures are one person's although their skins look like two people's",
+        ),
+        Option(
             "one_picture",
             str,
             "igsn",
@@ -65,6 +71,7 @@ class XHandMethod:
             place_steps=given.get("place_steps") or place,
             steps=given.get("steps") or steps,
             seed=config.seed,
+            one_person=bool(given.get("one_person", False)),
         )
         made = fit_xhand(views, how, progress, config.refine_poses)
         said = {"left_out": "; ".join(made.left_out)} if made.left_out else {}

@@ -17,7 +17,7 @@ from ...skin.light import visibility
 from ...skin.observe import openness_of, pose_surfaces, smoothstep
 from ...skin.template import complete_log_albedo
 from ...skin.uv_layout import LEVEL, UVLayout, uv_layout, weld
-from ...skin.uv_observation import UVObservation, observe_uv, scene_of
+from ...skin.uv_observation import CHANNELS, UVObservation, observe_uv, scene_of
 from .evidence import Shown
 
 FIRST_CHOICE = 2.0
@@ -166,6 +166,7 @@ def _joined(found: Sequence[_Seen], gains: np.ndarray, best: int | None) -> Skin
         best = int(sure.sum(1).argmax())
     chosen = found[best]
     evidence = smoothstep(sure.max(0), 0.03, 0.35)
+    evidence = evidence * _away_from_unseen(evidence, chosen.completed.layout)
     # the completion's tone is the best view's; bring it to that of all
     both = evidence * smoothstep(chosen.sure, 0.2, 0.6)
     step = gains[chosen.view]
@@ -183,10 +184,24 @@ def _joined(found: Sequence[_Seen], gains: np.ndarray, best: int | None) -> Skin
     return Skin(layout, weld(whole, evidence, layout), evidence, (sure > SURE).sum(0))
 
 
+FEATHER_TEXELS = 6.0
+"""Over which seen skin gives way to completed skin: 5 mm. More takes nails and fingertips, too."""
+
+
+def _away_from_unseen(evidence: np.ndarray, layout: UVLayout) -> np.ndarray:
+    """(N,) 0 where nothing was seen ... 1 half a centimetre from there, so that no border shows."""
+    from scipy.ndimage import distance_transform_edt
+
+    unseen = np.zeros(layout.size * layout.size, bool)
+    unseen[layout.index] = evidence < 0.1
+    away = distance_transform_edt(~unseen.reshape(layout.size, layout.size))
+    return smoothstep(away.ravel()[layout.index], 0.0, FEATHER_TEXELS)
+
+
 DETAIL_TEXELS = 4.0
 """Standard deviation of the window beyond which views are averaged: 3 mm."""
 
-DETAIL_CHOICE = 8.0
+DETAIL_CHOICE = 16.0
 
 
 def _best_detail(
@@ -197,7 +212,12 @@ def _best_detail(
     Views whose hands are a pixel off each other average creases away; their coarse colours, which
     their lights tint, are what averaging is for.
     """
-    share = np.maximum(sure, 1e-6) ** DETAIL_CHOICE
+    facing, finer = (
+        np.stack([v.made.inputs[:, CHANNELS.index(name)] for v in found])
+        for name in ("facing", "resolution")
+    )
+    good = sure * np.clip(facing, 0, 1) * np.exp(finer - finer.max())
+    share = np.maximum(good / np.maximum(good.max(0), 1e-9), 1e-3) ** DETAIL_CHOICE
     share = share / share.sum(0)
     wide = np.maximum(sure, 1e-6) ** FIRST_CHOICE
     wide = wide / wide.sum(0)

@@ -19,7 +19,7 @@ from hand_toolkit.systems.xhand.method import XHandMethod
 from hand_toolkit.testing.method import check_method
 from hand_toolkit.testing.views import drawn_views
 
-CONFIG = XHandConfig(level=1, size=160, place_size=128, place_steps=30, steps=8)
+CONFIG = XHandConfig(level=1, size=160, place_size=128, place_steps=24, steps=4)
 OFF_RAD, OFF_M = 0.12, 0.004
 
 

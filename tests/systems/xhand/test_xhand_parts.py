@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from hand_toolkit.avatar import surface
+from hand_toolkit.avatar import display_theta, surface
 from hand_toolkit.core.errors import InputError
 from hand_toolkit.core.metrics import ssim
-from hand_toolkit.core.types import Photo
+from hand_toolkit.core.types import Camera, Photo
 from hand_toolkit.hand_model import pose_hand_numpy
 from hand_toolkit.media.viewset import ViewSet
 from hand_toolkit.systems.xhand.config import XHandConfig
 from hand_toolkit.systems.xhand.embedding import FeatureEmbedding
-from hand_toolkit.systems.xhand.evidence import look_at
+from hand_toolkit.systems.xhand.evidence import check_one_person, look_at
 from hand_toolkit.systems.xhand.losses import laplacian, smoothness, ssim_map
 from hand_toolkit.systems.xhand.person import MM, Person
 from hand_toolkit.systems.xhand.place import Places, neutral_light
+from hand_toolkit.systems.xhand.renderer import NeuralRenderer
 from hand_toolkit.testing.views import drawn_views
 
 SKIN = torch.log(torch.tensor([0.4, 0.25, 0.2]))
@@ -143,3 +144,39 @@ def test_views_without_a_usable_hand_are_refused_in_a_sentence():
     empty = dataclasses.replace(views[0], mask=np.zeros_like(views[0].mask))
     with pytest.raises(InputError, match="none of the 1 pictures shows a hand"):
         look_at(ViewSet((empty,)), 96)
+
+
+def test_views_of_two_people_are_refused_and_those_of_one_in_changing_light_are_not():
+    turns = (0.0, 120.0, 180.0)
+    bright = drawn_views(turns, size=128, exposures=[0.3, 0.3, 0.36])
+    dark = drawn_views(turns, size=128, exposures=[0.04, 0.035, 0.045])
+    named = [dataclasses.replace(v, name=f"other_{k}") for k, v in enumerate(dark)]
+    check_one_person(look_at(bright, 96)[0])
+    with pytest.raises(InputError, match=r"two people's hands .*one_person=yes"):
+        check_one_person(look_at(ViewSet((*bright, *named)), 96)[0])
+
+
+def test_the_neural_renderer_begins_with_nothing_added_and_learns():
+    torch.manual_seed(0)
+    camera = Camera(150, 150, 24, 24, 48, 48)
+    person = Person("default", "right", np.zeros(34), SKIN, XHandConfig(level=1), level=0)
+    light = torch.tensor(neutral_light(), dtype=torch.float32)
+    theta = torch.tensor(display_theta("right"), dtype=torch.float32)
+    with torch.no_grad():
+        posed = person(theta, torch.tensor([0.0, 0.09, 0.6]))
+    visible = torch.ones(len(posed.vertices), 1)
+    for kind in ("mlp", "unet"):
+        renderer = NeuralRenderer(person, kind)
+        base, where, made = renderer.picture(person, posed, light, visible, camera)
+        assert len(where) > 120
+        torch.testing.assert_close(made.detach(), base.color.reshape(-1, 3)[where])
+        optimizer = torch.optim.Adam(renderer.parameters(), 2e-3)
+        target = made.detach() * torch.tensor([0.8, 1.0, 1.2])
+        losses = []
+        for _ in range(12):
+            drawn = renderer.picture(person, posed, light, visible, camera)[2]
+            losses.append((drawn - target).abs().mean())
+            optimizer.zero_grad()
+            losses[-1].backward()
+            optimizer.step()
+        assert losses[-1] < 0.6 * losses[0]
