@@ -284,7 +284,7 @@ def animate(scene, hand, body, cup, last: int) -> None:  # type: ignore[no-untyp
     ops.key_pose()
     bone = body.pose.bones["forearm.R"]
     bone.rotation_mode = "XYZ"
-    for frame, turn in ((1, 0.25), (last, 0.0)):
+    for frame, turn in ((1, 0.1), (last, 0.0)):
         bone.rotation_euler = (turn, 0.0, 0.0)
         bone.keyframe_insert("rotation_euler", frame=frame)
 

@@ -65,8 +65,9 @@ AROUND, EVEN_M = 0.35, 0.09
 MOST_STEP = 0.35
 """Log albedo by which the forearm's tone is moved to the hand's at most; more is another thing."""
 
-FADE_M = (0.05, 0.135)
-"""Along the arm: where a fading forearm begins to vanish, and where nothing is left."""
+FADE_M, LAYERS = (0.03, 0.13), 4
+"""Along the arm: where a fading forearm begins to vanish, and where nothing is left; and how many
+splats cover a place."""
 
 STRANGE = (0.35, 0.8)
 """Log albedo off the hand's own tone from which the photo is doubted, and not taken."""
@@ -174,19 +175,21 @@ def _with_arm(
     opacity = np.full(len(binding), float(np.median(hand.opacity)))
     if mode == "fade":
         along = np.abs(at_surface(rest, model.faces, binding.triangle, binding.barycentric)[:, 0])
-        opacity = opacity * (1 - smoothstep(along, *FADE_M))
+        # several splats lie over each other, so that each must let more through than all together
+        seen_through = smoothstep(along, *FADE_M)
+        opacity = opacity * (1 - seen_through ** (1 / LAYERS))
     albedo, color = linear_to_srgb(linear), _like(hand.color, color)
     count = len(binding)
-    arm = thinned(
-        dataclasses.replace(
-            hand,
-            binding=binding,
-            opacity=opacity,
-            color=color[-count:],
-            albedo=albedo[-count:],
-            evidence=evidence[-count:],
-        )
+    arm = dataclasses.replace(
+        hand,
+        binding=binding,
+        opacity=opacity,
+        color=color[-count:],
+        albedo=albedo[-count:],
+        evidence=evidence[-count:],
     )
+    if mode == "on":  # large splats show one by one where they let light through
+        arm = thinned(arm)
     hand = _mended(hand, np.flatnonzero(seam), color[:-count], albedo[:-count], away[seam])
     whole = joined_hand(hand, np.arange(len(hand)), arm, np.arange(len(arm)))
     return dataclasses.replace(whole, source_theta=theta)
