@@ -171,6 +171,7 @@ class HAND_TOOLKIT_OT_attach(NeedsHand, HandOperator, bpy.types.Operator):
     bone: bpy.props.EnumProperty(name="Bone", description="Its hand bone", items=_bone_items)
     size: bpy.props.EnumProperty(
         name="Size",
+        description="How large the hand becomes",
         items=(
             ("BODY", "The body's", "As large as the body's hand, by its knuckles or its forearm"),
             ("KEEP", "Keep", "As large as the hand is"),
