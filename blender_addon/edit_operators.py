@@ -42,8 +42,12 @@ class HAND_TOOLKIT_OT_edit_avatar(NeedsHand, WorkerOperator, bpy.types.Operator)
     lacquer: bpy.props.StringProperty(
         name="Lacquer", description="A colour, thumb=red,ring=#c0a020, or none for bare nails"
     )
-    freckles: bpy.props.FloatProperty(name="Freckles", min=0.0, max=3.0)
-    veins: bpy.props.FloatProperty(name="Veins", min=0.0, max=3.0)
+    freckles: bpy.props.FloatProperty(
+        name="Freckles", description="How many: 0 none, 1 usual", min=0.0, max=3.0
+    )
+    veins: bpy.props.FloatProperty(
+        name="Veins", description="How clear: 0 none, 1 usual", min=0.0, max=3.0
+    )
     decal: bpy.props.StringProperty(
         name="Decal", description="A PNG with transparency", subtype="FILE_PATH"
     )
@@ -52,8 +56,12 @@ class HAND_TOOLKIT_OT_edit_avatar(NeedsHand, WorkerOperator, bpy.types.Operator)
         description="back, palm, wrist, wrist_inside, a finger, or U,V of the texture",
         default="back",
     )
-    size_mm: bpy.props.FloatProperty(name="Size (mm)", default=40.0, min=2.0, max=200.0)
-    angle: bpy.props.FloatProperty(name="Angle (degrees)", default=0.0)
+    size_mm: bpy.props.FloatProperty(
+        name="Size (mm)", description="Of the decal on the skin", default=40.0, min=2.0, max=200.0
+    )
+    angle: bpy.props.FloatProperty(
+        name="Angle (degrees)", description="By which the decal is turned", default=0.0
+    )
     ink: bpy.props.BoolProperty(name="Ink", description="Stain the skin, as a tattoo does")
     paint: bpy.props.StringProperty(
         name="Paint",
