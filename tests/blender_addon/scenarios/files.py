@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 from common import ARGS, FOLDER, camera, import_hand, refused, save_exr, scenario
 
-from blender_addon import link, rig, scene_data
+from blender_addon import link, look, rig, scene_data
 
 
 def pose(hand, seed):
@@ -43,6 +43,15 @@ def run():
     picture = save_exr(FOLDER / "before.exr")
     images = [i.name for i in bpy.data.images if i.packed_file]
     assert len(images) == 4, "a packed texture, and one of relief, for each hand"
+    for hand in rigs.values():
+        material = scene_data.surface_of(hand).data.materials[0]
+        shader = next(n for n in material.node_tree.nodes if n.type == "BSDF_PRINCIPLED")
+        assert all(shader.inputs[n].is_linked for n in ("Base Color", "Roughness", "Normal"))
+        relief = look.texture_of(scene_data.surface_of(hand), look.RELIEF_NODE)
+        rough = np.empty(len(relief.pixels), np.float32)
+        relief.pixels.foreach_get(rough)
+        # nails at .26, palms at .58
+        assert rough[3::4].min() < 0.35 < 0.5 < rough[3::4].max(), "nails gloss, palms do not"
     blend = folder / "scene.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
     report["saved_path"] = root.hand_toolkit.path
