@@ -108,15 +108,18 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     paths = sorted(p for p in options.folder.rglob("*.jpg"))
-    rows, figures, told = [], {}, []
+    rows = []
+    figures: dict[str, dict[str, object]] = {}
+    told: list[dict[str, float]] = []
     for path in paths:
         name = str(path.relative_to(options.folder))
         try:
             result = fit_photo(path, method=options.method, quality=options.quality)
             cells = [cell(p) for p in row(result)]
             alike = seen_alike(result)
-            figures[name] = {**fit_metrics(result), **alike}
-            told.append({"psnr_mask": figures[name]["psnr_mask"], **alike})
+            whole = fit_metrics(result)
+            figures[name] = {**whole, **alike}
+            told.append({"psnr_mask": float(str(whole["psnr_mask"])), **alike})
             print(f"{name}: {_said(told[-1])}", flush=True)
         except HandToolkitError as error:
             photo = Image.open(path).convert("RGB")
