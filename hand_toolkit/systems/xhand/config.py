@@ -24,7 +24,8 @@ class XHandConfig:
         steps: passes over the views in which displacement, weights, albedo and light are fitted.
         displacement, weights, pose_albedo: whether D, W and ρ follow the pose through their
             embeddings; without ``displacement`` there is no D at all, without ``pose_albedo``
-            albedo is one for all poses.
+            albedo is one for all poses. The latter two are off: they gained nothing
+            (``benchmarks/xhand.py ablations``).
         decoder: "factored", one decoder of the pose whose output each vertex's code weighs, or
             "vertex", the decoder run with every vertex's code as the paper has it, which costs a
             graphics card.
@@ -43,8 +44,8 @@ class XHandConfig:
     place_steps: int = 40
     steps: int = 14
     displacement: bool = True
-    weights: bool = True
-    pose_albedo: bool = True
+    weights: bool = False
+    pose_albedo: bool = False
     decoder: str = "factored"
     laplacian: str = "parts"
     renderer: str = "none"
