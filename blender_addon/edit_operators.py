@@ -109,8 +109,12 @@ class HAND_TOOLKIT_OT_skin_pictures(NeedsHand, WorkerOperator, bpy.types.Operato
     )
     title = "Writing the skin's pictures"
 
-    directory: bpy.props.StringProperty(name="Folder", subtype="DIR_PATH")
-    size: bpy.props.IntProperty(name="Size", default=2048, min=256, max=8192)
+    directory: bpy.props.StringProperty(
+        name="Folder", description="Where the pictures are written", subtype="DIR_PATH"
+    )
+    size: bpy.props.IntProperty(
+        name="Size", description="Of the pictures, pixels", default=2048, min=256, max=8192
+    )
 
     def invoke(self, context, event):
         self.interactive = True
