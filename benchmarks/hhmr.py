@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from hhmr_pca import fit_pca, seen_hand, solved
 
 from hand_toolkit.core.types import Camera, HandObservation
 from hand_toolkit.hand_model import load_hand_model
 from hand_toolkit.hand_model.limits import FREE_HIGHEST, FREE_LOWEST, compose
-from hand_toolkit.pose.fit import HandFit, fit_hand, hand_chain, make_starts
-from hand_toolkit.pose.kinematics import State
+from hand_toolkit.pose.fit import fit_hand, hand_chain, make_starts
 from hand_toolkit.pose.solver import FitWeights, solve
 from hand_toolkit.systems.hhmr import evaluate
 from hand_toolkit.systems.hhmr.conditions import Conditions
@@ -166,74 +166,15 @@ def inpaint(bench: Bench) -> None:
         )  # fmt: skip
 
 
-class _PcaProblem:
-    """A 2D skeleton with the angles' Gaussian of the training poses as the prior."""
-
-    robust_count = 0
-
-    def __init__(self, flat: np.ndarray, distance: float, prior: tuple[np.ndarray, np.ndarray]):
-        self._chain = hand_chain("default")
-        self._flat, self._distance = flat, distance
-        self._mean = prior[0]
-        self._white = np.linalg.inv(np.linalg.cholesky(prior[1] + 1e-5 * np.eye(26)))
-        self._sigmas = self._chain.model.shape_sigmas.astype(float)
-
-    def residuals(
-        self, state: State, derivatives: bool = True
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        chain, count, scale = self._chain, len(state), self._distance / 0.0035
-        posed = chain.pose(state, derivatives)
-        points = posed.points + state.translation[:, None]
-        depth = np.maximum(points[..., 2:], 0.02)
-        flat = points[..., :2] / depth
-        image = ((flat - self._flat) * scale).reshape(count, -1)
-        prior = (state.angles - self._mean) @ self._white.T
-        residual = np.concatenate([image, prior, state.shape / self._sigmas], 1)
-        if not derivatives:
-            return residual, None
-        whole = np.zeros((count, 21, 3, chain.size))
-        whole[..., :3], whole[..., 6:] = posed.jacobian[..., :3], posed.jacobian[..., 3:]
-        whole[..., 3:6] = np.eye(3)
-        moved = (whole[..., :2, :] - flat[..., None] * whole[..., 2:, :]) / depth[..., None]
-        image_part = scale * moved.reshape(count, -1, chain.size)
-        prior_part = np.zeros((count, 26, chain.size))
-        prior_part[:, :, 6:32] = self._white
-        shape_part = np.zeros((count, len(self._sigmas), chain.size))
-        number = np.arange(len(self._sigmas))
-        shape_part[:, number, 32 + number] = 1 / self._sigmas
-        return residual, np.concatenate([image_part, prior_part, shape_part], 1)
-
-
-def fit_pca(flat: np.ndarray, prior: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """(21, 3) keypoints of a hand fitted to a 2D skeleton (21, 2) at distance one by PCA."""
-    camera, observation = _seen(flat)
-    start = fit_hand(observation, camera)
-    chain = hand_chain("default")
-    starts = make_starts(observation, start.targets, chain, FitWeights())
-    problem: Any = _PcaProblem(flat, float(start.targets.distance[0]), prior)
-    state = solve(problem, starts, 20, robust=False)
-    best = int((problem.residuals(state, False)[0] ** 2).sum(1).argmin())
-    return np.asarray(chain.pose(state.take(np.array([best])), derivatives=False).points[0])
-
-
-def _seen(flat: np.ndarray, **more: Any) -> tuple[Camera, HandObservation]:
-    camera = Camera(1000.0, 1000.0, 500.0, 500.0, 1000, 1000)
-    return camera, HandObservation("right", 1.0, 1000.0 * flat + 500.0, **more)
-
-
-def _solved(fit: HandFit) -> np.ndarray:
-    return np.asarray(hand_chain("default").pose(fit.state, derivatives=False).points[0])
-
-
 def _fitted(bench: Bench, flat: np.ndarray, mesh: torch.Tensor) -> list[np.ndarray]:
     """The solver on 2D skeletons, beginning at hypotheses, with their θ as its prior."""
     fitted = fit_meshes(mesh.cpu().numpy() * UNIT_M)
     out = []
     for k in range(len(flat)):
-        camera, seen = _seen(
+        camera, seen = seen_hand(
             flat[k], theta=fitted.theta[k], shape=fitted.state.shape[k], hand_model="default"
         )
-        out.append(_solved(fit_hand(seen, camera)))
+        out.append(solved(fit_hand(seen, camera)))
     return out
 
 
@@ -255,7 +196,7 @@ def flat(bench: Bench) -> None:
         seen = torch.ones(len(shown), 21, dtype=torch.bool)
         sigma = noise_mm * pixel
         arrays = shown.numpy().astype(np.float64)
-        solver = np.stack([_solved(fit_hand(_seen(f)[1], _seen(f)[0])) for f in arrays])
+        solver = np.stack([solved(fit_hand(seen_hand(f)[1], seen_hand(f)[0])) for f in arrays])
         pca = np.stack([fit_pca(f, prior) for f in arrays])
         for name, points in (("PCA fit", pca), ("solver, Gaussian prior", solver)):
             found = torch.as_tensor(points / UNIT_M, dtype=torch.float32, device=bench.device)
@@ -296,7 +237,7 @@ def hidden(bench: Bench) -> None:
                 seen[k, FINGER_ROWS[int(finger)][1:]] = False
         solver = []
         for k in range(count):
-            camera, observation = _seen(hands.flat[k].numpy().astype(np.float64))
+            camera, observation = seen_hand(hands.flat[k].numpy().astype(np.float64))
             solver.append(_solver_without(observation, camera, seen[k].numpy()))
         points = torch.as_tensor(np.stack(solver) / UNIT_M, dtype=torch.float32)
         _say_hidden(bench, "solver", fingers, points[:, None], hands.keypoints, seen)

@@ -1,6 +1,6 @@
 """Live tracking of rendered videos that are played as a camera: speed, delay and error.
 
-    python -m benchmarks.live [--avatar me.hand] [--size 640x480] [--work FOLDER]
+    python benchmarks/live.py [--avatar me.hand] [--size 640x480] [--work FOLDER]
 
 Each built-in motion is drawn with a fitted avatar (the shipped picture at draft quality unless one
 is given), written as a video, and played at its own rate into ``hand-toolkit live``'s tracker:
