@@ -9,7 +9,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-EXTRAS := blender,cuda,dev,extract,heic,live,mediapipe,ray,spz,synth,train,usd,view
+EXTRAS := blender,cuda,dev,extract,heic,live,mediapipe,ray,spz,synth,text,train,usd,view
 NODE := tests/interop
 STAMP := $(VENV)/.made
 
