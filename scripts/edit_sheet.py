@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -71,10 +72,10 @@ def painted(avatar: Avatar) -> Avatar:
 
 EDITS: dict[str, tuple[Callable[[Avatar], Avatar], ...]] = {
     "tone": tuple(
-        lambda a, n=n: edit.toned(a, f"monk:{n}") for n in (2, 4, 6, 8, 10)
+        partial(edit.toned, tone=f"monk:{n}") for n in (2, 4, 6, 8, 10)
     ),
     "blood": tuple(
-        lambda a, t=t: edit.toned(a, t)
+        partial(edit.toned, tone=t)
         for t in ("melanin=0.5", "haemoglobin=0.4", "haemoglobin=-0.3")
     ),
     "lacquer": (
@@ -96,7 +97,7 @@ EDITS: dict[str, tuple[Callable[[Avatar], Avatar], ...]] = {
     ),
     "paint": (painted,),
     "shape": tuple(
-        lambda a, c=c: edit.shaped(a, c)
+        partial(edit.shaped, changes=c)
         for c in (
             {"finger_length": 2.5},
             {"finger_length": -2.5},

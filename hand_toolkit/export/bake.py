@@ -91,7 +91,7 @@ def bake_color(avatar: Avatar, hand: SceneHand, size: int, source: str = "albedo
 
 
 def bake_skin(avatar: Avatar, hand: SceneHand, size: int) -> np.ndarray:
-    """(S, S, 4) float32: sRGB reflectance in [0, 1] and evidence, as :func:`bake_textures` writes."""
+    """(S, S, 4) float32: sRGB reflectance in [0, 1] and evidence, as in :func:`bake_textures`."""
     return np.asarray(_picture(avatar, hand, size, "albedo")[0][..., :4])
 
 
