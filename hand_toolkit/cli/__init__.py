@@ -109,7 +109,12 @@ def main(args: list[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     stop = _Stop()
     code = run(args)
-    sys.exit(stop.code if code == 130 else code)
+    if code == 130:
+        # Kernels of other threads may still run; Python taken down under them can crash.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(stop.code)
+    sys.exit(code)
 
 
 def run(args: list[str] | None = None) -> int:
