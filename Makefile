@@ -1,5 +1,5 @@
 # make demo: the main job on the picture that comes with the project, into demo/
-# make test: lint, type check, all tests
+# make test: lint, type check, all tests, in two processes
 # make test-fast: the tests that are not slow (tests/slow.txt), under two minutes on two cores
 # make extension: the Blender extension, into dist/
 # make audit: known vulnerabilities of what is installed, and what it is made of (dist/sbom.json)
@@ -19,7 +19,7 @@ demo: $(STAMP)-core | system-packages
 	$(BIN)/hand-toolkit demo --output demo --progress auto
 
 test: lint $(NODE)/node_modules/.made
-	HAND_TOOLKIT_STRICT=1 $(BIN)/python -m pytest
+	HAND_TOOLKIT_STRICT=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: $(STAMP)-all
 	$(BIN)/python -m pytest -q -m "not slow"
