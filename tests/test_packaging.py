@@ -27,6 +27,7 @@ BUILTIN = {
     "methods": ["igsn", "texture"],
     "exporters": ["bvh", "fbx", "glb", "npz", "obj", "ply", "sog", "splat", "spz", "usd", "vrm"],
     "trainings": ["eyes", "hhmr", "igsn", "im2hands"],
+    "image_generators": ["diffusers"],
 }
 
 
