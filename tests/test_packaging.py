@@ -24,7 +24,7 @@ BUILTIN = {
     "pose_sources": ["file", "hhmr", "mediapipe", "network"],
     "segmenters": ["grabcut", "network"],
     "hand_models": ["default", "default_1", "default_2", "default_arm", "mano"],
-    "methods": ["igsn", "texture"],
+    "methods": ["igsn", "texture", "xhand"],
     "exporters": ["bvh", "fbx", "glb", "npz", "obj", "ply", "sog", "splat", "spz", "usd", "vrm"],
     "trainings": ["eyes", "hhmr", "igsn", "im2hands"],
     "image_generators": ["diffusers"],
