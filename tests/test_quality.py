@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hand_toolkit.avatar import surface
 from hand_toolkit.core.metrics import pa_mpjpe_mm, psnr_box, silhouette_iou
+from hand_toolkit.geometry.surfaces import at_surface
 from hand_toolkit.media.demo import PICTURE
 from hand_toolkit.pictures.drawing import picture_of, source_view
 from hand_toolkit.pictures.report import fit_metrics, write_report
@@ -34,6 +36,30 @@ def test_the_shipped_picture_is_reproduced(demo: FitResult) -> None:
     assert psnr_box(shown[..., :3] * shown[..., 3:], demo.photo.pixels / 255.0, mask) > 23.5
     assert silhouette_iou(shown[..., 3] > 0.5, mask) > 0.885
     assert demo.avatar.provenance["method"] == "prior"
+
+
+def test_lacquer_is_on_every_nail(demo: FitResult) -> None:
+    """Four nails show it at the outline, a nail's length off; the thumb's is hidden."""
+    from scipy.ndimage import label
+
+    from hand_toolkit.skin.completion_weights import load_completion
+    from hand_toolkit.skin.uv_layout import LEVEL, uv_layout
+
+    layout = uv_layout("default", 512)
+    nail = load_completion().bank.at(layout)[1][0].numpy()
+    parts, count = label(nail > 0.5)
+    at = (layout.image(layout.uv)[parts == k] for k in range(1, count + 1))
+    nails = [uv.mean(0) for uv in at if len(uv) > 100]
+    assert len(nails) == 5
+    for hand in demo.avatar.hands:
+        model = surface("default", hand.side, LEVEL)
+        corners = hand.binding.barycentric.astype(np.float64)
+        uv = at_surface(model.uvs, model.uv_faces, hand.binding.triangle, corners)
+        skin = np.median(hand.albedo, axis=0)
+        for middle in nails:
+            near = np.linalg.norm(uv - middle, axis=1) < 0.008
+            color = np.median(hand.albedo[near], axis=0)
+            assert color[1] > 2 * color[0] and skin[0] > skin[1], (hand.side, middle)
 
 
 def test_its_report_says_and_shows_what_was_fitted(demo: FitResult, tmp_path: Path) -> None:

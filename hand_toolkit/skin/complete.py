@@ -198,6 +198,51 @@ def _unseen_paint(
     return paint * (1 - np.clip(there, 0, 1))
 
 
+PAINTED, ALIKE = 0.7, 0.45
+"""Hue of a fingertip, log over its mean, of paint; how far tips of one lacquer differ in it."""
+
+LIKE = (0.6, 1.4)
+"""Log colour between which a texel of a nail ceases to be of the lacquer."""
+
+
+def _lacquer(
+    seen: UVObservation, nails: np.ndarray, layout: UVLayout
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Lacquer that two fingertips or more show, and many of those seen; None without.
+
+    In small photos every texel of a nail is near the outline, where the network expects a wall, and
+    a pose may be a nail's length off. But walls, shadows and neighbours do not show one strong hue
+    within the mask on several fingertips.
+
+    Args:
+        seen: the photo.
+        nails: (N,) 1 on nails.
+        layout: of both.
+
+    Returns:
+        (3,) its log albedo over the tone, and (N,) 1 where the photo shows it or may.
+    """
+    from scipy.ndimage import label, maximum_filter
+
+    wide = maximum_filter(layout.image(nails[:, None])[..., 0], 4 * round(AROUND * layout.size) + 1)
+    owner = label(wide > 0.5)[0].ravel()[layout.index]
+    color = seen.log_albedo - seen.tone
+    hue = color - color.mean(axis=1, keepdims=True)
+    shown = (seen.seen > 0.3) & (seen.inputs[:, CHANNELS.index("mask")] > 0.8)
+    strong = shown & (np.abs(hue).max(axis=1) > PAINTED)
+    least = NAIL_TEXELS * layout.size**2
+    tips = [k for k in range(1, owner.max() + 1) if (shown & (owner == k)).sum() > least]
+    painted = [k for k in tips if (strong & (owner == k)).sum() > least]
+    if len(painted) < 2 or len(painted) < 0.4 * len(tips):
+        return None
+    hues = np.array([np.median(hue[strong & (owner == k)], axis=0) for k in painted])
+    if np.abs(hues - np.median(hues, axis=0)).max() > ALIKE:
+        return None
+    found: np.ndarray = np.median(color[strong & np.isin(owner, painted)], axis=0)
+    like = 1 - smoothstep(np.abs(color - found).max(axis=1), *LIKE)
+    return found, like * (owner > 0)
+
+
 def _bare(color: np.ndarray) -> np.ndarray:
     """The nearest colour (3,) of bare nails, over the bank's."""
     grey = color.mean()
@@ -264,13 +309,22 @@ def complete_skin(
         torch.set_num_threads(threads)
     asked, shade = shade, _of_light(shade)
     nails = nail[0].flatten()[torch.tensor(layout.index)].numpy()
-    paint = _unseen_paint(
-        heads.nails[0].double().numpy(), seen, seen.log_albedo - seen.tone - shade, belief, nails,
-        maps[0].flatten(1)[:, torch.tensor(layout.index)].T.double().numpy(), layout,
-    )  # fmt: skip
-    hidden = hidden - nails[:, None] * paint
+    lacquer = _lacquer(seen, nails, layout)
+    if lacquer is None:
+        bank = maps[0].flatten(1)[:, torch.tensor(layout.index)].T.double().numpy()
+        unshaded = seen.log_albedo - seen.tone - shade
+        painted = heads.nails[0].double().numpy()
+        paint = _unseen_paint(painted, seen, unshaded, belief, nails, bank, layout)
+        hidden = hidden - nails[:, None] * paint
+    else:
+        hidden = hidden + nails[:, None] * (lacquer[0] - hidden)
     over = smoothstep(np.abs(asked - shade).max(axis=1, keepdims=True), *MORE)
     belief = belief * (1 - (1 - LEAST_BELIEF) * over)
+    if lacquer is not None:
+        # nails are painted where they are; what is seen of it beside them the pose has misplaced
+        part = (nails * seen.seen * lacquer[1])[:, None]
+        belief = part + belief * (1 - np.maximum(nails, lacquer[1]))[:, None]
+        shade = shade * (1 - part)
     albedo = hidden + belief * (np.clip(seen.log_albedo - seen.tone, -4, 4) - shade - hidden)
     template = template_log_albedo(layout.uv, float(np.exp(seen.tone) @ LUMINANCE))
     away = _off_the_template(hidden, albedo, belief[:, 0], template)

@@ -32,9 +32,10 @@ def export(
         FileFormatError: the checkpoint is damaged.
         InputError: a folder is missing.
     """
-    from .checkpoint import export_weights, load_model
+    from .checkpoint import load_model
     from .dataset import RenderedSet
     from .evaluate import training_pictures
+    from .weights import FILE
 
     model, state = load_model(checkpoint)
     progress = state["progress"]
@@ -51,7 +52,7 @@ def export(
         held = [s for s in source.scan("held-out") if s.subject in slots]
         notes["held_out_scenes"] = len(held)
         notes["held_out"] = training_pictures(model, source, held, slots)[0]
-    export_weights(model.network, model.config, notes, weights)
+    FILE.write(model.network, notes, weights)
     return notes
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...core.errors import InputError
+from ...learn.weights import NetworkFile
 from .config import PriorConfig
 
 if TYPE_CHECKING:
@@ -33,6 +33,21 @@ class Prior:
     notes: dict[str, object]
 
 
+def _network(config: PriorConfig) -> PriorNetwork:
+    from .network import PriorNetwork
+
+    return PriorNetwork(config)
+
+
+FILE = NetworkFile(
+    "trained prior",
+    PriorConfig,
+    _network,
+    SHIPPED,
+    "run 'hand-toolkit train', or fit with the method 'texture'",
+)
+
+
 def load_prior(path: Path | None = None) -> Prior:
     """The prior of a weights file, the shipped one by default; kept after the first call.
 
@@ -40,17 +55,11 @@ def load_prior(path: Path | None = None) -> Prior:
         InputError: no weights are shipped with this installation, or no such file.
         FileFormatError: the file is damaged or of another version.
     """
-    if path is None and not SHIPPED.is_file():
-        raise InputError(
-            "this installation has no trained prior; run 'hand-toolkit train', or fit with the "
-            "method 'texture'"
-        )
-    return _load(Path(path) if path is not None else SHIPPED)
+    FILE.check(path)
+    return _load(SHIPPED if path is None else Path(path))
 
 
 @lru_cache(maxsize=2)
 def _load(path: Path) -> Prior:
-    from .checkpoint import load_weights
-
-    network, config, notes = load_weights(path)
-    return Prior(network, config, f"{path.stem} step {notes.get('step', '?')}", notes)
+    network, notes = FILE.read(path)
+    return Prior(network, network.config, f"{path.stem} step {notes.get('step', '?')}", notes)

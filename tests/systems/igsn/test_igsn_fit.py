@@ -16,7 +16,7 @@ from hand_toolkit.core.flip import flip
 from hand_toolkit.core.metrics import psnr_box, psnr_mask
 from hand_toolkit.core.types import Photo
 from hand_toolkit.render import AvatarRenderer, render
-from hand_toolkit.systems.igsn.checkpoint import export_weights, load_model
+from hand_toolkit.systems.igsn.checkpoint import load_model
 from hand_toolkit.systems.igsn.config import FIT_MODES, TINY, FitConfig, TrainConfig
 from hand_toolkit.systems.igsn.dataset import RenderedSet
 from hand_toolkit.systems.igsn.evaluate import (
@@ -30,7 +30,7 @@ from hand_toolkit.systems.igsn.evaluate import (
 from hand_toolkit.systems.igsn.fit import fit_one_shot
 from hand_toolkit.systems.igsn.neural import NeuralAvatar
 from hand_toolkit.systems.igsn.train import train
-from hand_toolkit.systems.igsn.weights import Prior, load_prior
+from hand_toolkit.systems.igsn.weights import FILE, Prior, load_prior
 from hand_toolkit.systems.texture.one_photo import TextureConfig
 from hand_toolkit.systems.texture.optimize import OptimizeConfig
 
@@ -52,7 +52,7 @@ def prior(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> Prior:
     )
     train(TINY, rendered, folder, settings=settings, device="cpu")
     model, _ = load_model(folder / "checkpoint.safetensors")
-    return load_prior(export_weights(model.network, TINY, {"step": 15}, folder / "w.safetensors"))
+    return load_prior(FILE.write(model.network, {"step": 15}, folder / "w.safetensors"))
 
 
 def test_fit_explains_the_photo_and_generalises(rendered: Path, prior: Prior) -> None:

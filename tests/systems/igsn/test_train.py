@@ -16,11 +16,12 @@ import torch
 from hand_toolkit.core.errors import FileFormatError, InputError
 from hand_toolkit.learn import score_checkpoint, with_changes
 from hand_toolkit.learn.losses import gradient_loss, perceptual_loss
-from hand_toolkit.systems.igsn.checkpoint import export_weights, load_model, load_weights
+from hand_toolkit.systems.igsn.checkpoint import load_model
 from hand_toolkit.systems.igsn.config import TINY, TrainConfig
 from hand_toolkit.systems.igsn.dataset import RenderedSet, Scene
 from hand_toolkit.systems.igsn.shading import sh_basis, shade, solve_light
 from hand_toolkit.systems.igsn.train import train
+from hand_toolkit.systems.igsn.weights import FILE
 
 SETTINGS = TrainConfig(
     steps=8,
@@ -78,9 +79,9 @@ def test_training_lowers_the_loss(rendered: Path, tmp_path: Path) -> None:
     model, state = load_model(tmp_path / "checkpoint.safetensors")
     assert state["progress"]["step"] == 40
     assert set(state["progress"]["slots"]) == {"a", "b"}
-    path = export_weights(model.network, model.config, {"step": 40}, tmp_path / "w.safetensors")
-    network, config, notes = load_weights(path)
-    assert config == TINY and notes["step"] == 40
+    path = FILE.write(model.network, {"step": 40}, tmp_path / "w.safetensors")
+    network, notes = FILE.read(path)
+    assert network.config == TINY and notes["step"] == 40
     assert json.loads((tmp_path / "w.json").read_text())["config"]["name"] == "tiny"
     assert not any(p.requires_grad for p in network.parameters())
 
@@ -138,7 +139,7 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     path.write_bytes(b"\x80\x04\x95" + bytes(200))
     with pytest.raises(FileFormatError):
-        load_weights(path)
+        FILE.read(path)
 
 
 def test_split_keeps_held_out_scenes_apart(rendered: Path) -> None:
