@@ -199,7 +199,11 @@ def _unseen_paint(
 
 
 PAINTED, ALIKE = 0.7, 0.45
-"""Hue of a fingertip, log over its mean, of paint; how far tips of one lacquer differ in it."""
+"""Hue of a fingertip, log over its mean, from which it is paint, and how far tips of one lacquer
+differ in it. Skin in a warm shadow is as red as red lacquer, which is left to the network."""
+
+PALER = 1.0
+"""Log colour over the tone from which it is a window behind a dark hand."""
 
 LIKE = (0.6, 1.4)
 """Log colour between which a texel of a nail ceases to be of the lacquer."""
@@ -229,7 +233,8 @@ def _lacquer(
     color = seen.log_albedo - seen.tone
     hue = color - color.mean(axis=1, keepdims=True)
     shown = (seen.seen > 0.3) & (seen.inputs[:, CHANNELS.index("mask")] > 0.8)
-    strong = shown & (np.abs(hue).max(axis=1) > PAINTED)
+    strong = shown & (np.abs(hue).max(axis=1) > PAINTED) & (hue.argmax(axis=1) != 0)
+    strong &= color.mean(axis=1) < PALER
     least = NAIL_TEXELS * layout.size**2
     tips = [k for k in range(1, owner.max() + 1) if (shown & (owner == k)).sum() > least]
     painted = [k for k in tips if (strong & (owner == k)).sum() > least]
