@@ -138,10 +138,11 @@ def test_the_command_line_takes_it(command: Command) -> None:
             words = words[:k]
             break
     try:
-        name, found, rest = cli.resolve_command(click.Context(cli), words)
+        group = click.Context(cli, **cli.context_settings)
+        name, found, rest = cli.resolve_command(group, words)
         assert found is not None
         if "--help" not in rest and words not in (["--help"], ["--version"]):
-            found.make_context(name, list(rest), parent=click.Context(cli))
+            found.make_context(name, list(rest), parent=group)
     except click.ClickException as error:
         if words in (["--help"], ["--version"]):
             return

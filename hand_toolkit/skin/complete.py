@@ -205,6 +205,10 @@ differ in it. Skin in a warm shadow is as red as red lacquer, which is left to t
 PALER = 1.0
 """Log colour over the tone from which it is a window behind a dark hand."""
 
+ELSEWHERE = 0.3
+"""Strong hue beside the fingertips, as part of that on them, from which it is a wall's: a mask that
+spills over a wall does so along the whole hand. Measured: .03 with lacquer, 4 with a wall."""
+
 LIKE = (0.6, 1.4)
 """Log colour between which a texel of a nail ceases to be of the lacquer."""
 
@@ -216,7 +220,7 @@ def _lacquer(
 
     In small photos every texel of a nail is near the outline, where the network expects a wall, and
     a pose may be a nail's length off. But walls, shadows and neighbours do not show one strong hue
-    within the mask on several fingertips.
+    within the mask on several fingertips and nowhere else.
 
     Args:
         seen: the photo.
@@ -235,6 +239,8 @@ def _lacquer(
     shown = (seen.seen > 0.3) & (seen.inputs[:, CHANNELS.index("mask")] > 0.8)
     strong = shown & (np.abs(hue).max(axis=1) > PAINTED) & (hue.argmax(axis=1) != 0)
     strong &= color.mean(axis=1) < PALER
+    if (strong & (owner == 0)).sum() > ELSEWHERE * (strong & (owner > 0)).sum():
+        return None
     least = NAIL_TEXELS * layout.size**2
     tips = [k for k in range(1, owner.max() + 1) if (shown & (owner == k)).sum() > least]
     painted = [k for k in tips if (strong & (owner == k)).sum() > least]
