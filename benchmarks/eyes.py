@@ -3,8 +3,9 @@
 Usage: python benchmarks/eyes.py [all|outlines|heads|rendered|pairs] [--photos ../shared/photos]
            [--crops SHARDS] [--weights FILE] [--frames even|odd|all] [--seen FILE] [--json FILE]
 
-Outlines: IoU and boundary F-score (2 px) of GrabCut, as the product uses it, and of the network
-from the same keypoints. The masks of ``one_subject`` come from GrabCut themselves and hold
+Outlines: IoU and boundary F-score (2 px) of GrabCut, as the product uses it, of the network's map
+from the same keypoints, and of the product's default, which is that map between wrist and edges
+matted in the photo. The masks of ``one_subject`` come from GrabCut themselves and hold
 background between the fingers; odd frames serve for choices, even ones for reports. Hand-drawn
 ones are those of ``outlines.json``, a band about the wrist left out. A hand that the product does
 not find is counted, and not in the means. ``--seen`` keeps what the product saw in a file, so
@@ -43,8 +44,9 @@ from hand_toolkit.core.types import Photo, PoseEstimate
 from hand_toolkit.geometry import hand_silhouettes, wrist_half_plane
 from hand_toolkit.media import load_photo
 from hand_toolkit.pose import estimate_pose, posed_mesh
-from hand_toolkit.see import label_hands, segment_photo
+from hand_toolkit.see import segment_hands
 from hand_toolkit.see.classes import OWN, ClassNetwork, class_network, predict_classes
+from hand_toolkit.see.segment import DEFAULT_SEGMENTER
 from hand_toolkit.see.training import validate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,11 +84,13 @@ class Seen:
         side: "right" or "left".
         keypoints: (21, 2) pixels of the fitted hand.
         mask: (H, W) bool, GrabCut's.
+        outline: (H, W) bool, the default segmenter's.
     """
 
     side: str
     keypoints: np.ndarray
     mask: np.ndarray
+    outline: np.ndarray
 
 
 class Product:
@@ -101,7 +105,7 @@ class Product:
                     hands = range(int(data[f"{key}:hands"]))
                     self.seen[str(key)] = [
                         Seen(str(data[f"{key}:{i}:side"]), data[f"{key}:{i}:keypoints"],
-                             data[f"{key}:{i}:mask"])
+                             data[f"{key}:{i}:mask"], data[f"{key}:{i}:outline"])
                         for i in hands
                     ]  # fmt: skip
 
@@ -113,10 +117,10 @@ class Product:
             except HandToolkitError:
                 self.seen[name] = []
             else:
-                masks = grabcut_masks(photo, estimate)
+                masks = [product_masks(photo, estimate, k) for k in ("grabcut", DEFAULT_SEGMENTER)]
                 self.seen[name] = [
-                    Seen(hand.side, hand.keypoints_2d, mask)
-                    for hand, mask in zip(estimate.hands, masks)
+                    Seen(hand.side, hand.keypoints_2d, mask, outline)
+                    for hand, mask, outline in zip(estimate.hands, *masks)
                 ]
             self._keep()
         return self.seen[name]
@@ -131,6 +135,7 @@ class Product:
                 arrays[f"{key}:{i}:side"] = hand.side
                 arrays[f"{key}:{i}:keypoints"] = hand.keypoints
                 arrays[f"{key}:{i}:mask"] = hand.mask
+                arrays[f"{key}:{i}:outline"] = hand.outline
         with self.path.open("wb") as file:
             np.savez_compressed(file, **arrays)
 
@@ -151,13 +156,12 @@ def _share(keypoints: np.ndarray, mask: np.ndarray) -> float:
     return float(mask[y[inside], x[inside]].sum()) / len(x)
 
 
-def grabcut_masks(photo: Photo, estimate: PoseEstimate) -> list[np.ndarray]:
+def product_masks(photo: Photo, estimate: PoseEstimate, segmenter: str) -> list[np.ndarray]:
     """The product's masks, one (H, W) bool a hand."""
     meshes = [posed_mesh(hand) for hand in estimate.hands]
     silhouettes, nearest = hand_silhouettes(meshes, estimate.camera)
-    mask = segment_photo(photo, estimate, list(silhouettes), segmenter="grabcut")
-    owner = label_hands(mask, nearest)
-    return [owner == number for number in range(len(meshes))]
+    area = segment_hands(photo, estimate, list(silhouettes), nearest, segmenter=segmenter)
+    return list(area.shares > 0.5)
 
 
 def outline_rows(
@@ -172,7 +176,9 @@ def outline_rows(
             region = predict_classes(network, photo.pixels, hand.keypoints, hand.side)
             high, wide = reference.shape
             own = region.whole((high, wide), OWN) > 0.5
-            for key, mask in (("grabcut", hand.mask), ("network", own)):
+            for key, mask in (
+                ("grabcut", hand.mask), ("network", own), ("product", hand.outline)
+            ):  # fmt: skip
                 row[f"{key} IoU"] = silhouette_iou(mask, reference, counted)
                 row[f"{key} F"] = boundary_f(mask & counted, reference & counted)
         rows.append(row)
@@ -185,7 +191,7 @@ def print_outlines(title: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     print(f"\n{title}: {len(found)} of {len(rows)} hands found")
     out: dict[str, Any] = {"hands": len(rows), "found": len(found), "rows": rows}
     print("| | IoU mean | median | lowest | boundary F mean | median |\n|---|---|---|---|---|---|")
-    for key in ("grabcut", "network"):
+    for key in ("grabcut", "network", "product"):
         iou = np.array([row[f"{key} IoU"] for row in found])
         edge = np.array([row[f"{key} F"] for row in found])
         if len(iou):
@@ -193,8 +199,8 @@ def print_outlines(title: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
                   f"| {edge.mean():.3f} | {np.median(edge):.3f} |")  # fmt: skip
             out[key] = {"iou": float(iou.mean()), "f": float(edge.mean())}
     if found:
-        better = np.mean([row["network IoU"] > row["grabcut IoU"] for row in found])
-        print(f"the network is better on {100 * better:.0f} % of them")
+        better = np.mean([row["product IoU"] > row["grabcut IoU"] for row in found])
+        print(f"the product is better than GrabCut on {100 * better:.0f} % of them")
     return out
 
 

@@ -125,11 +125,20 @@ _BONES = tuple(
 )
 
 
-def above_wrist(keypoints: np.ndarray, size: tuple[int, int], silhouette: np.ndarray) -> np.ndarray:
-    """Pixels that may be hand: not past the wrist, where the arm goes on in the same colour."""
+def above_wrist(
+    keypoints: np.ndarray, size: tuple[int, int], silhouette: np.ndarray, margin: float = 0.12
+) -> np.ndarray:
+    """Pixels that may be hand: not past the wrist, where the arm goes on in the same colour.
+
+    Args:
+        keypoints: (21, 2) pixels.
+        size: width and height.
+        silhouette: (H, W) bool of the hand's mesh.
+        margin: as for :func:`hand_toolkit.geometry.wrist_half_plane`.
+    """
     from hand_toolkit.geometry.silhouette import wrist_half_plane
 
-    inside = wrist_half_plane(keypoints, size)
+    inside = wrist_half_plane(keypoints, size, margin)
     # A hand that points at the camera has no useful axis in the picture.
     lost = (silhouette & ~inside).sum() / max(1, silhouette.sum())
     return inside if lost < 0.2 else np.ones_like(inside)

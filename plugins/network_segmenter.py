@@ -22,6 +22,10 @@ BOX_MARGIN = 0.35
 MIN_AGREEMENT = 0.4
 """Overlap with the mesh below which the map is not of this hand."""
 
+WRIST_MARGIN = 0.05
+"""The hand ends so far below the wrist, in lengths from it to the middle knuckle, except where its
+mesh goes on: heels of hands that point at the camera lie below their wrist in the picture."""
+
 REACH = 0.12
 """Pixels farther from the mesh than three times this, in units of its extent, are of something
 else."""
@@ -90,7 +94,7 @@ class _Box:
         zoom: (2,) pixels of the small picture for one of the photo.
         own, other: (h, w) probabilities.
         mesh: (h, w) bool, what the fitted hand covers.
-        allowed: (h, w) bool, above the wrist.
+        allowed: (h, w) bool, above the wrist or on the mesh.
         extent: of the hand, photo pixels.
     """
 
@@ -139,7 +143,7 @@ def _classified(pixels: np.ndarray, hand: HandPose, silhouette: np.ndarray) -> _
     mesh = _reduced(silhouette[rows, columns], size)
     return _Box(
         rows, columns, zoom, region.whole(shape, OWN), region.whole(shape, OTHER), mesh,
-        above_wrist(points, size, mesh), extent,
+        above_wrist(points, size, mesh, WRIST_MARGIN) | mesh, extent,
     )  # fmt: skip
 
 
