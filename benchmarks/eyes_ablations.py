@@ -1,7 +1,7 @@
 """What each part of the class network's training is worth: tiny trainings of equal budget.
 
 Usage: python benchmarks/eyes_ablations.py CROPS HELD_OUT --apart CROPS_WITHOUT_CONTACTS
-           --photos LABELS --patches NPZ --bodies NPY --out FOLDER [--steps 160] [--only NAME ...]
+           --photos LABELS --patches NPZ --bodies NPY --out FOLDER [--steps 100] [--only NAME ...]
            [--shared ../shared/photos] [--seen FILE] [--json FILE]
 
 Every training starts from MediaPipe's landmark network and sees the same number of samples; each
@@ -9,8 +9,8 @@ leaves out one thing. ``CROPS`` are shards as docs/eyes.md renders them, ``CROPS
 the same seed rendered without ``--contacts``: as many pairs, which do not touch. Scored are the
 crops that never train (the IoUs of own alone, own in pairs and other, and the depth), and the
 hand-drawn outlines of the photos at the product's own keypoints (odd frames of ``one_subject``,
-since this is a choice among trainings). A quarter and a half of the samples give the error against
-crops seen. A training that is already in ``--out`` goes on where it stopped.
+since this is a choice among trainings). Half of the samples give the error against crops
+seen. A training that is already in ``--out`` goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ from eyes import DEFAULT_PHOTOS, Product, drawn_masks, find_hand
 
 from hand_toolkit.core.files import atomic_write
 from hand_toolkit.core.metrics import silhouette_iou
-from hand_toolkit.learn import run_training
+from hand_toolkit.learn import run_training, training_of
 from hand_toolkit.see.classes import OWN, ClassNetwork, predict_classes
 from hand_toolkit.see.eyes import export_weights
-from hand_toolkit.see.eyes_config import EyesConfig, EyesSettings
-from hand_toolkit.see.eyes_training import EyesTraining
+from hand_toolkit.see.eyes_config import SYSTEM, EyesConfig, EyesSettings
 from hand_toolkit.see.networks import load_weights
 from hand_toolkit.see.training import validate
 
@@ -42,7 +41,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no contacts": {"crops": "apart"},
     "no heads as clutter": {"bodies": ""},
     "half the crops": {"crops": "half"},
-    "a quarter of the samples": {"steps": 0.25},
     "half of the samples": {"steps": 0.5},
 }
 """What differs from features frozen to stride 8 with everything, which CPU trainings are."""
@@ -78,7 +76,7 @@ def trained(options: argparse.Namespace, name: str) -> ClassNetwork:
     settings = dataclasses.replace(settings, **changes)
     run = Path(options.out) / name.replace(" ", "_")
     checkpoint = run_training(
-        EyesTraining(), [crops], run, config=EyesConfig(), settings=settings, device="cpu"
+        training_of(SYSTEM), [crops], run, config=EyesConfig(), settings=settings, device="cpu"
     )
     weights = export_weights(checkpoint, run / "weights.safetensors", {})
     network = ClassNetwork()
@@ -108,7 +106,7 @@ def main() -> None:
     parser.add_argument("--patches", type=Path)
     parser.add_argument("--bodies", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="folder that keeps the trainings")
-    parser.add_argument("--steps", type=int, default=160, help="of 16 samples each")
+    parser.add_argument("--steps", type=int, default=100, help="of 16 samples each")
     parser.add_argument("--only", nargs="*", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--shared", type=Path, default=DEFAULT_PHOTOS)
     parser.add_argument("--seen", type=Path, help="NPZ that keeps what the product saw")

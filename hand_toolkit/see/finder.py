@@ -12,7 +12,8 @@ from .crops import PALM_SCALE, Palm, crop_of_palm, second_look
 from .inference import find_landmarks, find_palms
 from .landmarks import CROP_SIZE
 from .palm import PICTURE_SIZE
-from .search import SAME_HAND, HandSearch
+from .search import NEW_HAND, SAME_HAND, HandSearch, merge
+from .skin_tiles import skin_tiles
 from .source import Progress
 from .touching import touching_hands
 from .views import (
@@ -49,6 +50,13 @@ GRID_SCALES = (0.9, 1.3, 0.6)
 MAX_TRIES, TRIES_AT_ONCE = 96, 16
 """Crops without a palm that are looked at, so that a picture without a hand ends in a second."""
 
+
+WHOLE_PEOPLE, SKIN_TILES = 0.25, 5
+"""Where no hand is larger than this part of the picture's longer edge, people are seen from farther
+away, and so many tiles along that edge are searched that show their skin."""
+
+LEAST_SIDE = 600
+"""Pixels of the longer edge below which such tiles show nothing that the whole picture does not."""
 
 FINE_TILES = {5: 2e6, 9: 12e6}
 """Tiles along the longer edge -> pixels above which a picture is searched in so many."""
@@ -90,7 +98,19 @@ class NetworkSearch(HandSearch):
         hands = super().run()
         if not hands:
             hands = self.without_palms()
+        elif len(hands) < self.max_hands:
+            hands = self.small_hands(hands)
         return touching_hands(self, hands)
+
+    def small_hands(self, hands: list[Detection]) -> list[Detection]:
+        """The hands with those that fine tiles show where the skin of the known ones is seen."""
+        largest = max(hand.size for hand in hands)
+        if largest > WHOLE_PEOPLE * self.side or self.side < LEAST_SIDE:
+            return hands
+        views = skin_tiles(self.pyramid, hands, tile_views(self.photo.size, SKIN_TILES))
+        seen = self.look(views)
+        new = [d for d in seen if all(distance(d, hand) > NEW_HAND for hand in hands)]
+        return merge(hands + self.confirm(new)) if new else hands
 
     def without_palms(self) -> list[Detection]:
         """Hands in crops that no palm led to; the likeliest crops first, and only so many."""

@@ -27,6 +27,7 @@ class Owners:
         chance: (crops, 112, 112, 4) probabilities of ``classes.CLASSES``.
         depth: (21,) metres of the keypoints behind the palm's middle, for a palm of the mean size.
         depth_sigma: (21,) metres, its standard deviation.
+        company: probability that another hand is in the tighter crop.
     """
 
     hand: Detection
@@ -34,6 +35,7 @@ class Owners:
     chance: np.ndarray
     depth: np.ndarray
     depth_sigma: np.ndarray
+    company: float
 
     def at(self, points: np.ndarray) -> np.ndarray:
         """(N, 4) probabilities at (N, 2) photo pixels; background outside the crops."""
@@ -83,6 +85,7 @@ def owners_of(pyramid: list[np.ndarray], hand: Detection) -> Owners:
         chance.numpy(),
         maps.depth[0].double().numpy(),
         maps.depth_log_sigma[0].double().exp().numpy(),
+        float(maps.other[0].sigmoid()),
     )
 
 

@@ -49,6 +49,10 @@ PRESSED_OVERLAP, PRESSED_ON_HAND, PRESSED_HIDDEN = 0.25, 0.85, 0.6
 """What the maps must say of a hand behind another: overlap with the other hand's pixels, keypoints
 on a hand, and the front hand's keypoints on another hand in the map of the hidden one."""
 
+PRESSED_SHIFT = 0.05
+"""Least mean distance in the picture, in units of the hand's size, between a hand and the one
+behind it: a palm that faces the camera hides all of what is pressed to it."""
+
 PRESSED_PRESENCE = 0.5
 """Of a hand that nobody saw but its edges."""
 
@@ -108,9 +112,8 @@ def without_duplicates(known: list[Owners]) -> list[Owners]:
     kept: list[Owners] = []
     for owners in sorted(known, key=lambda o: -_self_belief(o)):
         rivals = [o for o in kept if _near(o.hand, owners.hand)]
-        if all(
-            max(_chance(rival, owners), _chance(owners, rival)) > LEAST_OF_KNOWN for rival in rivals
-        ):
+        # the surer map decides: a mistaken hand calls the true one another
+        if all(_chance(rival, owners) > LEAST_OF_KNOWN for rival in rivals):
             kept.append(owners)
     return [owners for owners in known if any(owners is k for k in kept)]
 
@@ -165,7 +168,11 @@ def _palm_to_palm(search: NetworkSearch, owners: Owners, known: Sequence[Owners]
     """
     best, best_overlap = None, PRESSED_OVERLAP
     for gap in PRESSED_GAPS:
-        judged = owners_of(search.pyramid, mirrored_partner(owners.hand, gap))
+        partner = mirrored_partner(owners.hand, gap)
+        shift = np.linalg.norm(partner.keypoints - owners.hand.keypoints, axis=1).mean()
+        if shift < PRESSED_SHIFT * owners.hand.size:
+            continue
+        judged = owners_of(search.pyramid, partner)
         pair = compare(owners, judged)
         rivals = [k for k in known if k is not owners and _near(k.hand, judged.hand)]
         fits = pair.own_on_hand > PRESSED_ON_HAND and pair.first_on_other > PRESSED_HIDDEN

@@ -82,3 +82,11 @@ def test_a_hand_that_shows_no_palm(photos: Path) -> None:
 def test_a_face_behind_two_hands_is_none(photos: Path) -> None:
     hands = NetworkSearch(load_photo(photos / "two_hands_face.jpg"), 4).run()
     assert sorted(hand.left for hand in hands) == [False, True]
+
+
+def test_a_small_hand_elsewhere_is_found_and_none_behind_a_palm(photos: Path) -> None:
+    hands = NetworkSearch(load_photo(photos / "two_people.jpg"), 4).run()
+    assert sorted(hand.left for hand in hands) == [False, False, True]
+    lap = next(hand for hand in hands if hand.left)
+    x, y = lap.keypoints.mean(axis=0) / [848, 565]
+    assert 0.15 < x < 0.26 and 0.84 < y < 0.98
