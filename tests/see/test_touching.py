@@ -39,7 +39,7 @@ def mapped(hand: Detection, own: slice, other: slice | None = None) -> Owners:
             inside = (x > columns.start) & (x < columns.stop) & (y > 40) & (y < 160)
             classes[inside] = value
     chance_map = np.eye(4, dtype=np.float32)[classes]
-    return Owners(hand, (view,), chance_map[None], np.zeros(21), np.ones(21))
+    return Owners(hand, (view,), chance_map[None], np.zeros(21), np.ones(21), 0.5)
 
 
 def test_two_hands_side_by_side_stay() -> None:
@@ -92,3 +92,13 @@ def test_own_pixels_of_a_real_hand(photos: Path) -> None:
     for hand in NetworkSearch(photo, 2).run():
         owners = owners_of(build_pyramid(photo.pixels), hand)
         assert owners.at(hand.keypoints)[:, OWN].mean() > 0.75
+
+
+def test_no_partner_is_looked_for_behind_a_palm_that_faces_the_camera(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from hand_toolkit.see import touching
+
+    front = mapped(hand_at(100), slice(50, 150), slice(50, 150))
+    monkeypatch.setattr(touching, "owners_of", lambda *_: pytest.fail("looked"))
+    assert touching._palm_to_palm(None, front, [front]) is None  # type: ignore[arg-type]
