@@ -21,7 +21,13 @@ class XHandConfig:
         size: longest side of the hands' box at which they are fitted, pixels.
         place_size: the same while poses, cameras and shape are refined.
         place_steps: steps of that; 0 leaves them as they were found.
+        pose_sigma: how far the views' own poses and places are off, in parts of what one picture's
+            fit is; 0: they are known, as where cameras and poses were measured, and only the shape
+            is moved.
+        depth_sigma_m: the same of the hands' depth, metres. From one camera's pictures a hand's
+            depth and its size are known together only.
         steps: passes over the views in which displacement, weights, albedo and light are fitted.
+        align: gather skin a second time, from pictures warped onto the hands as fitted by then.
         displacement, weights, pose_albedo: whether D, W and ρ follow the pose through their
             embeddings; without ``displacement`` there is no D at all, without ``pose_albedo``
             albedo is one for all poses. The latter two are off: they gained nothing
@@ -42,7 +48,10 @@ class XHandConfig:
     size: int = 512
     place_size: int = 224
     place_steps: int = 40
+    pose_sigma: float = 1.0
+    depth_sigma_m: float = 0.02
     steps: int = 14
+    align: bool = True
     displacement: bool = True
     weights: bool = False
     pose_albedo: bool = False
@@ -65,6 +74,11 @@ class XHandConfig:
                 raise InputError(
                     f"unknown {name} {getattr(self, name)!r}; accepted are: {', '.join(accepted)}"
                 )
+        if not self.pose_sigma >= 0 or not self.depth_sigma_m > 0:
+            raise InputError(
+                f"pose_sigma is {self.pose_sigma} and depth_sigma_m {self.depth_sigma_m}; give 0 "
+                "or more, and more than 0"
+            )
         for name in ("size", "place_size"):
             if getattr(self, name) < 32:
                 raise InputError(f"{name} is {getattr(self, name)}; give 32 pixels or more")

@@ -9,8 +9,9 @@ import torch
 
 from ...core.types import HandPose, Progress
 from ...skin.light import soften_unseen
+from .align import aligned
 from .config import XHandConfig
-from .drawing import draw, lit
+from .drawing import Drawn, draw, lit
 from .evidence import Shown
 from .losses import (
     ALBEDO_PARTS,
@@ -21,11 +22,15 @@ from .losses import (
     smoothness,
 )
 from .person import MM, Person, PosedPerson
-from .place import Places
+from .place import PRIOR, Places
 from .renderer import NeuralRenderer
 from .skin import visible_part
+from .smooth_steps import SmoothSteps
 
-MASK, EDGE, SIZE = 0.6, 1e5, 1e4
+D_RATE, D_SMOOTHING = 1.0, 15.0
+"""Step in millimetres before smoothing, and λ, of the average displacement."""
+
+MASK, EDGE, SIZE = 0.6, 1e5, 2e3
 """Weights of the mask, and (XHand) of edges that change their length and of displacement."""
 
 SMOOTH_ALBEDO, SMOOTH_DISPLACEMENT = 0.3, 0.02
@@ -54,20 +59,20 @@ class Detail:
         places: Places,
         evidence: dict[str, np.ndarray],
         config: XHandConfig,
+        refine_poses: bool = True,
     ) -> None:
         """Prepare.
 
         Args:
             shown: the views.
             people: side -> hand with its completed albedo as average.
-            places: as they were refined; only its light is moved here.
+            places: as they were refined; moved further with everything else.
             evidence: side -> (V,) how well each vertex was seen.
             config: which terms and how long.
+            refine_poses: whether poses and places may be moved.
         """
+        self.moves = refine_poses and config.place_steps > 0 and config.pose_sigma > 0
         self.shown, self.people, self.places, self.config = shown, people, places, config
-        self.poses: list[tuple[torch.Tensor, torch.Tensor]] = []
-        with torch.no_grad():
-            self.poses = [places.pose(n) for n in range(len(places.key))]
         self._smooth = {
             s: laplacian(p.model.faces, len(p.model.template)) for s, p in people.items()
         }
@@ -97,7 +102,7 @@ class Detail:
 
     def posed(self, n: int) -> PosedPerson:
         """Hand n in its view."""
-        made: PosedPerson = self.people[self.places.sides[n]](*self.poses[n])
+        made: PosedPerson = self.people[self.places.sides[n]](*self.places.pose(n))
         return made
 
     @torch.no_grad()
@@ -116,20 +121,34 @@ class Detail:
 
     def view_loss(self, t: int) -> tuple[torch.Tensor, dict[str, PosedPerson]]:
         """What one view costs, and its hands."""
-        numbers = self.places.of_view(t)
-        posed = [self.posed(n) for n in numbers]
-        faces = [self.people[self.places.sides[n]].model.faces for n in numbers]
+        drawn, posed = self._drawn(t)
         light = self.places.light[t]
-        colours = [lit(p, light, v) for p, v in zip(posed, self._visible[t])]
         pixels, mask, region = self._targets[t]
-        drawn = draw(posed, faces, colours, self.shown[t].crop.camera)
         both = mask * (drawn.alpha.detach() > 0.99)
         loss = picture_loss(drawn.color, pixels, both)
         area = (mask * region).sum().clamp_min(1.0)
         relative = (light - self._light[t]) / self._light[t, :1].abs().clamp_min(1e-2)
         loss = loss + LIGHT * (relative**2).sum()
         loss = loss + MASK * ((drawn.alpha - mask).abs() * region).sum() / area
-        return loss, {self.places.sides[n]: p for n, p in zip(numbers, posed)}
+        return loss, posed
+
+    @torch.no_grad()
+    def aligned(self) -> list[Shown]:
+        """The views warped onto their hands as fitted so far; see :mod:`.align`."""
+        made = []
+        for t, shown in enumerate(self.shown):
+            drawn, _ = self._drawn(t)
+            made.append(aligned(shown, drawn.color.numpy(), drawn.alpha.numpy())[0])
+        return made
+
+    def _drawn(self, t: int) -> tuple[Drawn, dict[str, PosedPerson]]:
+        numbers = self.places.of_view(t)
+        posed = [self.posed(n) for n in numbers]
+        faces = [self.people[self.places.sides[n]].model.faces for n in numbers]
+        light = self.places.light[t]
+        colours = [lit(p, light, v) for p, v in zip(posed, self._visible[t])]
+        drawn = draw(posed, faces, colours, self.shown[t].crop.camera)
+        return drawn, {self.places.sides[n]: p for n, p in zip(numbers, posed)}
 
     def regular(self, side: str, posed: PosedPerson) -> torch.Tensor:
         """What a hand's features cost by themselves."""
@@ -164,12 +183,17 @@ class Detail:
         """Fit."""
         config, people = self.config, self.people
         groups: list[dict[str, object]] = [{"params": [self.places.light], "lr": 0.005}]
+        if self.moves:
+            groups.append({"params": [self.places.angles, self.places.turns], "lr": 0.001})
+            groups.append({"params": [self.places.shifts], "lr": 0.0001})
+        smooth: list[SmoothSteps] = []
         for person in people.values():
             groups.append({"params": [person.albedo.average], "lr": 0.02})
             if person.pose_albedo:
                 groups.append({"params": _others(person.albedo), "lr": config.rate})
             if person.displacement is not None:
-                groups.append({"params": [person.displacement.average], "lr": 0.04})
+                average = person.displacement.average
+                smooth.append(SmoothSteps(average, person.model.faces, D_RATE, D_SMOOTHING))
                 groups.append({"params": _others(person.displacement), "lr": config.rate})
             if person.weights is not None:
                 groups.append({"params": [person.weights.average], "lr": 0.01})
@@ -184,16 +208,24 @@ class Detail:
         for step in range(passes):
             for group, start in zip(optimizer.param_groups, starts):
                 group["lr"] = start * 0.1 ** (step / passes)
+            for steps in smooth:
+                steps.rate = D_RATE * 0.1 ** (step / passes)
             order = random.permutation(count)
             for chosen in np.array_split(order, int(np.ceil(count / batch))):
                 optimizer.zero_grad()
+                for steps in smooth:
+                    steps.zero_grad()
                 for number, t in enumerate(chosen):
                     loss, posed = self.view_loss(int(t))
                     loss = loss * self.shown[t].weight / len(chosen)
                     if number == 0:  # what features cost by themselves differs little by pose
                         loss = loss + sum(self.regular(s, hand) for s, hand in posed.items())
                     loss.backward()
+                if self.moves:
+                    (PRIOR * self.places.prior(config) / count).backward()
                 optimizer.step()
+                for steps in smooth:
+                    steps.step()
             if (step + 1) % config.refresh == 0:
                 self._refresh()
             tell((step + 1) / passes, f"fitting skin and detail to {count} pictures")
@@ -239,7 +271,11 @@ class Detail:
 
     def _refresh(self) -> None:
         for side, person in self.people.items():
-            own = [p[0] for p, s in zip(self.poses, self.places.sides) if s == side]
+            own = [
+                self.places.pose(n)[0].detach()
+                for n, s in enumerate(self.places.sides)
+                if s == side
+            ]
             if not own:
                 continue
             for part in (person.albedo, person.displacement, person.weights):

@@ -17,6 +17,7 @@ from .bake import bake
 from .config import XHandConfig
 from .detail import Detail
 from .evidence import Shown, check_one_person, look_at
+from .outlines import fit_outlines
 from .person import Person
 from .place import Places, neutral_light, refine_places
 from .renderer import NeuralRenderer
@@ -91,6 +92,11 @@ def _fit(views: ViewSet, config: XHandConfig, tell: Progress, refine_poses: bool
     skin = torch.log(torch.tensor(SKIN_LINEAR))
     plain = {s: Person(model, s, shapes[s], skin, config, level=1, plain=True) for s in sides}
     places = Places.of(shown, neutral_light())
+    if refine_poses and config.place_steps:
+        tell(0.02, f"laying the hand on {len(shown)} outlines")
+        shapes = fit_outlines(shown, shapes, places, config)
+        for side, person in plain.items():
+            person.shape.data = torch.tensor(shapes[side], dtype=torch.float32)
     how = config if refine_poses else dataclasses.replace(config, place_steps=0)
     rows = refine_places(
         [s.reduced(config.place_size) for s in shown],
@@ -105,25 +111,31 @@ def _fit(views: ViewSet, config: XHandConfig, tell: Progress, refine_poses: bool
         shown, places = [shown[t] for t in keep], _only(places, keep)
         rows = [rows[t] for t in keep]
     shown = _weighed(shown, rows)
-    hands = placed_hands(shown, places, {s: p.shape.detach().numpy() for s, p in plain.items()})
+    hands = _now(shown, places, plain)
     reference = ViewSet(tuple(s.view for s in shown)).reference
     tell(0.36, "gathering skin from all pictures")
     skins, lights = gather_skin(shown, hands, reference)
     places.light.data = torch.tensor(np.stack(lights), dtype=torch.float32)
-    people, evidence = {}, {}
-    for side in skins:
-        person = Person(model, side, plain[side].shape.detach().numpy(), torch.zeros(3), config)
-        start = skins[side].at_vertices(person.model, skins[side].log_albedo)
-        person.albedo.average.data = torch.tensor(start, dtype=torch.float32)
-        seen = skins[side].evidence[:, None]
-        evidence[side] = skins[side].at_vertices(person.model, seen)[:, 0]
-        people[side] = person
-    detail = Detail(shown, people, places, evidence, config)
-    detail.run(lambda f, m: tell(0.45 + 0.45 * f, m))
+    people = {
+        side: Person(model, side, plain[side].shape.detach().numpy(), torch.zeros(3), config)
+        for side in skins
+    }
+    align = config.align and refine_poses and len(shown) > 1
+    first = dataclasses.replace(config, steps=-(-config.steps // 2)) if align else config
+    detail = Detail(shown, people, places, _laid(skins, people), first, refine_poses)
+    detail.run(lambda f, m: tell(0.45 + (0.2 if align else 0.45) * f, m))
+    if align:
+        tell(0.65, "aligning the pictures with the hand")
+        hands = _now(shown, places, people)
+        skins, lights = gather_skin(detail.aligned(), hands, reference)
+        places.light.data = torch.tensor(np.stack(lights), dtype=torch.float32)
+        detail = Detail(shown, people, places, _laid(skins, people), first, refine_poses)
+        detail.run(lambda f, m: tell(0.7 + 0.2 * f, m))
     renderers: dict[str, NeuralRenderer] = {}
     if config.renderer != "none":
         renderers = detail.train_renderer(lambda f, m: tell(0.9 + 0.02 * f, m))
     tell(0.92, "baking the avatar")
+    hands = _now(shown, places, people)
     view = shown[reference].view
     extras = {
         f"xhand.views.{side}": skins[side].layout.image(
@@ -139,6 +151,23 @@ def _fit(views: ViewSet, config: XHandConfig, tell: Progress, refine_poses: bool
     light = detail.common_light()
     avatar = bake(people, skins, hands[reference], light, view.camera, provenance, extras)
     return Fitted(avatar, people, skins, shown, places, left_out, renderers)
+
+
+def _laid(skins: dict[str, Skin], people: dict[str, Person]) -> dict[str, np.ndarray]:
+    """Give the people the albedo of their skins; side -> (V,) how well each vertex was seen."""
+    evidence = {}
+    for side, person in people.items():
+        start = skins[side].at_vertices(person.model, skins[side].log_albedo)
+        person.albedo.average.data = torch.tensor(start, dtype=torch.float32)
+        seen = skins[side].evidence[:, None]
+        evidence[side] = skins[side].at_vertices(person.model, seen)[:, 0]
+    return evidence
+
+
+def _now(
+    shown: Sequence[Shown], places: Places, people: dict[str, Person]
+) -> list[tuple[HandPose, ...]]:
+    return placed_hands(shown, places, {s: p.shape.detach().numpy() for s, p in people.items()})
 
 
 def placed_hands(

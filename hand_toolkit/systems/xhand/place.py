@@ -29,9 +29,9 @@ ANGLE_SIGMA = np.where(FREE_AXIS == 0, 0.20, 0.10)
 """(26,) radians by which the pictures' own fits are off: bends more than spreads."""
 
 TURN_SIGMA = 0.12
-PLACE_SIGMA_M = np.array([0.004, 0.004, 0.02])
-SHAPE_SIGMA = 0.5
-"""Of the wrist's turn, of its place (depth is known least), and of the shape in its own sigmas."""
+ACROSS_SIGMA_M = 0.004
+SHAPE_SIGMA = 1.0
+"""Of the wrist's turn, of its place across the picture, and of the shape in its own sigmas."""
 
 LIGHT_SIGMA = 0.35
 PRIOR = 0.0015
@@ -39,6 +39,11 @@ PRIOR = 0.0015
 
 SMOOTH_S = 0.15
 """Corrections of a video's frames follow each other within about so many seconds."""
+
+
+def place_sigma(config: XHandConfig) -> np.ndarray:
+    """(3,) metres by which hands' places are off; of one camera's pictures depth is known least."""
+    return np.array([ACROSS_SIGMA_M, ACROSS_SIGMA_M, config.depth_sigma_m])
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,12 +108,12 @@ class Places:
         left = matrix_from_axis_angle(self.turns[n][None])[0]
         return _axis_angle(left @ matrix_from_axis_angle(self.start_wrist[n][None])[0])
 
-    def prior(self) -> torch.Tensor:
+    def prior(self, config: XHandConfig) -> torch.Tensor:
         """Squared sigmas of all corrections, and of angles out of their ranges."""
         sigma = torch.tensor(ANGLE_SIGMA, dtype=torch.float32)
-        place = torch.tensor(PLACE_SIGMA_M, dtype=torch.float32)
+        place = torch.tensor(place_sigma(config), dtype=torch.float32)
         cost = ((self.angles / sigma) ** 2).sum() + ((self.turns / TURN_SIGMA) ** 2).sum()
-        cost = cost + ((self.shifts / place) ** 2).sum()
+        cost = (cost + ((self.shifts / place) ** 2).sum()) / max(config.pose_sigma, 1e-3) ** 2
         flat = torch.as_tensor(3 * FREE_JOINT + FREE_AXIS)
         angles = self.start_angles.reshape(len(self.key), 45)[:, flat] + self.angles
         low = torch.tensor(LOWEST.ravel()[flat], dtype=torch.float32)
@@ -172,20 +177,23 @@ def refine_places(
     views = [_tensors(s) for s in shown]
     smooth = {s: laplacian(p.model.faces, len(p.model.template)) for s, p in people.items()}
     shapes = {s: p.shape.detach().clone() for s, p in people.items()}
+    moved = config.pose_sigma > 0
     groups = [
-        {"params": [places.angles, places.turns], "lr": 0.012},
-        {"params": [places.shifts], "lr": 0.0012},
+        {"params": [places.angles, places.turns] if moved else [], "lr": 0.006},
+        {"params": [places.shifts] if moved else [], "lr": 0.0006},
         {"params": [places.light], "lr": 0.02},
-        {"params": [p.shape for p in people.values()], "lr": 0.03},
+        {"params": [p.shape for p in people.values()], "lr": 0.015},
         {"params": [p.albedo.average for p in people.values()], "lr": 0.03},
     ]
+    groups = [g for g in groups if g["params"]]
+    starts = [float(g["lr"]) for g in groups]  # type: ignore[arg-type]
     optimizer = torch.optim.Adam(groups)
     times = np.array([s.view.time_s for s in shown])
     rows: list[dict[str, float]] = []
     for step in range(config.place_steps + 1):
         last = step == config.place_steps
         decay = 0.1 ** (max(0.0, step / max(config.place_steps, 1) - 0.5) * 2)
-        for group, start in zip(optimizer.param_groups, (0.012, 0.0012, 0.02, 0.03, 0.03)):
+        for group, start in zip(optimizer.param_groups, starts):
             group["lr"] = start * decay
         optimizer.zero_grad()
         rows = []
@@ -197,14 +205,14 @@ def refine_places(
                 (loss * shown[t].weight / len(views)).backward()
         if last:
             break
-        prior = places.prior() / len(views) + 0.2 * places.light_prior() / len(views)
+        prior = places.prior(config) / len(views) + 0.2 * places.light_prior() / len(views)
         if fps is not None:
             prior = prior + places.follow(times) / len(views)
         cost = PRIOR * prior
         for side, person in people.items():
             sigma = torch.tensor(person.model.shape_sigmas, dtype=torch.float32)
             off = (person.shape - shapes[side]) / (SHAPE_SIGMA * sigma)
-            cost = cost + PRIOR * (off**2).sum()
+            cost = cost + PRIOR * (off**2).sum() / len(views)
             albedo = person.albedo.average
             cost = cost + 0.1 * smoothness(albedo, smooth[side], (0.25, 0.1, 1.0), False)
             cost = cost + 0.002 * (albedo - albedo.mean(0)).abs().mean()

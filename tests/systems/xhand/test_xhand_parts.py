@@ -122,7 +122,7 @@ def test_places_begin_where_the_views_say_and_their_priors_are_zero():
         hand = views[t].hands[k]
         np.testing.assert_allclose(theta.detach(), hand.theta, atol=2e-5)
         np.testing.assert_allclose(where.detach(), hand.translation, atol=1e-6)
-    assert float(places.prior().detach()) == pytest.approx(0, abs=1e-3)
+    assert float(places.prior(XHandConfig()).detach()) == pytest.approx(0, abs=1e-3)
 
 
 def test_blurred_views_are_left_out_and_named():
