@@ -50,7 +50,7 @@ class XHandConfig:
     place_steps: int = 40
     pose_sigma: float = 1.0
     depth_sigma_m: float = 0.02
-    steps: int = 14
+    steps: int = 20
     align: bool = True
     displacement: bool = True
     weights: bool = False

@@ -27,13 +27,15 @@ from .renderer import NeuralRenderer
 from .skin import visible_part
 from .smooth_steps import SmoothSteps
 
-D_RATE, D_SMOOTHING = 1.0, 15.0
-"""Step in millimetres before smoothing, and λ, of the average displacement."""
+D_RATE, D_SMOOTHING = 3.0, 4.0
+"""Step in millimetres before smoothing, and λ, of the average displacement on a mesh divided once;
+λ is four times that where edges are half as long, to reach as far."""
 
-MASK, EDGE, SIZE = 0.6, 1e5, 2e3
-"""Weights of the mask, and (XHand) of edges that change their length and of displacement."""
+MASK, EDGE, SIZE = 0.6, 5e3, 200.0
+"""Weights of the mask, and (XHand: 1e5 and 1e4) of edges that change their length and of
+displacement. The paper's hold a hand of 1 mm bumps to a quarter of them at this length of fit."""
 
-SMOOTH_ALBEDO, SMOOTH_DISPLACEMENT = 0.3, 0.02
+SMOOTH_ALBEDO, SMOOTH_DISPLACEMENT = 0.3, 0.005
 """What the part-aware terms weigh beside the pictures; displacement counts in millimetres here."""
 
 KEEP = 0.05
@@ -193,7 +195,8 @@ class Detail:
                 groups.append({"params": _others(person.albedo), "lr": config.rate})
             if person.displacement is not None:
                 average = person.displacement.average
-                smooth.append(SmoothSteps(average, person.model.faces, D_RATE, D_SMOOTHING))
+                reach = D_SMOOTHING * 4.0 ** (person.model.level - 1)
+                smooth.append(SmoothSteps(average, person.model.faces, D_RATE, reach))
                 groups.append({"params": _others(person.displacement), "lr": config.rate})
             if person.weights is not None:
                 groups.append({"params": [person.weights.average], "lr": 0.01})

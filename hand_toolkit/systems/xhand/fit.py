@@ -114,7 +114,8 @@ def _fit(views: ViewSet, config: XHandConfig, tell: Progress, refine_poses: bool
     hands = _now(shown, places, plain)
     reference = ViewSet(tuple(s.view for s in shown)).reference
     tell(0.36, "gathering skin from all pictures")
-    skins, lights = gather_skin(shown, hands, reference)
+    gathered = gather_skin(shown, hands, reference)
+    skins, lights = gathered.skins, gathered.lights
     places.light.data = torch.tensor(np.stack(lights), dtype=torch.float32)
     people = {
         side: Person(model, side, plain[side].shape.detach().numpy(), torch.zeros(3), config)
@@ -127,7 +128,8 @@ def _fit(views: ViewSet, config: XHandConfig, tell: Progress, refine_poses: bool
     if align:
         tell(0.65, "aligning the pictures with the hand")
         hands = _now(shown, places, people)
-        skins, lights = gather_skin(detail.aligned(), hands, reference)
+        gathered = gather_skin(detail.aligned(), hands, reference, gathered)
+        skins, lights = gathered.skins, gathered.lights
         places.light.data = torch.tensor(np.stack(lights), dtype=torch.float32)
         detail = Detail(shown, people, places, _laid(skins, people), first, refine_poses)
         detail.run(lambda f, m: tell(0.7 + 0.2 * f, m))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ...avatar import Avatar
     from ...media.viewset import ViewSet
 
-QUALITIES = {"draft": (1, 320, 20, 6), "standard": (2, 512, 40, 14), "high": (3, 640, 60, 24)}
+QUALITIES = {"draft": (1, 320, 20, 6), "standard": (2, 512, 40, 20), "high": (3, 640, 60, 30)}
 """Quality -> subdivisions, working size in pixels, steps of placing, passes over the views."""
 
 

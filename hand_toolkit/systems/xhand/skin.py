@@ -68,17 +68,16 @@ def gather_skin(
     shown: Sequence[Shown],
     hands: Sequence[tuple[HandPose, ...]],
     reference: int,
-) -> tuple[dict[str, Skin], list[np.ndarray]]:
+    earlier: Gathered | None = None,
+) -> Gathered:
     """What all views say of each hand's skin.
 
     Args:
         shown: the views.
         hands: per view the hands as they were placed.
         reference: number of the view from which hidden skin is completed.
-
-    Returns:
-        side -> skin; and per view its light (9, 3), camera axes, its exposure and white such that
-        all views agree on the skin that they share.
+        earlier: of the same views with hands nearly there; what is hidden and how open each place
+            is are taken from it, which is most of the work.
     """
     seen: dict[str, list[_Seen]] = {}
     completion = load_completion()
@@ -87,22 +86,23 @@ def gather_skin(
         starts = np.cumsum([0, *(len(x.vertices) for x in surfaces)])
         vertices = np.concatenate([x.vertices for x in surfaces])
         faces = np.concatenate([x.faces + k for x, k in zip(surfaces, starts)])
-        free = openness_of(vertices, np.concatenate([x.normals for x in surfaces]), faces)
+        before = earlier.of_view(t) if earlier else {}
+        if any(hand.side not in before for hand in own):
+            free = openness_of(vertices, np.concatenate([x.normals for x in surfaces]), faces)
         scene = scene_of(s.crop.pixels, vertices, faces, s.crop.camera)
         for k, (hand, posed) in enumerate(zip(own, surfaces)):
             layout = uv_layout(hand.hand_model, COMPOSE_SIZE)
             mask = s.crop.mask * (s.crop.labels == k)
-            part = free[starts[k] : starts[k + 1]]
+            kept = before.get(hand.side)
+            part = kept.openness if kept else free[starts[k] : starts[k + 1]]
             made = observe_uv(scene, mask, layout, hand.side, posed.vertices, posed.normals, part)
-            completed = complete_skin(made, layout, completion)
+            completed = kept.completed if kept else complete_skin(made, layout, completion)
             sure = made.sure * completed.belief[:, 0] * s.weight
-            seen.setdefault(hand.side, []).append(_Seen(t, made, completed, sure))
+            seen.setdefault(hand.side, []).append(_Seen(t, made, completed, sure, part))
     return join_skin(seen, len(shown), reference)
 
 
-def join_skin(
-    seen: dict[str, list[_Seen]], count: int, reference: int
-) -> tuple[dict[str, Skin], list[np.ndarray]]:
+def join_skin(seen: dict[str, list[_Seen]], count: int, reference: int) -> Gathered:
     """What :func:`gather_skin` returns, of what ``count`` views observed."""
     gains = _gains(seen, count)
     skins = {}
@@ -113,18 +113,39 @@ def join_skin(
     for found in seen.values():
         for v in found:
             lights[v.view] = v.made.light * np.exp(-gains[v.view])
-    return skins, lights
+    return Gathered(skins, lights, seen)
 
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """One hand in one view: what was observed, the completion's word on it, and (N,) how far each
-    texel is believed."""
+    """One hand in one view: what was observed, the completion's word on it, (N,) how far each
+    texel is believed, and (V,) the vertices' openness."""
 
     view: int
     made: UVObservation
     completed: CompletedSkin
     sure: np.ndarray
+    openness: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Skins of all views.
+
+    Attributes:
+        skins: side -> skin.
+        lights: per view (9, 3), camera axes, its exposure and white such that all views agree on
+            the skin that they share.
+        seen: side -> what each view said.
+    """
+
+    skins: dict[str, Skin]
+    lights: list[np.ndarray]
+    seen: dict[str, list[_Seen]]
+
+    def of_view(self, view: int) -> dict[str, _Seen]:
+        """side -> what one view said."""
+        return {s: v for s, found in self.seen.items() for v in found if v.view == view}
 
 
 def _gains(seen: dict[str, list[_Seen]], count: int) -> np.ndarray:
