@@ -31,7 +31,9 @@ LEAST_CONTRAST = 0.01
 
 
 def aligned(shown: Shown, drawn: np.ndarray, alpha: np.ndarray) -> tuple[Shown, np.ndarray]:
-    """The view with its picture and mask warped onto the hand that was drawn in it.
+    """The view with its picture warped onto the hand that was drawn in it.
+
+    Its mask stays: outlines are what the hand is still fitted to.
 
     Args:
         shown: the view.
@@ -50,16 +52,11 @@ def aligned(shown: Shown, drawn: np.ndarray, alpha: np.ndarray) -> tuple[Shown, 
     rows, columns = np.indices(both.shape, np.float32)
     where = columns + flow[..., 0], rows + flow[..., 1]
 
-    def warped(image: np.ndarray, how: int = cv2.INTER_CUBIC) -> np.ndarray:
-        made = cv2.remap(
-            image.astype(np.float32), where[0], where[1], how, borderMode=cv2.BORDER_REPLICATE
-        )
-        return np.clip(made, 0, 1)
-
-    moved = dataclasses.replace(
-        crop, pixels=warped(crop.pixels), mask=warped(crop.mask, cv2.INTER_LINEAR)
+    moved = cv2.remap(
+        crop.pixels.astype(np.float32), *where, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-    return dataclasses.replace(shown, crop=moved), flow
+    pixels = np.clip(moved, 0, 1).astype(crop.pixels.dtype)
+    return dataclasses.replace(shown, crop=dataclasses.replace(crop, pixels=pixels)), flow
 
 
 def _flow(drawn: np.ndarray, picture: np.ndarray, both: np.ndarray) -> np.ndarray:

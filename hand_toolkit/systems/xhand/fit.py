@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from .outlines import fit_outlines
 from .person import Person
 from .place import Places, neutral_light, refine_places
 from .renderer import NeuralRenderer
+from .resume import Stages, key_of, restore, state_of
 from .skin import Skin, gather_skin
 from .stored import to_extras
 
@@ -56,6 +58,7 @@ def fit_xhand(
     config: XHandConfig,
     tell: Progress = lambda fraction, message: None,
     refine_poses: bool = True,
+    resume: Path | None = None,
 ) -> Fitted:
     """Fit a person's hands to views of them.
 
@@ -64,9 +67,12 @@ def fit_xhand(
         config: how.
         tell: progress; may raise to stop.
         refine_poses: whether poses, places and shape may be moved.
+        resume: file that every whole stage is written to, that an interrupted fit of the same
+            pictures and settings goes on from, and that is deleted at the end.
 
     Raises:
-        InputError: no view can be used, or the views disagree.
+        InputError: no view can be used, or the views disagree; or ``resume`` is another fit's.
+        FileFormatError: ``resume`` is no such file.
     """
     threads = torch.get_num_threads()
     # thousands of small steps: threads would wait for each other longer than they work
@@ -74,12 +80,14 @@ def fit_xhand(
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            return _fit(views, config, tell, refine_poses)
+            return _fit(views, config, tell, refine_poses, resume)
     finally:
         torch.set_num_threads(threads)
 
 
-def _fit(views: ViewSet, config: XHandConfig, tell: Progress, refine_poses: bool) -> Fitted:
+def _fit(
+    views: ViewSet, config: XHandConfig, tell: Progress, refine_poses: bool, resume: Path | None
+) -> Fitted:
     tell(0.0, "looking at the pictures")
     shown, left_out = look_at(views, config.size)
     if not config.one_person:
@@ -92,20 +100,8 @@ def _fit(views: ViewSet, config: XHandConfig, tell: Progress, refine_poses: bool
     skin = torch.log(torch.tensor(SKIN_LINEAR))
     plain = {s: Person(model, s, shapes[s], skin, config, level=1, plain=True) for s in sides}
     places = Places.of(shown, neutral_light())
-    if refine_poses and config.place_steps:
-        tell(0.02, f"laying the hand on {len(shown)} outlines")
-        shapes = fit_outlines(shown, shapes, places, config)
-        for side, person in plain.items():
-            person.shape.data = torch.tensor(shapes[side], dtype=torch.float32)
-    how = config if refine_poses else dataclasses.replace(config, place_steps=0)
-    rows = refine_places(
-        [s.reduced(config.place_size) for s in shown],
-        plain,
-        places,
-        how,
-        views.fps,
-        lambda f, m: tell(0.05 + 0.3 * f, m),
-    )
+    stages = Stages(resume, key_of(shown, config, refine_poses))
+    rows = _placed(shown, plain, places, config, refine_poses, views.fps, stages, tell)
     keep = _agreeing(shown, rows, left_out)
     if len(keep) < len(shown):
         shown, places = [shown[t] for t in keep], _only(places, keep)
@@ -117,6 +113,7 @@ def _fit(views: ViewSet, config: XHandConfig, tell: Progress, refine_poses: bool
     gathered = gather_skin(shown, hands, reference)
     skins, lights = gathered.skins, gathered.lights
     places.light.data = torch.tensor(np.stack(lights), dtype=torch.float32)
+    torch.manual_seed(config.seed)  # networks that are read for the first time draw numbers, too
     people = {
         side: Person(model, side, plain[side].shape.detach().numpy(), torch.zeros(3), config)
         for side in skins
@@ -124,14 +121,20 @@ def _fit(views: ViewSet, config: XHandConfig, tell: Progress, refine_poses: bool
     align = config.align and refine_poses and len(shown) > 1
     first = dataclasses.replace(config, steps=-(-config.steps // 2)) if align else config
     detail = Detail(shown, people, places, _laid(skins, people), first, refine_poses)
-    detail.run(lambda f, m: tell(0.45 + (0.2 if align else 0.45) * f, m))
+    before = stages.get("detail")
+    if before is None:
+        detail.run(lambda f, m: tell(0.45 + (0.2 if align else 0.45) * f, m))
+        stages.keep("detail", state_of(places, people))
+    else:
+        restore(before, places, people)
     if align:
         tell(0.65, "aligning the pictures with the hand")
         hands = _now(shown, places, people)
-        gathered = gather_skin(detail.aligned(), hands, reference, gathered)
+        warped = detail.aligned()
+        gathered = gather_skin(warped, hands, reference, gathered)
         skins, lights = gathered.skins, gathered.lights
         places.light.data = torch.tensor(np.stack(lights), dtype=torch.float32)
-        detail = Detail(shown, people, places, _laid(skins, people), first, refine_poses)
+        detail = Detail(warped, people, places, _laid(skins, people), first, refine_poses)
         detail.run(lambda f, m: tell(0.7 + 0.2 * f, m))
     renderers: dict[str, NeuralRenderer] = {}
     if config.renderer != "none":
@@ -152,7 +155,37 @@ def _fit(views: ViewSet, config: XHandConfig, tell: Progress, refine_poses: bool
         provenance["further_photos"] = others
     light = detail.common_light()
     avatar = bake(people, skins, hands[reference], light, view.camera, provenance, extras)
+    stages.finish()
     return Fitted(avatar, people, skins, shown, places, left_out, renderers)
+
+
+def _placed(
+    shown: Sequence[Shown],
+    plain: dict[str, Person],
+    places: Places,
+    config: XHandConfig,
+    refine_poses: bool,
+    fps: float | None,
+    stages: Stages,
+    tell: Progress,
+) -> list[dict[str, float]]:
+    """Lay the hands on their outlines, then on their pictures; what :func:`refine_places` says."""
+    before = stages.get("placed")
+    if before is not None:
+        rows = [dict(zip(("overlap", "colour"), row)) for row in before.pop("rows").tolist()]
+        restore(before, places, plain)
+        return rows
+    if refine_poses and config.place_steps:
+        tell(0.02, f"laying the hand on {len(shown)} outlines")
+        shapes = {s: p.shape.detach().double().numpy() for s, p in plain.items()}
+        for side, shape in fit_outlines(shown, shapes, places, config).items():
+            plain[side].shape.data = torch.tensor(shape, dtype=torch.float32)
+    how = config if refine_poses else dataclasses.replace(config, place_steps=0)
+    small = [s.reduced(config.place_size) for s in shown]
+    rows = refine_places(small, plain, places, how, fps, lambda f, m: tell(0.05 + 0.3 * f, m))
+    found = np.array([[row["overlap"], row["colour"]] for row in rows])
+    stages.keep("placed", {**state_of(places, plain), "rows": found})
+    return rows
 
 
 def _laid(skins: dict[str, Skin], people: dict[str, Person]) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...core.options import Option
@@ -36,6 +37,13 @@ class XHandMethod:
             bool,
             False,
             "the pictures are one person's although their skins look like two people's",
+        ),
+        Option(
+            "resume",
+            str,
+            "",
+            "file that stages are kept in, that an interrupted fit of the same pictures and "
+            "settings goes on from, and that is deleted at the end",
         ),
         Option(
             "one_picture",
@@ -73,6 +81,7 @@ class XHandMethod:
             seed=config.seed,
             one_person=bool(given.get("one_person", False)),
         )
-        made = fit_xhand(views, how, progress, config.refine_poses)
+        resume = Path(given["resume"]).expanduser() if given.get("resume") else None
+        made = fit_xhand(views, how, progress, config.refine_poses, resume)
         said = {"left_out": "; ".join(made.left_out)} if made.left_out else {}
         return dataclasses.replace(made.avatar, provenance={**made.avatar.provenance, **said})

@@ -99,6 +99,43 @@ def test_its_embeddings_are_kept_and_follow_the_pose(fitted, tmp_path):
         PersonalAvatar(dataclasses.replace(loaded, extras={}))
 
 
+def test_an_interrupted_fit_goes_on_and_ends_the_same(views, tmp_path):
+    config = XHandConfig(level=1, size=96, place_size=96, place_steps=1, steps=1)
+    some = ViewSet(views.views[:2], "some")
+    whole = fit_xhand(some, config)
+    kept = tmp_path / "fit.npz"
+
+    class Stopped(Exception):
+        """The user's."""
+
+    def until(part):
+        def tell(fraction, message):
+            told.append(message)
+            if fraction >= part:
+                raise Stopped
+
+        return tell
+
+    for part in (0.4, 0.66):
+        told: list[str] = []
+        with pytest.raises(Stopped):
+            fit_xhand(some, config, until(part), resume=kept)
+    assert not any("placing" in message for message in told)
+    with pytest.raises(InputError, match="other pictures or settings"):
+        fit_xhand(some, dataclasses.replace(config, seed=1), resume=kept)
+    told = []
+    again = fit_xhand(some, config, until(2), resume=kept)
+    assert not any("placing" in message for message in told)
+    np.testing.assert_array_equal(again.avatar.hands[0].color, whole.avatar.hands[0].color)
+    np.testing.assert_array_equal(again.places.angles.detach(), whole.places.angles.detach())
+    assert not kept.exists()
+
+    kept.write_bytes(b"no such file")
+    with pytest.raises(FileFormatError, match="delete it"):
+        fit_xhand(some, config, resume=kept)
+    assert kept.read_bytes() == b"no such file"
+
+
 def test_it_keeps_the_contract_of_methods():
     check_method(
         XHandMethod(),
