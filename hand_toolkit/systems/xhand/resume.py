@@ -123,7 +123,7 @@ def state_of(places: Places, people: Mapping[str, Person]) -> dict[str, np.ndarr
 def restore(state: Mapping[str, np.ndarray], places: Places, people: Mapping[str, Person]) -> None:
     """Put back what :func:`state_of` gave."""
     for name in MOVED:
-        getattr(places, name).data = torch.from_numpy(state[f"places.{name}"])
+        getattr(places, name).data = torch.tensor(state[f"places.{name}"])
     for side, person in people.items():
         own = f"{side}."
         person.load_state_dict(
