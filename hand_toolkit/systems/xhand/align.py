@@ -70,7 +70,8 @@ def _flow(drawn: np.ndarray, picture: np.ndarray, both: np.ndarray) -> np.ndarra
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
     as_bytes = [np.clip(127 + 50 * x * both, 0, 255).astype(np.uint8) for x in (a, b)]
-    found = search.calc(as_bytes[0], as_bytes[1], None)
+    none = np.zeros((*both.shape, 2), np.float32)
+    found: np.ndarray = search.calc(as_bytes[0], as_bytes[1], none)
     length = np.linalg.norm(found, axis=-1)
     sure = both * np.sqrt(weight_a * weight_b) * (length < FARTHEST * side)
     sure = cv2.erode(sure, np.ones((3, 3), np.uint8))

@@ -63,4 +63,4 @@ class SmoothSteps:
         mean = self._mean / (1 - first**self._steps)
         size = np.sqrt(self._square / (1 - second**self._steps))
         moved = self._solve(self.rate * mean / (size + 1e-12))
-        self.parameter -= torch.from_numpy(moved).to(self.parameter)
+        self.parameter.sub_(torch.from_numpy(moved).to(self.parameter))
