@@ -19,6 +19,8 @@ from . import (
     engine,
     exporting,
     link,
+    live,
+    live_operators,
     look_operators,
     natural_operators,
     options,
@@ -43,12 +45,14 @@ CLASSES = (
     *retarget_operators.CLASSES,
     *body_operators.CLASSES,
     *contact_operators.CLASSES,
+    *live_operators.CLASSES,
     *look_operators.CLASSES,
     *edit_operators.CLASSES,
     *render_operators.CLASSES,
     *exporting.CLASSES,
     *engine.CLASSES,
     *panels.CLASSES,
+    live_operators.HAND_TOOLKIT_PT_live,
 )
 
 
@@ -57,6 +61,7 @@ def _forget_job(*_args):
     """A file was opened: the job that ran belongs to the old one."""
     link.job.cancel()
     link.job.clear()
+    live.forget()
 
 
 HANDLERS = (
@@ -88,6 +93,7 @@ def register():
 
 def unregister():
     """Take everything out again and end the worker."""
+    live.forget()
     link.stop()
     engine.unregister_panels()
     bpy.types.TOPBAR_MT_file_export.remove(exporting.draw_export)

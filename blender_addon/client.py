@@ -20,6 +20,10 @@ from . import protocol
 START_SECONDS = 120.0
 """A first start on a cold disk reads hundreds of megabytes of libraries."""
 
+MAX_NEWS = 36_000
+"""Frames of a live session that wait for a Blender that is busy: twenty minutes of thirty a second;
+older ones go first."""
+
 
 class WorkerError(Exception):
     """One line for the artist: what the worker refused, or why it is gone."""
@@ -40,6 +44,7 @@ class Request:
         self.value = None
         self.arrays = {}
         self.error = None
+        self.news = collections.deque(maxlen=MAX_NEWS)
         self._done = threading.Event()
         self._client = None
 
@@ -281,13 +286,15 @@ class Worker:
     def _take(self, message, arrays):
         with self._lock:
             request = self._pending.get(message.get("id"))
-            if request is not None and message["type"] != "progress":
+            if request is not None and message["type"] not in {"progress", "news"}:
                 del self._pending[request.id]
         if request is None:
             return
         if message["type"] == "progress":
             request.fraction = float(message["fraction"])
             request.message = str(message["message"])
+        elif message["type"] == "news":
+            request.news.append((time.monotonic(), message["value"]))
         elif message["type"] == "result":
             request._finish(message["value"], arrays)
         else:

@@ -235,7 +235,7 @@ class MotionOperator(NeedsHand, WorkerOperator):
             used.append(hand.hand_toolkit.side)
             moved = None
             if place != "KEEP":
-                moved = where[:, k] - origin if _at_origin(hand) else None
+                moved = where[:, k] - origin if scene_data.at_origin(hand) else None
             if one_frame:
                 rig.set_theta(hand, theta[seen[0], k], None if moved is None else moved[seen[0]])
                 posed(context, hand)
@@ -268,14 +268,6 @@ class MotionOperator(NeedsHand, WorkerOperator):
     def tolerance(self):
         """Degrees that few keys may be off, or None for a key on every frame."""
         return None if self.keys == "EVERY" else FEW_KEYS_DEGREES
-
-
-def _at_origin(hand):
-    """Put a hand that hangs on its avatar at the avatar's origin; whether it does."""
-    if hand.parent != hand.hand_toolkit.root:
-        return False  # it was attached to something else, which says where it is
-    hand.location = (0.0, 0.0, 0.0)
-    return True
 
 
 def _file_of(path, what):
@@ -394,7 +386,9 @@ class HAND_TOOLKIT_OT_photo_pose(NeedsHand, HandOperator, bpy.types.Operator):
         for hand in scene_data.rigs_of(root):
             surface = scene_data.surface_of(hand)
             theta = np.array(surface["hand_source_theta"]).reshape(-1, 3)
-            where = np.array(surface["hand_source_translation"]) if _at_origin(hand) else None
+            where = (
+                np.array(surface["hand_source_translation"]) if scene_data.at_origin(hand) else None
+            )
             rig.set_theta(hand, theta, where)
             posed(context, hand)
         if self.camera:

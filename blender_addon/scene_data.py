@@ -157,6 +157,19 @@ def _part_of(rig, kind):
     return None
 
 
+def side_of(hand):
+    """ "right" or "left"."""
+    return hand.hand_toolkit.side
+
+
+def at_origin(hand):
+    """Put a hand that hangs on its avatar at the avatar's origin; whether it does."""
+    if hand.parent != hand.hand_toolkit.root:
+        return False  # it was attached to something else, which says where it is
+    hand.location = (0.0, 0.0, 0.0)
+    return True
+
+
 def surface_of(rig):
     """The skinned mesh of a hand, or None."""
     return _part_of(rig, "SURFACE")

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import bpy
 
+from .pose_operators import PLACE, PLACES
+from .scene_data import RELATIVE
+
 
 class HandToolkitScene(bpy.types.PropertyGroup):
     """Render settings, saved with the scene."""
@@ -68,6 +71,22 @@ class HandToolkitScene(bpy.types.PropertyGroup):
         description="Resolution of the rendered viewport",
         items=(("1", "Full", "Every pixel"), ("2", "Half", "Faster"), ("4", "Quarter", "Fastest")),
         default="1",
+    )
+    live_source: bpy.props.StringProperty(
+        name="Camera or video",
+        description="A camera's number (0 is the first), or a video that is played as one",
+        default="0",
+        subtype="FILE_PATH",
+        options=RELATIVE,
+    )
+    live_mirrored: bpy.props.BoolProperty(
+        name="Mirrored", description="The camera gives a mirror image", default=False
+    )
+    live_wrist: bpy.props.BoolProperty(
+        name="Wrist", description="Off takes the fingers alone, e.g. on a body", default=True
+    )
+    live_place: bpy.props.EnumProperty(
+        name="Place", description=PLACE, items=PLACES, default="CENTER"
     )
     export_format: bpy.props.StringProperty(name="Format", default="glb")
 

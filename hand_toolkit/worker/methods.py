@@ -16,6 +16,7 @@ from ..avatar import Avatar
 from ..core.conventions import MANO_JOINTS, MANO_PARENTS, SIDES, mirror_theta
 from ..core.errors import InputError
 from .contact import repaired_contact
+from .following import followed
 from .frames import FrameBlocks, FrameRenderer
 from .grasping import grasped
 from .natural import natural_pose
@@ -56,10 +57,13 @@ class Session:
             "skin_pictures": self.skin_pictures,
             "export": self.export,
         }
+        self._live: dict[str, Callable[[Job], Answer]] = {"live": followed}
 
-    def is_long(self, method: str) -> bool:
-        """Whether ``method`` may run for seconds."""
-        return method not in self._quick
+    def lane(self, method: str) -> str:
+        """Where ``method`` runs: "quick", "long" (for seconds) or "live" (until it is stopped)."""
+        if method in self._live:
+            return "live"
+        return "quick" if method in self._quick else "long"
 
     def call(self, job: Job) -> Answer:
         """Run one request.
@@ -67,9 +71,10 @@ class Session:
         Raises:
             InputError: an unknown method or a missing parameter.
         """
-        function = self._quick.get(job.method) or self._long.get(job.method)
+        known_methods = {**self._quick, **self._long, **self._live}
+        function = known_methods.get(job.method)
         if function is None:
-            known = ", ".join(sorted((*self._quick, *self._long)))
+            known = ", ".join(sorted(known_methods))
             raise InputError(f"the worker has no method {job.method!r}; it has: {known}")
         try:
             return function(job)

@@ -9,8 +9,9 @@ says so in one sentence and stops. Later messages:
 
 =========== ===========================================================================
 host sends  ``request`` (``id``, ``method``, ``params``), ``cancel`` (``id``), ``quit``
-worker      ``progress`` (``id``, ``fraction``, ``message``), ``result`` (``id``, ``value``),
-            ``error`` (``id``, ``kind``, ``message``)
+worker      ``progress`` (``id``, ``fraction``, ``message``), ``news`` (``id``, ``value``: a
+            frame of a live session), ``result`` (``id``, ``value``), ``error`` (``id``,
+            ``kind``, ``message``)
 =========== ===========================================================================
 """
 

@@ -1,4 +1,4 @@
-"""Reads requests, runs them on two lanes, and dies with its host."""
+"""Reads requests, runs them on three lanes, and dies with its host."""
 
 from __future__ import annotations
 
@@ -75,6 +75,10 @@ class Job:
             }
         )
 
+    def tell(self, news: Mapping[str, Any]) -> None:
+        """Send the host what there is before the result, e.g. a frame of a live session."""
+        self._connection.send({"type": "news", "id": self.id, "value": dict(news)})
+
 
 class Server:
     """The worker's state: avatars that were opened, jobs that wait."""
@@ -86,8 +90,11 @@ class Server:
         self._connection = Connection(stdout)
         self._session = Session()
         self._jobs: dict[int, Job] = {}
-        # Frames must not wait for a fit that runs for a minute, so each kind has its own thread.
-        self._lanes: dict[str, queue.Queue[Job]] = {"quick": queue.Queue(), "long": queue.Queue()}
+        # Frames must not wait for a fit that runs for a minute, nor a fit for a camera, so each
+        # kind has its own thread.
+        self._lanes: dict[str, queue.Queue[Job]] = {
+            name: queue.Queue() for name in ("quick", "long", "live")
+        }
 
     def run(self) -> int:
         """Serve until the host closes the pipe or sends ``quit``; returns the exit code."""
@@ -147,7 +154,7 @@ class Server:
         elif kind == "request":
             job = Job(self._connection, message, arrays)
             self._jobs[job.id] = job
-            self._lanes["long" if self._session.is_long(job.method) else "quick"].put(job)
+            self._lanes[self._session.lane(job.method)].put(job)
         else:
             log.warning("a message of unknown type %r was ignored", kind)
 
