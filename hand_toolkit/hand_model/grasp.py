@@ -8,7 +8,7 @@ closes last, at the fingers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from .arm import ARM_SUFFIX
 from .base import HandModel
 from .limits import FREE_ANGLES, FREE_HIGHEST, FREE_LOWEST, compose, decompose
 from .loading import load_hand_model
+from .opposition import FACING, contacts, opposed_thumb, opposition, pinch_at
 from .posing import pose_hand_numpy, rest_hand
 
 CURL = {1: 85.0, 2: 100.0, 3: 65.0}
@@ -50,6 +51,12 @@ REACH_M = 0.24
 
 MOST_POINTS = 400_000
 
+SMALL_M = 0.045
+"""Things whose middle extent is less are first tried between the fingertips."""
+
+ENOUGH_FINGERS = 2
+"""With a thumb that faces the others, this many that touch hold, and no other place is tried."""
+
 OPEN_HAND = {
     "thumb": (-5.0, 0.0, 5.0), "index": (5.0, 10.0, 5.0), "middle": (5.0, 10.0, 5.0),
     "ring": (5.0, 10.0, 5.0), "pinky": (5.0, 10.0, 5.0),
@@ -66,11 +73,13 @@ class Grasp:
         theta: (16, 3) of the hand, its wrist as given.
         translation: (3,) of the wrist, metres.
         touching: by finger the parts (1, 2, 3) that touch the object; only fingers that do.
+        opposition: how much the thumb's contact faces the fingers', 1 for opposite; -1 without it.
     """
 
     theta: np.ndarray
     translation: np.ndarray
     touching: dict[str, tuple[int, ...]]
+    opposition: float = -1.0
 
 
 @dataclass(frozen=True)
@@ -84,20 +93,21 @@ class _Cloud:
         """(N,) metres over the surface, negative inside; far points are far."""
         if not len(self.points):
             return np.full(len(points), np.inf)
-        distance, near = self._tree().query(points, distance_upper_bound=FAR_M)
+        distance, near = self.tree().query(points, distance_upper_bound=FAR_M)
         far = ~np.isfinite(distance)
         near = np.where(far, 0, near)
         over = ((points - self.points[near]) * self.normals[near]).sum(1)
         over = np.where((over < 0) & (distance > INSIDE_M), distance, over)
         return np.where(far, FAR_M, over)
 
-    def _tree(self):  # type: ignore[no-untyped-def]
+    def tree(self):  # type: ignore[no-untyped-def]
+        """Of the points, made once."""
         from scipy.spatial import cKDTree
 
-        tree = self.__dict__.get("tree")
+        tree = self.__dict__.get("_tree")
         if tree is None:
             tree = cKDTree(self.points)
-            object.__setattr__(self, "tree", tree)
+            object.__setattr__(self, "_tree", tree)
         return tree
 
 
@@ -161,7 +171,10 @@ def close_until_contact(
             "then close it"
         )
     for finger in order:
-        angles = hand.close_thumb(angles) if finger == "thumb" else hand.close(angles, finger)
+        if finger == "thumb":
+            angles = opposed_thumb(hand, angles, TOUCH_M)
+        else:
+            angles = hand.close(angles, finger)
     touching = {}
     for finger in FINGERS:
         heights = hand.heights(angles, finger, others=False)
@@ -172,7 +185,7 @@ def close_until_contact(
     if side == "left":
         found = mirror_theta(found)
     found[0] = theta[0]
-    return Grasp(found, translation, touching)
+    return Grasp(found, translation, touching, opposition(contacts(hand, angles)))
 
 
 def grasp_object(
@@ -191,13 +204,9 @@ def grasp_object(
     Raises:
         InputError: an empty or broken mesh, or one that no hand can stand at.
     """
-    start = open_hand() if side == "right" else mirror_theta(open_hand())
+    vertices, faces = _checked(vertices, faces)
     best: Grasp | None = None
-    for share in HOLDS:
-        rotation, where = place_at(
-            vertices, faces, start, side=side, hand_model=hand_model, shape=shape, share=share
-        )
-        posed = np.concatenate([rotation[None], start[1:]])
+    for posed, where in _starts(vertices, faces, side, hand_model, shape):
         try:
             found = close_until_contact(
                 vertices, faces, posed, where, side=side, hand_model=hand_model, shape=shape
@@ -206,7 +215,7 @@ def grasp_object(
             continue
         if best is None or _worth(found) > _worth(best):
             best = found
-        if len(found.touching) == len(FINGERS):
+        if best.opposition >= FACING and len(best.touching) >= ENOUGH_FINGERS:
             break
     if best is None:
         raise InputError(
@@ -216,9 +225,53 @@ def grasp_object(
     return best
 
 
-def _worth(grasp: Grasp) -> int:
-    """Fingers that hold, the thumb as much as two: without it nothing is held."""
-    return len(grasp.touching) + 2 * ("thumb" in grasp.touching)
+def _starts(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    side: str,
+    hand_model: str,
+    shape: np.ndarray | None,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """θ (16, 3) and places (3,) from which a hand is tried; small things first between the tips."""
+    extent = _extents(vertices, faces)
+    small = extent[1] < SMALL_M
+    pinch = _pinch_start(vertices, faces, side, hand_model, shape)
+    if small and pinch is not None:
+        yield pinch
+    start = open_hand() if side == "right" else mirror_theta(open_hand())
+    for share in HOLDS:
+        rotation, where = place_at(
+            vertices, faces, start, side=side, hand_model=hand_model, shape=shape, share=share
+        )
+        yield np.concatenate([rotation[None], start[1:]]), where
+    if not small and pinch is not None:
+        yield pinch
+
+
+def _pinch_start(
+    vertices: np.ndarray, faces: np.ndarray, side: str, hand_model: str, shape: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """θ and place of a hand whose tips stand around the object, or None where it is too thick."""
+    if side == "left":
+        vertices, faces = vertices * [-1.0, 1.0, 1.0], faces[:, [1, 0, 2]]
+    centre, axes = _axes(vertices, faces)
+    model = load_hand_model(hand_model.removesuffix(ARM_SUFFIX), "right", 1)
+    form = np.zeros(len(model.shape_names)) if shape is None else np.asarray(shape, np.float64)
+    hand = _Hand(model, form, _Cloud(np.zeros((0, 3)), np.zeros((0, 3))))
+    found = pinch_at(hand, centre, axes, float(_extents(vertices, faces)[2]))
+    if found is None:
+        return None
+    angles, rotation, where = found
+    theta = np.asarray(compose(angles))
+    theta[0] = axis_angle_from_quat(quat_from_matrix(rotation[None]))[0]
+    if side == "left":
+        return mirror_theta(theta), where * [-1.0, 1.0, 1.0]
+    return theta, where
+
+
+def _worth(grasp: Grasp) -> float:
+    """What holds: fingers, and most of all the thumb against them."""
+    return len(grasp.touching) + 4 * grasp.opposition
 
 
 def place_at(
@@ -328,8 +381,8 @@ class _Hand:
                 return np.asarray(tried)
         return angles
 
-    def close(self, angles: np.ndarray, finger: str) -> np.ndarray:
-        """Angles with that finger closed."""
+    def close(self, angles: np.ndarray, finger: str, stride: float = STEP) -> np.ndarray:
+        """Angles with that finger closed, tried in parts ``stride`` of its way."""
         names = [FREE_ANGLES.index(f"{finger}{k}_flexion") for k in (1, 2, 3)]
         degrees = THUMB_CURL if finger == "thumb" else CURL
         full = np.minimum(np.radians([degrees[k] for k in (1, 2, 3)]), FREE_HIGHEST[names])
@@ -338,7 +391,7 @@ class _Hand:
         obstacle = self._fingers(angles) if finger == "thumb" else None
         done, locked = np.zeros(3), 0
         while locked < 3 and done[locked:].min() < 1:
-            step = STEP
+            step = stride
             tried = np.where(np.arange(3) >= locked, np.minimum(done + step, 1), done)
             heights = self._at(angles, names, start + tried * way, finger, obstacle)
             hit = np.flatnonzero(heights < TOUCH_M)
@@ -362,21 +415,6 @@ class _Hand:
         result = angles.copy()
         result[names] = start + done * way
         return result
-
-    def close_thumb(self, angles: np.ndarray) -> np.ndarray:
-        """Angles with the thumb closed, standing off as it does, or less where it meets nothing."""
-        k = FREE_ANGLES.index("thumb1_abduction")
-        first: np.ndarray | None = None
-        for less in np.radians([0.0, 15.0, 30.0, 45.0]):
-            start = angles.copy()
-            start[k] = max(angles[k] - less, FREE_LOWEST[k])
-            if self.heights(start, "thumb", others=False).min() < TOUCH_M:
-                break
-            found = self.close(start, "thumb")
-            first = found if first is None else first
-            if self.heights(found, "thumb", others=False).min() < 4 * TOUCH_M:
-                return found
-        return angles if first is None else first
 
     def _at(
         self,
@@ -442,6 +480,12 @@ def _spread_over(corners: np.ndarray) -> _Cloud:
     owner = np.concatenate([owner, np.repeat(np.arange(len(area)), 3)])
     keep = area[owner] > 1e-14
     return _Cloud(points[keep], normals[owner][keep])
+
+
+def _extents(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(3,) sizes along the principal axes, metres."""
+    centre, axes = _axes(vertices, faces)
+    return np.asarray(np.ptp((vertices[np.unique(faces)] - centre) @ axes.T, axis=0))
 
 
 def _axes(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

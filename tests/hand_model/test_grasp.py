@@ -40,6 +40,19 @@ def test_a_hand_closes_around_a_cup(side: str) -> None:
     assert (angles > FREE_LOWEST - 1e-6).all() and (angles < FREE_HIGHEST + 1e-6).all()
 
 
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_a_small_ball_lies_between_thumb_and_fingers(side: str) -> None:
+    ball = trimesh.creation.icosphere(3, 0.018)
+    vertices = np.asarray(ball.vertices) + np.array([0.1, 0.2, 0.5])
+    found = grasp_object(vertices, ball.faces, side=side)
+    assert {"thumb", "index"} <= found.touching.keys() and found.opposition > 0.8
+    model = load_hand_model("default", side, 1)
+    zero = np.zeros(len(model.shape_names))
+    skin = pose_hand_numpy(model, found.theta, zero, found.translation)[0]
+    assert penetration(skin, vertices, ball.faces, reach=0.2)[1].max(initial=0) < 0.8e-3
+    assert 3 in found.touching["thumb"], "with the pad"
+
+
 def test_fingers_close_to_the_palm_where_nothing_is() -> None:
     far = trimesh.creation.icosphere(1, 0.01)
     where = np.asarray(far.vertices) + np.array([2.0, 0, 0])
