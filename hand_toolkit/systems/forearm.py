@@ -31,6 +31,7 @@ from ..hand_model.arm import ARM_SUFFIX, wrist_bend
 from ..skin.crop import crop_to_hands
 from ..skin.observe import Observation, PosedSurface, observe, smoothstep
 from ..skin.template import complete_log_albedo
+from .fading import faded
 
 if TYPE_CHECKING:
     from ..media.viewset import View
@@ -64,10 +65,6 @@ AROUND, EVEN_M = 0.35, 0.09
 
 MOST_STEP = 0.35
 """Log albedo by which the forearm's tone is moved to the hand's at most; more is another thing."""
-
-FADE_M, LAYERS = (0.03, 0.13), 4
-"""Along the arm: where a fading forearm begins to vanish, and where nothing is left; and how many
-splats cover a place."""
 
 STRANGE = (0.35, 0.8)
 """Log albedo off the hand's own tone from which the photo is doubted, and not taken."""
@@ -173,11 +170,6 @@ def _with_arm(
     if seen is not None:
         color = blend * seen.color + (1 - blend) * color
     opacity = np.full(len(binding), float(np.median(hand.opacity)))
-    if mode == "fade":
-        along = np.abs(at_surface(rest, model.faces, binding.triangle, binding.barycentric)[:, 0])
-        # several splats lie over each other, so that each must let more through than all together
-        seen_through = smoothstep(along, *FADE_M)
-        opacity = opacity * (1 - seen_through ** (1 / LAYERS))
     albedo, color = linear_to_srgb(linear), _like(hand.color, color)
     count = len(binding)
     arm = dataclasses.replace(
@@ -190,6 +182,8 @@ def _with_arm(
     )
     if mode == "on":  # large splats show one by one where they let light through
         arm = thinned(arm)
+    elif mode == "fade":
+        arm = faded(arm, rest, model.faces)
     hand = _mended(hand, np.flatnonzero(seam), color[:-count], albedo[:-count], away[seam])
     whole = joined_hand(hand, np.arange(len(hand)), arm, np.arange(len(arm)))
     return dataclasses.replace(whole, source_theta=theta)
