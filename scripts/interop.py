@@ -17,13 +17,20 @@ from typing import Any
 import numpy as np
 
 from hand_toolkit import Avatar, Camera, Splats, export_avatar
-from hand_toolkit.animate import builtin_motion
+from hand_toolkit.animate import Motion, builtin_motion
+from hand_toolkit.core.skeletons import SKELETONS
 from hand_toolkit.export import import_file
 from hand_toolkit.export.scene import build_scene
 from hand_toolkit.render import render
 from hand_toolkit.testing.avatars import procedural_avatar
 from hand_toolkit.testing.browser import drive_page, run_node
-from hand_toolkit.testing.interop import blender_errors, usd_errors, usd_problems
+from hand_toolkit.testing.interop import (
+    blender_errors,
+    blender_joint_error,
+    usd_errors,
+    usd_joint_error,
+    usd_problems,
+)
 from hand_toolkit.view import AvatarViewer, viewer_html
 
 SIZE = 640
@@ -49,6 +56,7 @@ def main() -> int:
         check_browsers,
         check_engines,
         check_blender,
+        check_skeletons,
         check_usd,
         check_splat_transform,
         check_viewer,
@@ -228,6 +236,38 @@ def check_blender(avatar: Avatar, out: Path) -> list[tuple[str, str, str, str, b
             good = report["error_mm"] < 0.1
             what = "joints, weights, animation"
             rows.append((f"Blender (bpy {version})", paths[key].name, what, text, good))
+    return rows
+
+
+def check_skeletons(avatar: Avatar, out: Path) -> list[tuple[str, str, str, str, bool]]:
+    """Joints of every skeleton where Blender's three importers and UsdSkel put them."""
+    motion = builtin_motion("open-close")
+    motion = Motion(
+        motion.theta[::20], motion.translation[::20], motion.present[::20], motion.fps, "some"
+    )
+    small = procedural_avatar(0, limit=40)
+    rows = []
+    for name, skeleton in SKELETONS.items():
+        sides = ("right",) if skeleton.flat else None
+        scene = build_scene(small, motion=motion, sides=sides, t_pose=skeleton.t_pose)
+        errors = {}
+        for suffix in ("glb", "fbx", "usdc", "bvh"):
+            options: dict[str, Any] = {"skeleton": name}
+            if suffix != "bvh":
+                options["texture_size"] = 64
+            path = export_avatar(
+                small,
+                out / f"{name}.{suffix}",
+                what="mesh",
+                motion=motion,
+                sides=sides,
+                options=options,
+            )[0]
+            measure = usd_joint_error if suffix == "usdc" else blender_joint_error
+            errors[suffix] = measure(path, scene, name)
+        text = ", ".join(f"{suffix} {error:.5f} mm" for suffix, error in errors.items())
+        what = f"--skeleton {name}: joints, {len(motion)} frames"
+        rows.append(("Blender, UsdSkel", f"{name}.*", what, text, max(errors.values()) < 0.1))
     return rows
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..core.errors import HandToolkitError
 from ..export.scene import ExportScene
+from ..export.scene_hand import SceneHand
 
 FBX_TICKS_A_SECOND = 46186158000
 
@@ -28,11 +29,14 @@ scene = bpy.context.scene
 scene.render.fps, scene.render.fps_base = max(1, round(fps)), max(1, round(fps)) / fps
 if source.endswith(".fbx"):
     bpy.ops.import_scene.fbx(filepath=source)
+elif source.endswith(".bvh"):
+    bpy.ops.import_anim.bvh(filepath=source, global_scale=0.01, axis_up="Y", axis_forward="-Z")
 else:
     bpy.ops.import_scene.gltf(filepath=source)
 frames = int(sys.argv[4])
 out = {}
 bones = {o.name: [b.name for b in o.data.bones] for o in bpy.data.objects if o.type == "ARMATURE"}
+rigs = [o for o in bpy.data.objects if o.type == "ARMATURE"]
 meshes = [o for o in bpy.data.objects if o.type == "MESH" and len(o.data.polygons)
           and o.vertex_groups]
 starts = [a.frame_range[0] for a in bpy.data.actions]
@@ -40,6 +44,8 @@ start = min(starts) if starts else 0
 for frame in range(frames):
     scene.frame_set(int(round(start)) + frame)
     depsgraph = bpy.context.evaluated_depsgraph_get()
+    heads = [o.matrix_world @ b.head for o in rigs for b in o.pose.bones]
+    out[f"heads.{frame}"] = np.array([tuple(head) for head in heads])
     for o in meshes:
         e = o.evaluated_get(depsgraph)
         co = np.empty(len(e.data.vertices) * 3, np.float32)
@@ -48,6 +54,7 @@ for frame in range(frames):
         out[f"{o.name}.{frame}"] = co.reshape(-1, 3) @ m[:3, :3].T + m[:3, 3]
         if frame == 0:
             out[f"{o.name}.materials"] = np.array([len(o.data.materials), len(o.data.uv_layers)])
+out["joints"] = np.array([b.name for o in rigs for b in o.pose.bones])
 np.savez(target, **out, bones=np.array(sorted(n for v in bones.values() for n in v)))
 """
 
@@ -55,16 +62,17 @@ np.savez(target, **out, bones=np.array(sorted(n for v in bones.values() for n in
 def blender_vertices(
     path: Path, frames: int, fps: float, python: str = sys.executable
 ) -> dict[str, np.ndarray]:
-    """World vertices of every skinned mesh as Blender imports the file, z up.
+    """World vertices and joints as Blender imports the file, z up.
 
     Args:
-        path: a glTF or FBX file.
+        path: a glTF, FBX or BVH (centimetres) file.
         frames: how many frames to evaluate.
         fps: their rate.
         python: a Python with bpy.
 
     Returns:
-        ``<object>.<frame>`` (V, 3) and ``bones``, the bones' names.
+        ``<object>.<frame>`` (V, 3); ``bones``, the bones' names in order; ``joints`` (J,) the
+        bones' names and ``heads.<frame>`` (J, 3) where they begin.
 
     Raises:
         HandToolkitError: bpy could not open it.
@@ -105,6 +113,71 @@ def blender_errors(path: Path, scene: ExportScene, python: str = sys.executable)
             if hand.present[frame]:
                 worst = max(worst, float(np.linalg.norm(ours[match] - theirs, axis=1).max()))
     return {"error_mm": worst * 1000, "bones": len(data["bones"]), "names": list(data["bones"])}
+
+
+def rig_joints(hand: SceneHand, skeleton: str, *, plain: bool = False) -> dict[str, np.ndarray]:
+    """Bone -> (T, 3) where it begins over time, y up, as the toolkit has it."""
+    from ..export.rig import hand_rig
+    from ..geometry.rotations import matrix_from_quat
+
+    rig = hand_rig(hand, skeleton, plain=plain)
+    turns, places = matrix_from_quat(rig.quats), np.array(rig.places)
+    for j, parent in enumerate(rig.parents):
+        if parent >= 0:
+            places[:, j] = places[:, parent] + np.einsum(
+                "tij,tj->ti", turns[:, parent], places[:, j]
+            )
+            turns[:, j] = turns[:, parent] @ turns[:, j]
+    return {name: places[:, j] for j, name in enumerate(rig.names)}
+
+
+def blender_joint_error(
+    path: Path, scene: ExportScene, skeleton: str, python: str = sys.executable
+) -> float:
+    """Largest distance in millimetres of a bone's head in Blender from the toolkit's joint.
+
+    Raises:
+        HandToolkitError: bpy could not open the file, or bones are missing.
+    """
+    data = blender_vertices(path, scene.frames, scene.fps, python)
+    where = {str(name): k for k, name in enumerate(data["joints"])}
+    worst = 0.0
+    for hand in scene.hands:
+        for name, ours in rig_joints(hand, skeleton, plain=path.suffix == ".bvh").items():
+            if name not in where:
+                raise HandToolkitError(f"Blender has no bone {name} of {path.name}")
+            for frame in np.flatnonzero(hand.present[: scene.frames]):
+                theirs = data[f"heads.{frame}"][where[name]][[0, 2, 1]] * [1, 1, -1]
+                worst = max(worst, float(np.linalg.norm(theirs - ours[frame])))
+    return worst * 1000
+
+
+def usd_joint_error(path: Path, scene: ExportScene, skeleton: str) -> float:
+    """Largest distance in millimetres of a joint of UsdSkel from the toolkit's."""
+    from pxr import Usd, UsdSkel
+
+    stage = Usd.Stage.Open(str(path))
+    cache = UsdSkel.Cache()
+    worst = 0.0
+    for hand in scene.hands:
+        root = UsdSkel.Root(stage.GetPrimAtPath(f"/Hands/{hand.side}_hand"))
+        cache.Populate(root, Usd.PrimDefaultPredicate)
+        prim = stage.GetPrimAtPath(f"/Hands/{hand.side}_hand/skeleton")
+        query = cache.GetSkelQuery(UsdSkel.Skeleton(prim))
+        joints = list(UsdSkel.Skeleton(prim).GetJointsAttr().Get())
+        names = UsdSkel.Skeleton(prim).GetJointNamesAttr().Get() or [
+            token.rsplit("/", 1)[-1] for token in joints
+        ]
+        expected = list(rig_joints(hand, skeleton).values())
+        if len(names) != len(expected):
+            raise HandToolkitError(f"{path.name} has {len(names)} joints, {len(expected)} expected")
+        for frame in np.flatnonzero(hand.present[: scene.frames]):
+            for matrix, ours in zip(
+                query.ComputeJointSkelTransforms(Usd.TimeCode(int(frame))), expected
+            ):
+                theirs = np.array(matrix.ExtractTranslation())
+                worst = max(worst, float(np.linalg.norm(theirs - ours[frame])))
+    return worst * 1000
 
 
 def fbx_key_times(path: Path) -> list[np.ndarray]:
