@@ -75,11 +75,12 @@ def bake_textures(avatar: Avatar, hand: SceneHand, size: int, source: str = "alb
     fine = fine_log_albedo(picture[..., :3], covered, float(np.sqrt(area / covered.sum())))
     height = picture[..., 4] + DEPTH_M * fine * (1 - nail)
     relief = _relief_normals(height, covered, face, hand, size)
-    rough = dilated(roughness_map(fine, nail, palm)[..., None], covered, reach)
+    rough = roughness_map(fine, nail, palm)[..., None]
+    grown = dilated(np.concatenate([relief, rough], axis=-1), covered, reach)
     return Textures(
         color=_bytes(picture[..., :3]),
-        normal=_bytes(dilated(relief, covered, reach) * 0.5 + 0.5),
-        roughness=_bytes(rough[..., 0]),
+        normal=_bytes(grown[..., :3] * 0.5 + 0.5),
+        roughness=_bytes(grown[..., 3]),
         evidence=_bytes(picture[..., 3]),
         covered=covered,
     )
@@ -130,9 +131,15 @@ def dilated(picture: np.ndarray, known: np.ndarray, reach: float) -> np.ndarray:
 
     if known.all() or not known.any():
         return picture
-    distance, (rows, columns) = distance_transform_edt(~known, return_indices=True)
-    filled = picture[rows, columns]
-    filled[distance > reach] = picture[known].mean(0)
+    # the nearest texel matters at the islands' rims alone: half of the texels lie beyond
+    rows, columns = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    unknown = np.flatnonzero(~known)
+    row, column = np.unravel_index(unknown, known.shape)
+    source = rows.ravel()[unknown], columns.ravel()[unknown]
+    near = np.hypot(source[0] - row, source[1] - column) <= reach
+    filled = picture.copy()
+    filled[row[near], column[near]] = picture[source[0][near], source[1][near]]
+    filled[row[~near], column[~near]] = picture[known].mean(0)
     return filled
 
 

@@ -28,12 +28,16 @@ if TYPE_CHECKING:
 
 Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
 
+BAKED_KEPT = 4
+"""Skins whose pictures are kept, 8 MB each: an avatar that was just made is often opened again."""
+
 
 class Session:
     """What one connection keeps between requests."""
 
     def __init__(self) -> None:
         self.avatars: dict[str, Avatar] = {}
+        self._baked: dict[tuple[Any, ...], Answer] = {}
         self.blocks = FrameBlocks()
         self.renderer = FrameRenderer()
         self._quick: dict[str, Callable[[Job], Answer]] = {
@@ -259,6 +263,14 @@ class Session:
         side, in place of a texture: the other's is its own. With ``relief`` there is also
         ``relief`` (H, W, 4) uint8: tangent-space normals, +y up the v axis, and roughness.
         """
+        asked = tuple(job.params.get(name) for name in ("key", "side", "size", "share", "relief"))
+        if asked not in self._baked:
+            while len(self._baked) >= BAKED_KEPT:
+                del self._baked[next(iter(self._baked))]
+            self._baked[asked] = self._bake(job)
+        return self._baked[asked]
+
+    def _bake(self, job: Job) -> Answer:
         from ..avatar.mirror import same_skin
         from .surfaces import bake, bake_material
 
