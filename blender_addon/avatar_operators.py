@@ -7,7 +7,7 @@ import os
 
 import bpy
 
-from . import bringing, link, scene_data
+from . import bones, bringing, link, pair, scene_data
 from .base import HandOperator, NeedsHand, active_hand
 from .errors import HandError
 
@@ -27,6 +27,9 @@ class HAND_TOOLKIT_OT_import_avatar(HandOperator, bpy.types.Operator):
     pack: bpy.props.BoolProperty(
         name="Pack", description="Keep the avatar inside the .blend file too", default=True
     )
+    one_armature: bpy.props.BoolProperty(
+        name="One Armature", description=bringing.ONE_ARMATURE, default=False
+    )
 
     interactive = False
 
@@ -40,7 +43,9 @@ class HAND_TOOLKIT_OT_import_avatar(HandOperator, bpy.types.Operator):
     def run(self, context):
         if not self.filepath:
             raise HandError("no file was chosen; give filepath")
-        root = bringing.import_file(context, self.filepath, self.pack)
+        root = bringing.import_file(
+            context, self.filepath, self.pack, one_armature=self.one_armature
+        )
         if self.interactive:
             bringing.show_in_view(context, root)
         self.report({"INFO"}, f"Imported {root.name}")
@@ -88,11 +93,12 @@ class HAND_TOOLKIT_OT_replace_avatar(NeedsHand, HandOperator, bpy.types.Operator
             raise HandError("no file was chosen; give filepath")
         old = scene_data.root_of(active_hand(context))
         packed = scene_data.avatar_bytes(old) is not None
-        new = bringing.import_file(context, self.filepath, packed)
+        shared = any(pair.is_pair(hand) for hand in scene_data.rigs_of(old))
+        new = bringing.import_file(context, self.filepath, packed, one_armature=shared)
         new.matrix_world = old.matrix_world.copy()
-        by_side = {r.hand_toolkit.side: r for r in scene_data.rigs_of(old)}
+        by_side = {pair.side_of(r): r for r in scene_data.rigs_of(old)}
         for rig in scene_data.rigs_of(new):
-            before = by_side.get(rig.hand_toolkit.side)
+            before = by_side.get(pair.side_of(rig))
             if before is not None:
                 rigs.take_over(before, rig)
         delete_avatar(old)
@@ -173,6 +179,9 @@ class HAND_TOOLKIT_OT_select_hand(HandOperator, bpy.types.Operator):
     bl_description = "Make this hand's rig the active object"
 
     name: bpy.props.StringProperty(name="Rig", description="Name of the hand's armature object")
+    side: bpy.props.StringProperty(
+        name="Side", description="Of an armature with both hands: right or left", default=""
+    )
     pose_mode: bpy.props.BoolProperty(
         name="Pose Mode", description="And go into Pose Mode", default=False
     )
@@ -185,6 +194,10 @@ class HAND_TOOLKIT_OT_select_hand(HandOperator, bpy.types.Operator):
             bpy.ops.object.mode_set(mode="OBJECT")
         for ob in context.selected_objects:
             ob.select_set(False)
+        if self.side and pair.is_pair(rig):
+            rig.hand_toolkit.side = self.side
+            hand = pair.HandOfPair(rig, self.side)
+            rig.data.bones.active = bones.pose_bone(hand, "wrist").bone
         rig.select_set(True)
         context.view_layer.objects.active = rig
         if self.pose_mode:

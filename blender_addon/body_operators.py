@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
-from . import axes, controls, forearm, link, rig, scene_data
+from . import axes, controls, forearm, link, pair, rig, scene_data
 from .base import HandOperator, NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 from .pose_operators import FINGER_JOINTS, posed
@@ -99,6 +99,13 @@ def body_scale(hand, armature, name, joints):
     return bones[name].length / knuckle
 
 
+def attached(hand):
+    """Whether a hand is on a body."""
+    if pair.is_pair(hand):
+        return pair.follows(hand)
+    return hand.parent is not None and scene_data.root_of(hand.parent) != scene_data.root_of(hand)
+
+
 def attach(context, hand, armature, name, joints, *, size="BODY", roll=0.0, own_forearm=True):
     """Put a hand on a body's bone: its wrist at the bone's head, along it, of its size.
 
@@ -113,9 +120,9 @@ def attach(context, hand, armature, name, joints, *, size="BODY", roll=0.0, own_
     """
     theta = rig.get_theta(hand)
     theta[0] = 0.0
-    rig.set_theta(hand, theta, np.zeros(3))
+    rig.set_theta(hand, theta, rig.home(hand))
     context.view_layer.update()
-    head, frame = bone_frame(armature, hand.hand_toolkit.side, name, joints, roll)
+    head, frame = bone_frame(armature, pair.side_of(hand), name, joints, roll)
     scale = body_scale(hand, armature, name, joints)
     if size == "KEEP":
         world = abs(hand.matrix_world.determinant()) ** (1 / 3)
@@ -127,9 +134,12 @@ def attach(context, hand, armature, name, joints, *, size="BODY", roll=0.0, own_
     rest = rest @ Matrix.Translation(-wrist.head_local)
     bone = armature.pose.bones[name]
     posed_place = armature.matrix_world @ bone.matrix @ bone.bone.matrix_local.inverted() @ rest
-    hand.parent, hand.parent_type, hand.parent_bone = armature, "BONE", name
-    context.view_layer.update()
-    hand.matrix_world = posed_place
+    if pair.is_pair(hand):
+        _follow(context, hand, armature, bone, posed_place)
+    else:
+        hand.parent, hand.parent_type, hand.parent_bone = armature, "BONE", name
+        context.view_layer.update()
+        hand.matrix_world = posed_place
     context.view_layer.update()
     arm = forearm.bone_of(hand)
     if arm is None:
@@ -142,6 +152,47 @@ def attach(context, hand, armature, name, joints, *, size="BODY", roll=0.0, own_
         constraint.target, constraint.subtarget = armature, bone.parent.name
         constraint.track_axis = "TRACK_Y"
         constraint.head_tail = 0.0
+
+
+def _follow(context, hand, armature, bone, place):
+    """Let the wrist of a pair's hand follow a body's bone; the armature takes the body's size.
+
+    The armature is not parented to the body: each wrist follows a bone of its own.
+
+    Args:
+        context: Blender's.
+        hand: of a pair.
+        armature, bone: the body and its posed hand bone.
+        place: matrix in the world that an armature of this hand alone would have.
+    """
+    other = rig.other_rig(hand)
+    if other is None or not attached(other):  # else the size is chosen
+        size = Matrix.Scale(abs(place.determinant()) ** (1 / 3), 4)
+        turn = Matrix(axes.TO_BLENDER.tolist()).to_4x4()
+        body = armature.matrix_world
+        hand.matrix_world = Matrix.Translation(body.translation) @ turn @ size
+        context.view_layer.update()
+    wrist = rig.pose_bones(hand)[0]
+    rest = wrist.bone.matrix_local
+    constraint = wrist.constraints.get(pair.BODY) or wrist.constraints.new("CHILD_OF")
+    constraint.name, constraint.owner_space = pair.BODY, "WORLD"
+    constraint.target, constraint.subtarget = armature, bone.name
+    there = place @ rest
+    size = Matrix.Scale(
+        abs(hand.matrix_world.determinant() / max(abs(place.determinant()), 1e-30)) ** (1 / 3), 4
+    )
+    now = hand.matrix_world @ rest
+    inverse = (armature.matrix_world @ bone.matrix).inverted() @ there @ size @ now.inverted()
+    constraint.inverse_matrix = inverse
+
+
+def _let_go(context, hand):
+    """Take a pair's hand off the body; it stays where it is."""
+    wrist = rig.pose_bones(hand)[0]
+    matrix = wrist.matrix.copy()
+    wrist.constraints.remove(wrist.constraints[pair.BODY])
+    context.view_layer.update()
+    wrist.matrix = matrix
 
 
 _bone_names = []
@@ -208,7 +259,7 @@ class HAND_TOOLKIT_OT_attach(NeedsHand, HandOperator, bpy.types.Operator):
             other = rig.other_rig(hand)
             hands += [other] if other is not None else []
         for one in hands:
-            side = one.hand_toolkit.side
+            side = pair.side_of(one)
             joints = known.get(side, {})
             name = joints.get("wrist")
             if self.bone not in {"AUTO", ""} and one is hand:
@@ -232,11 +283,14 @@ class HAND_TOOLKIT_OT_detach(NeedsHand, HandOperator, bpy.types.Operator):
 
     def run(self, context):
         hand = active_hand(context)
-        if hand.parent is None or scene_data.root_of(hand.parent) == scene_data.root_of(hand):
+        if not attached(hand):
             raise HandError(f"{hand.name} is on no body")
-        place = hand.matrix_world.copy()
-        hand.parent, hand.parent_type, hand.parent_bone = scene_data.root_of(hand), "OBJECT", ""
-        hand.matrix_world = place
+        if pair.is_pair(hand):
+            _let_go(context, hand)
+        else:
+            place = hand.matrix_world.copy()
+            hand.parent, hand.parent_type, hand.parent_bone = scene_data.root_of(hand), "OBJECT", ""
+            hand.matrix_world = place
         arm = forearm.bone_of(hand)
         for constraint in [] if arm is None else [c for c in arm.constraints if c.name == TRACK]:
             arm.constraints.remove(constraint)
@@ -306,7 +360,7 @@ class HAND_TOOLKIT_OT_grasp(NeedsHand, WorkerOperator, bpy.types.Operator):
         root = scene_data.root_of(hand)
         params = {
             "key": link.open_avatar(root),
-            "side": hand.hand_toolkit.side,
+            "side": pair.side_of(hand),
             "open": self.open_first,
             "name": found[0].name,
         }

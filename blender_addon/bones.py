@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import axes, scene_data
+from . import axes, pair, scene_data
 from .errors import HandError
 
 
@@ -15,8 +15,12 @@ def pose_bones(rig):
     Raises:
         HandError: bones were deleted.
     """
-    side = rig.hand_toolkit.side
-    marked = {b.bone.get(scene_data.JOINT): b for b in rig.pose.bones if scene_data.JOINT in b.bone}
+    side = pair.side_of(rig)
+    marked = {
+        b.bone.get(scene_data.JOINT): b
+        for b in rig.pose.bones
+        if scene_data.JOINT in b.bone and pair.owns(rig, b.bone)
+    }
     bones, missing = [], []
     for joint, name in enumerate(axes.JOINTS):
         # files of the first version have no marks

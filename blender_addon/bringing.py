@@ -8,11 +8,16 @@ import os
 import bpy
 import numpy as np
 
-from . import build, link, look, scene_data
+from . import build, link, look, pair, scene_data
 from .errors import HandError
 
+ONE_ARMATURE = (
+    "Both hands' bones in one armature, so that Blender's X-mirror, Symmetrize and Paste Flipped "
+    "work; off gives each hand its own"
+)
 
-def import_file(context, path, pack=False, name=None):
+
+def import_file(context, path, pack=False, name=None, one_armature=False):
     """Bring a ``.hand`` file into the scene; its root.
 
     Raises:
@@ -23,10 +28,10 @@ def import_file(context, path, pack=False, name=None):
     if not os.path.isfile(full):
         raise HandError(f"the avatar {full} does not exist; choose another file")
     value, arrays = link.worker().call("open_avatar", {"path": full})
-    return bring_in(context, full, value, arrays, pack, name)
+    return bring_in(context, full, value, arrays, pack, name, one_armature)
 
 
-def bring_in(context, path, value, arrays, pack=False, name=None):
+def bring_in(context, path, value, arrays, pack=False, name=None, one_armature=False):
     """Build an avatar that the worker holds open, from its description; its root.
 
     Args:
@@ -35,6 +40,7 @@ def bring_in(context, path, value, arrays, pack=False, name=None):
         value, arrays: what the worker says of it.
         pack: keep the file inside the .blend too.
         name: of the root; by default the file's.
+        one_armature: of both hands, for a pair.
     """
     full = bpy.path.abspath(path)
     link.worker().opened.add(value["key"])
@@ -44,7 +50,7 @@ def bring_in(context, path, value, arrays, pack=False, name=None):
             data = stream.read()
     name = name or os.path.splitext(os.path.basename(full))[0]
     baking = ask_textures(value["key"], value["sides"])  # the worker's core beside this one
-    root = build.build_avatar(context, name, value, arrays, full, data)
+    root = build.build_avatar(context, name, value, arrays, full, data, one_armature)
     if not bpy.app.background:
         link.ask_offers()
     await_textures(root, baking)
@@ -92,7 +98,7 @@ def ask_textures(key, sides):
 def await_textures(root, baking):
     """Show the skins that ``ask_textures`` asked for; in a window they arrive a little later."""
     for rig in scene_data.rigs_of(root):
-        request = baking.get(rig.hand_toolkit.side)
+        request = baking.get(pair.side_of(rig))
         if request is not None:
             surface = scene_data.surface_of(rig)
             _awaited.append((request, surface.name, root.hand_toolkit.key))
@@ -132,7 +138,7 @@ def _still_baking(root, side):
 
 
 def _of_side(root, side):
-    return [r for r in scene_data.rigs_of(root) if r.hand_toolkit.side == side]
+    return [r for r in scene_data.rigs_of(root) if pair.side_of(r) == side]
 
 
 def _share_texture(root, surface, side):

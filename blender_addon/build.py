@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from . import axes, controls, correctives, forearm, look, rig, scene_data, splats
+from . import axes, controls, correctives, forearm, look, pair, rig, scene_data, splats
 
 COLLECTIONS = ("Wrist", "Fingers", "Thumb")
 """Bone collections of every hand."""
@@ -18,7 +18,7 @@ HAND_SPACING = 0.115
 """Half the distance between the wrists of a pair as it is imported, metres."""
 
 
-def build_avatar(context, name, value, arrays, path="", data=None):
+def build_avatar(context, name, value, arrays, path="", data=None, one_armature=False):
     """Create the objects of an avatar and select its first rig.
 
     Args:
@@ -27,6 +27,7 @@ def build_avatar(context, name, value, arrays, path="", data=None):
         value, arrays: what ``open_avatar`` answered.
         path: the ``.hand`` file.
         data: its bytes, to pack them.
+        one_armature: put the bones of both hands into one armature, mirror images of each other.
 
     Returns:
         The root object.
@@ -50,9 +51,13 @@ def build_avatar(context, name, value, arrays, path="", data=None):
         scene_data.store_path(root, path)
     root[scene_data.BACK] = shows_back(value, arrays)
     try:
+        shared = None
+        if one_armature and len(value["sides"]) == 2:
+            shared = _new_armature(collection, root, "right", f"{root.name} hands")
+            shared.hand_toolkit.pair = True
         for side in value["sides"]:
             part = {k[len(side) + 1 :]: v for k, v in arrays.items() if k.startswith(side + ".")}
-            _build_hand(context, collection, root, side, value, part)
+            _build_hand(context, collection, root, side, value, part, shared)
     except BaseException:
         # half an avatar helps nobody: the scene is as it was
         for ob in list(collection.objects):
@@ -61,7 +66,7 @@ def build_avatar(context, name, value, arrays, path="", data=None):
         raise
     for ob in context.selected_objects:
         ob.select_set(False)
-    first = scene_data.rigs_of(root)[0]
+    first = pair.armature_of(scene_data.rigs_of(root)[0])
     first.select_set(True)
     context.view_layer.objects.active = first
     return root
@@ -79,10 +84,15 @@ def shows_back(value, arrays):
     return False
 
 
-def _build_hand(context, collection, root, side, value, part):
+def _build_hand(context, collection, root, side, value, part, shared):
+    """Bones (into the armature ``shared`` if given), mesh, splats and controls of one hand."""
     label = f"{root.name} {side}"
-    armature = _build_armature(context, collection, root, side, label, part)
-    surface = _build_surface(collection, armature, side, label, part, root)
+    if shared is None:
+        hand = _new_armature(collection, root, side, label)
+    else:
+        hand = pair.HandOfPair(shared, side)
+    _add_bones(context, hand, part)
+    surface = _build_surface(collection, hand, label, part, root)
     facts = value["hands"][side]
     surface["hand_observed"] = bool(value["observed"][side])
     surface["hand_shape_names"] = list(facts["shape_names"])
@@ -94,21 +104,25 @@ def _build_hand(context, collection, root, side, value, part):
         root[f"photo_{axis}"] = float(value["camera"][axis])
     look.skin_material(surface, part)
     look.follow_tone(surface, root)
-    splats.build_cloud(collection, armature, surface, part)
-    controls.add_controls(armature, part["limits"], part["curl_limits"])
+    splats.build_cloud(collection, hand, surface, part)
+    controls.add_controls(hand, part["limits"], part["curl_limits"])
     if "pose_dirs" in part:
-        correctives.add(armature, surface, part)
+        correctives.add(hand, surface, part)
     both = len(value["sides"]) == 2
     back = root[scene_data.BACK]
     # A right hand shown palm first is on the viewer's left, one that shows its back on the right.
     shift = (HAND_SPACING if (side == "right") == back else -HAND_SPACING) if both else 0.0
-    armature.location = (shift, 0.0, 0.0)
     theta = np.zeros((16, 3))
     theta[0] = axes.display_theta(side, back)
-    rig.set_theta(armature, theta)
+    if shared is None:
+        hand.location = (shift, 0.0, 0.0)
+        rig.set_theta(hand, theta)
+    else:
+        rig.set_theta(hand, theta, rig.standing(hand))
 
 
-def _build_armature(context, collection, root, side, label, part):
+def _new_armature(collection, root, side, label):
+    """An armature object without bones, in the toolkit's axes, below the avatar."""
     data = bpy.data.armatures.new(label)
     ob = bpy.data.objects.new(label, data)
     _mark(ob, "RIG", side, root)
@@ -118,7 +132,18 @@ def _build_armature(context, collection, root, side, label, part):
     ob.rotation_euler = (-math.pi / 2, 0.0, 0.0)  # axes.TO_BLENDER
     ob.show_in_front = True
     data.display_type = "STICK"  # thin: octahedra in front of a palm hide the palm
-    with edit_mode(context, ob):
+    for name in COLLECTIONS:
+        data.collections.new(name)
+    return ob
+
+
+def _add_bones(context, hand, part):
+    """The bones of one hand; of a pair's its fingers rest pointing outward, as in a T-pose."""
+    side, data = pair.side_of(hand), hand.data
+    shift = np.zeros(3)
+    if pair.is_pair(hand):
+        shift[0] = HAND_SPACING if side == "left" else -HAND_SPACING
+    with edit_mode(context, pair.armature_of(hand)):
         for joint, name in enumerate(axes.JOINTS):
             bone = data.edit_bones.new(axes.bone_name(name, side))
             parent = axes.PARENTS[joint]
@@ -126,23 +151,24 @@ def _build_armature(context, collection, root, side, label, part):
                 bone.parent = data.edit_bones[axes.bone_name(parent, side)]
             bone.use_connect = False
             bone[scene_data.JOINT] = name
-            place_bone(bone, joint, part["axes"][joint], part["joints"], part["keypoints"])
+            if pair.is_pair(hand):
+                bone[pair.SIDE] = side
+            place_bone(bone, joint, part["axes"][joint], part["joints"], part["keypoints"], shift)
         if "forearm_points" in part:
             forearm.add_bones(data, side, part["forearm_points"])
-    for posed in ob.pose.bones:
+    for posed in [b for b in hand.pose.bones if pair.owns(hand, b.bone)]:
         posed.rotation_mode = "QUATERNION"
         if posed.name != axes.bone_name("wrist", side):
             posed.lock_location = (True, True, True)
         posed.lock_scale = (True, True, True)
     if "forearm_points" in part:
-        forearm.finish(ob)
-    _bone_collections(data, side)
-    return ob
+        forearm.finish(hand)
+    _bone_collections(hand)
 
 
-def place_bone(bone, joint, columns, joints, keypoints):
-    """Put an edit bone at its joint with the orientation ``columns`` (3, 3)."""
-    head = joints[joint]
+def place_bone(bone, joint, columns, joints, keypoints, shift):
+    """Put an edit bone at its joint plus ``shift``, with the orientation ``columns`` (3, 3)."""
+    head = joints[joint] + shift
     bone.head = head
     bone.tail = head + columns[:, 1] * bone_length(joint, joints, keypoints)
     matrix = Matrix(columns.tolist()).to_4x4()
@@ -161,17 +187,18 @@ def bone_length(joint, joints, keypoints):
     return float(np.linalg.norm(keypoints[1 + 4 * finger + k] - joints[joint]))
 
 
-def _bone_collections(data, side):
-    groups = {name: data.collections.new(name) for name in COLLECTIONS}
-    for bone in data.bones:
-        stem = bone.name.removesuffix(axes.SUFFIX[side])
+def _bone_collections(hand):
+    groups = hand.data.collections
+    for bone in [b for b in hand.data.bones if pair.owns(hand, b)]:
+        stem = bone.name.removesuffix(axes.SUFFIX[pair.side_of(hand)])
         starts = {"wrist": "Wrist", "forearm": "Wrist", "thumb": "Thumb"}
         group = next((g for start, g in starts.items() if stem.startswith(start)), "Fingers")
         groups[group].assign(bone)
         bone.color.palette = {"Wrist": "THEME09", "Thumb": "THEME03", "Fingers": "THEME04"}[group]
 
 
-def _build_surface(collection, armature, side, label, part, root):
+def _build_surface(collection, hand, label, part, root):
+    armature, side = pair.armature_of(hand), pair.side_of(hand)
     mesh = bpy.data.meshes.new(f"{label} skin")
     faces = part["faces"]
     mesh.vertices.add(len(part["vertices"]))
@@ -190,6 +217,7 @@ def _build_surface(collection, armature, side, label, part, root):
     ob.hand_toolkit.rig = armature
     collection.objects.link(ob)
     ob.parent = armature
+    ob.location = rig.home(hand) - part["joints"][0]
     _assign_weights(ob, part["weights"], side)
     modifier = ob.modifiers.new("Hand rig", "ARMATURE")
     modifier.object = armature
@@ -264,12 +292,13 @@ def reshape(context, rig_object, arrays, shape):
     mesh.update()
     rest = rig.rest_axes(rig_object)
     names = [bone.name for bone in rig.pose_bones(rig_object)]
-    with edit_mode(context, rig_object):
+    shift = rig.home(rig_object) - arrays["joints"][0]
+    with edit_mode(context, pair.armature_of(rig_object)):
         for joint, name in enumerate(names):
             bone = rig_object.data.edit_bones[name]
-            place_bone(bone, joint, rest[joint], arrays["joints"], arrays["keypoints"])
+            place_bone(bone, joint, rest[joint], arrays["joints"], arrays["keypoints"], shift)
         if "forearm_points" in arrays:
-            side = rig_object.hand_toolkit.side
+            side = pair.side_of(rig_object)
             forearm.place_bones(rig_object.data, side, arrays["forearm_points"])
     surface["hand_shape"] = [float(v) for v in shape]
     splats.update_rest(rig_object, surface)

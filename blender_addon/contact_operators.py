@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from . import axes, link, rig, scene_data
+from . import axes, link, pair, rig, scene_data
 from .base import NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 from .look_operators import shape_of
@@ -28,7 +28,7 @@ class HAND_TOOLKIT_OT_repair_contact(NeedsHand, WorkerOperator, bpy.types.Operat
 
     def ask(self, context):
         root = scene_data.root_of(active_hand(context))
-        self.hands = {hand.hand_toolkit.side: hand for hand in scene_data.rigs_of(root)}
+        self.hands = {pair.side_of(hand): hand for hand in scene_data.rigs_of(root)}
         if set(self.hands) != set(axes.SIDES):
             raise HandError("this avatar has one hand; contact is repaired between two")
         scene = context.scene

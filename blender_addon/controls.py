@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from . import axes
+from . import axes, pair
 from .errors import HandError
 from .rig import pose_bones, remove_curves
 
@@ -30,14 +30,14 @@ SPREAD_WEIGHT = {"thumb": 1.5, "index": 1.0, "middle": 0.25, "ring": -0.6, "pink
 """How far each finger fans out, towards the thumb."""
 
 
-def curl_name(finger):
-    """Custom property of the armature object that bends ``finger``."""
-    return f"{finger}_curl"
+def curl_name(finger, hand=None):
+    """Custom property of the armature object that bends ``finger`` (of ``hand``)."""
+    return pair.own_name(hand, f"{finger}_curl")
 
 
-def spread_name(finger):
-    """Custom property of the armature object that fans ``finger`` out."""
-    return f"{finger}_spread"
+def spread_name(finger, hand=None):
+    """Custom property of the armature object that fans ``finger`` (of ``hand``) out."""
+    return pair.own_name(hand, f"{finger}_spread")
 
 
 def add_controls(rig, limits, curl_limits):
@@ -51,26 +51,26 @@ def add_controls(rig, limits, curl_limits):
     for number, finger in enumerate(axes.FINGERS):
         for name, low, high, what in (
             (
-                curl_name(finger),
+                curl_name(finger, rig),
                 -0.3,
                 round(float(curl_limits[number]), 3),
                 "Bend the whole finger on top of its keyed pose, until it meets the palm",
             ),
-            (spread_name(finger), -1.0, 1.0, "Fan the finger out on top of its keyed pose"),
+            (spread_name(finger, rig), -1.0, 1.0, "Fan the finger out on top of its keyed pose"),
         ):
             rig[name] = 0.0
             rig.id_properties_ui(name).update(
                 min=low, max=high, soft_min=low, soft_max=high, default=0.0, description=what
             )
             rig.property_overridable_library_set(f'["{name}"]', True)
-    rig[LIMITS] = [float(v) for v in np.asarray(limits).ravel()]
+    rig[pair.own_name(rig, LIMITS)] = [float(v) for v in np.asarray(limits).ravel()]
     _add_constraints(rig)
 
 
 def _add_constraints(rig):
     """The sliders' and the limits' constraints where bones lack them."""
-    side = rig.hand_toolkit.side
-    limits = np.array(rig[LIMITS]).reshape(16, 3, 2)
+    side = pair.side_of(rig)
+    limits = np.array(rig[pair.own_name(rig, LIMITS)]).reshape(16, 3, 2)
     for joint, bone in enumerate(pose_bones(rig)):
         if joint == 0:
             continue
@@ -95,10 +95,10 @@ def restore(rig):
     """
     if complete(rig):
         return
-    if LIMITS not in rig:
+    if pair.own_name(rig, LIMITS) not in rig:
         raise HandError("this rig is of an older file and does not know its limits; import it anew")
     # baking keys the sliders as well as what they did to the bones
-    sliders = [f(finger) for finger in axes.FINGERS for f in (curl_name, spread_name)]
+    sliders = [f(finger, rig) for finger in axes.FINGERS for f in (curl_name, spread_name)]
     remove_curves(rig, {f'["{name}"]' for name in sliders})
     reset_sliders(rig)
     on = limits_on(rig)
@@ -120,12 +120,12 @@ def _add_slider(rig, bone, finger, k, side):
     degrees = (THUMB_CURL_DEGREES if finger == "thumb" else CURL_DEGREES)[k]
     # With from_min == from_max the constraint adds its "to" angles whatever the target does.
     for end in ("to_min_x_rot", "to_max_x_rot"):
-        drive(constraint, end, rig, curl_name(finger), math.radians(degrees))
+        drive(constraint, end, rig, curl_name(finger, rig), math.radians(degrees))
     if k == 1:
         sign = -1.0 if side == "right" else 1.0  # abduction is -z on the right hand
         fan = math.radians(SPREAD_DEGREES) * SPREAD_WEIGHT[finger] * sign
         for end in ("to_min_z_rot", "to_max_z_rot"):
-            drive(constraint, end, rig, spread_name(finger), fan)
+            drive(constraint, end, rig, spread_name(finger, rig), fan)
 
 
 def drive(owner, path, rig, name, factor):
@@ -135,7 +135,7 @@ def drive(owner, path, rig, name, factor):
     variable = driver.variables.new()
     variable.name = "v"
     variable.type = "SINGLE_PROP"
-    variable.targets[0].id = rig
+    variable.targets[0].id = pair.armature_of(rig)
     variable.targets[0].data_path = f'["{name}"]'
     driver.expression = f"v * {factor:.6f}"
 
@@ -158,21 +158,22 @@ def _add_limit(bone, limits, side):
 
 def limits_on(rig):
     """Whether the joint limits act."""
-    return any(c.enabled for b in rig.pose.bones for c in b.constraints if c.name == LIMIT)
+    own = [b for b in rig.pose.bones if pair.owns(rig, b.bone)]
+    return any(c.enabled for b in own for c in b.constraints if c.name == LIMIT)
 
 
 def set_limits(rig, on):
     """Switch the joint limits on or off."""
     for bone in rig.pose.bones:
         for constraint in bone.constraints:
-            if constraint.name == LIMIT:
+            if constraint.name == LIMIT and pair.owns(rig, bone.bone):
                 constraint.enabled = on
 
 
 def reset_sliders(rig):
     """All sliders to zero."""
     for finger in axes.FINGERS:
-        for name in (curl_name(finger), spread_name(finger)):
+        for name in (curl_name(finger, rig), spread_name(finger, rig)):
             if name in rig:
                 rig[name] = 0.0
     rig.update_tag()

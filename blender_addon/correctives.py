@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import axes, rig
+from . import axes, pair, rig
 
 KEY = "pose"
 """How the names of the keys begin."""
@@ -49,7 +49,7 @@ def add(armature, surface, part):
     surface.shape_key_add(name="Basis", from_mix=False)
     base = np.empty(3 * len(surface.data.vertices), np.float32)
     surface.data.vertices.foreach_get("co", base)
-    side = armature.hand_toolkit.side
+    side = pair.side_of(armature)
     joints = [int(j) for j in part["pose_joints"]]
     for k, joint in enumerate(joints):
         number = k - joints.index(joint) + 1
@@ -81,7 +81,7 @@ def _drive(key, armature, bone, text):
         variable.name = name
         variable.type = "TRANSFORMS"
         target = variable.targets[0]
-        target.id = armature
+        target.id = pair.armature_of(armature)
         target.bone_target = bone
         target.transform_space = "LOCAL_SPACE"
         target.rotation_mode = "QUATERNION"

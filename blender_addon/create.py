@@ -121,6 +121,9 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
     pack: bpy.props.BoolProperty(
         name="Pack", description="Keep the avatar inside the .blend file too", default=True
     )
+    one_armature: bpy.props.BoolProperty(
+        name="One Armature", description=bringing.ONE_ARMATURE, default=False
+    )
 
     def invoke(self, context, event):
         self.interactive = True
@@ -143,6 +146,7 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
         options.draw(layout, self.settings)
         layout.prop(self, "quality")
         layout.prop(self, "pack")
+        layout.prop(self, "one_armature")
 
     def ask(self, context):
         photos = self._photos()
@@ -191,7 +195,9 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
 
     def take(self, context, value, arrays):
         # the worker has it open under its key, and has described it
-        root = bringing.bring_in(context, value["path"], value, arrays, self.pack)
+        root = bringing.bring_in(
+            context, value["path"], value, arrays, self.pack, one_armature=self.one_armature
+        )
         if self.interactive:
             bringing.show_in_view(context, root)
         for sentence in value["left_out"]:

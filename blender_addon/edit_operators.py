@@ -7,7 +7,7 @@ import os
 
 import bpy
 
-from . import link, scene_data
+from . import link, pair, scene_data
 from .base import NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 
@@ -88,7 +88,7 @@ class HAND_TOOLKIT_OT_edit_avatar(NeedsHand, WorkerOperator, bpy.types.Operator)
             picture = bpy.path.abspath(self.decal)
             edits["decals"] = [[picture, self.place, self.size_mm, self.angle]]
             edits["ink"] = self.ink
-            edits["side"] = hand.hand_toolkit.side
+            edits["side"] = pair.side_of(hand)
         if self.paint:
             edits["paints"] = [bpy.path.abspath(self.paint)]
         if not edits:

@@ -9,7 +9,7 @@ import os
 import bpy
 import numpy as np
 
-from . import axes, forearm, link, options, rig, scene_data
+from . import axes, forearm, link, options, pair, rig, scene_data
 from .base import NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 
@@ -118,7 +118,7 @@ class HAND_TOOLKIT_OT_export(NeedsHand, WorkerOperator, bpy.types.Operator):
             "format": self.format,
             "path": bpy.path.abspath(self.filepath),
             "what": self.what,
-            "sides": [r.hand_toolkit.side for r in scene_data.rigs_of(root)],
+            "sides": [pair.side_of(r) for r in scene_data.rigs_of(root)],
             "options": settings,
         }
         scene = context.scene
@@ -128,7 +128,7 @@ class HAND_TOOLKIT_OT_export(NeedsHand, WorkerOperator, bpy.types.Operator):
             return "export", params, sample_motion(context, root)
         arrays = {}
         for one in scene_data.rigs_of(root):
-            arrays[f"pose.{one.hand_toolkit.side}"] = world_theta(one)
+            arrays[f"pose.{pair.side_of(one)}"] = world_theta(one)
         return "export", params, arrays
 
     def take(self, context, value, arrays):
@@ -167,7 +167,7 @@ def sample_motion(context, root):
         for t in range(count):
             scene.frame_set(scene.frame_start + t)
             for hand in scene_data.rigs_of(root):
-                k = axes.SIDES.index(hand.hand_toolkit.side)
+                k = axes.SIDES.index(pair.side_of(hand))
                 theta[t, k], where[t, k] = world_theta(hand), world_translation(hand)
                 present[t, k] = True
     finally:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from mathutils import Vector
 
-from . import axes, bones, controls, rig
+from . import axes, bones, controls, pair, rig
 from .build import edit_mode
 from .errors import HandError
 
@@ -21,14 +21,15 @@ TARGET = "hand_target"
 """Custom property of a target's bone: its finger."""
 
 
-def blend_name(finger):
-    """Custom property of the armature: how much ``finger`` follows its target."""
-    return f"{finger}_ik"
+def blend_name(finger, hand=None):
+    """Custom property of the armature: how much ``finger`` (of ``hand``) follows its target."""
+    return pair.own_name(hand, f"{finger}_ik")
 
 
 def target_of(hand, finger):
     """The pose bone that ``finger`` follows, or None."""
-    return next((b for b in hand.pose.bones if b.bone.get(TARGET) == finger), None)
+    own = (b for b in hand.pose.bones if pair.owns(hand, b.bone))
+    return next((b for b in own if b.bone.get(TARGET) == finger), None)
 
 
 def has_ik(hand, finger):
@@ -58,7 +59,7 @@ def add(context, hand, finger):
     tip = bones.pose_bone(hand, finger + "3")
     wrist = rig.pose_bones(hand)[0]
     target = _target_bone(context, hand, finger, tip, wrist)
-    name = blend_name(finger)
+    name = blend_name(finger, hand)
     hand[name] = 1.0
     hand.id_properties_ui(name).update(
         min=0.0, max=1.0, default=1.0, description="From the keyed pose and sliders to the target"
@@ -66,7 +67,7 @@ def add(context, hand, finger):
     hand.property_overridable_library_set(f'["{name}"]', True)
     constraint = tip.constraints.new("IK")
     constraint.name = IK
-    constraint.target, constraint.subtarget = hand, target.name
+    constraint.target, constraint.subtarget = pair.armature_of(hand), target.name
     constraint.chain_count = 3
     tip.constraints.move(len(tip.constraints) - 1, 0)
     controls.drive(constraint, "influence", hand, name, 1.0)
@@ -88,14 +89,16 @@ def _target_bone(context, hand, finger, tip, wrist):
     if hand.library is not None or hand.override_library is not None:
         raise HandError("bones cannot be added to a linked hand; add IK in the file it comes from")
     names = tip.name, wrist.name
-    suffix = axes.SUFFIX[hand.hand_toolkit.side]
-    with edit_mode(context, hand):
+    suffix = axes.SUFFIX[pair.side_of(hand)]
+    with edit_mode(context, pair.armature_of(hand)):
         bones = hand.data.edit_bones
         bone = bones.new(f"{finger}_ik{suffix}")
         bone.parent, bone.use_connect, bone.use_deform = bones[names[1]], False, False
         bone.head = bones[names[0]].tail
         bone.tail = bone.head + Vector((0.0, 0.012, 0.0))
         bone[TARGET] = finger
+        if pair.is_pair(hand):
+            bone[pair.SIDE] = pair.side_of(hand)
         made = bone.name
     target = hand.pose.bones[made]
     target.rotation_mode = "QUATERNION"
@@ -116,10 +119,10 @@ def remove(context, hand, finger):
     target = target_of(hand, finger)
     if target is not None:
         name = target.name
-        with edit_mode(context, hand):
+        with edit_mode(context, pair.armature_of(hand)):
             hand.data.edit_bones.remove(hand.data.edit_bones[name])
-    if blend_name(finger) in hand:
-        del hand[blend_name(finger)]
+    if blend_name(finger, hand) in hand:
+        del hand[blend_name(finger, hand)]
 
 
 def place(context, hand, fingers=None):
@@ -135,9 +138,9 @@ def place(context, hand, fingers=None):
     fingers = fingers_of(hand) if fingers is None else fingers
     if not fingers:
         return
-    blends = {finger: hand.get(blend_name(finger), 1.0) for finger in fingers}
+    blends = {finger: hand.get(blend_name(finger, hand), 1.0) for finger in fingers}
     for finger in fingers:
-        hand[blend_name(finger)] = 0.0
+        hand[blend_name(finger, hand)] = 0.0
     hand.update_tag()
     context.view_layer.update()
     wrist = rig.pose_bones(hand)[0]
@@ -149,7 +152,7 @@ def place(context, hand, fingers=None):
         there = np.linalg.inv(turn) @ np.append(tip, 1.0)
         target.location = rest.to_3x3().transposed() @ (Vector(there[:3]) - rest.translation)
     for finger, blend in blends.items():
-        hand[blend_name(finger)] = blend
+        hand[blend_name(finger, hand)] = blend
     hand.update_tag()
     context.view_layer.update()
 
@@ -158,16 +161,16 @@ def key(hand, frame):
     """Key the targets' places and how much they are followed."""
     for finger in fingers_of(hand):
         target_of(hand, finger).keyframe_insert("location", frame=frame, group="IK")
-        hand.keyframe_insert(f'["{blend_name(finger)}"]', frame=frame, group="IK")
+        hand.keyframe_insert(f'["{blend_name(finger, hand)}"]', frame=frame, group="IK")
 
 
 def let_go(hand, frame):
     """Let all fingers follow their keys, from ``frame`` on; the fingers that did follow targets."""
-    fingers = [f for f in fingers_of(hand) if hand.get(blend_name(f), 1.0) > 0]
+    fingers = [f for f in fingers_of(hand) if hand.get(blend_name(f, hand), 1.0) > 0]
     keyed = {curve.data_path: curve for curve in rig.action_curves(hand)}
     for finger in fingers:
-        hand[blend_name(finger)] = 0.0
-        path = f'["{blend_name(finger)}"]'
+        hand[blend_name(finger, hand)] = 0.0
+        path = f'["{blend_name(finger, hand)}"]'
         if path in keyed:
             points = keyed[path].keyframe_points
             for point in reversed([p for p in points if p.co.x >= frame]):
@@ -179,4 +182,4 @@ def let_go(hand, frame):
 
 def in_use(finger, hand):
     """Whether sliders of ``finger`` do nothing now."""
-    return has_ik(hand, finger) and hand.get(blend_name(finger), 1.0) >= 1.0
+    return has_ik(hand, finger) and hand.get(blend_name(finger, hand), 1.0) >= 1.0

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from mathutils import Matrix, Vector
 
-from . import axes, bones, scene_data
+from . import axes, bones, pair, scene_data
 
 BONES = ("forearm", "forearm_mid", "forearm_twist")
 TWISTED_BACK = (0.0, 0.5, 1.0)
@@ -29,7 +29,8 @@ def names(side):
 
 def bone_of(armature, name="forearm"):
     """The pose bone of that mark, or None for a hand that ends at the wrist."""
-    return next((b for b in armature.pose.bones if b.bone.get(BEARER) == name), None)
+    own = (b for b in armature.pose.bones if pair.owns(armature, b.bone))
+    return next((b for b in own if b.bone.get(BEARER) == name), None)
 
 
 def add_bones(data, side, points):
@@ -46,16 +47,19 @@ def add_bones(data, side, points):
         bone = data.edit_bones.new(name)
         bone.parent = parent
         bone[BEARER] = mark
+        if pair.SIDE in wrist:
+            bone[pair.SIDE] = side
         parent = data.edit_bones[names(side)[0]]
     place_bones(data, side, points)
 
 
 def place_bones(data, side, points):
     """Lay the edit bones from the wrist toward the elbow; x stays the hinge of the wrist."""
-    marked = {b[BEARER]: b for b in data.edit_bones if BEARER in b}
+    own = [b for b in data.edit_bones if b.get(pair.SIDE, side) == side]
+    marked = {b[BEARER]: b for b in own if BEARER in b}
     wrist = next(
         b
-        for b in data.edit_bones
+        for b in own
         if b.get(scene_data.JOINT) == "wrist" or b.name == axes.bone_name("wrist", side)
     )
     along = np.asarray(points[0], float) / np.linalg.norm(points[0])
@@ -88,7 +92,7 @@ def finish(armature):
         variable.name = "twist"
         variable.type = "TRANSFORMS"
         target = variable.targets[0]
-        target.id = armature
+        target.id = pair.armature_of(armature)
         target.bone_target = driver_bone.name
         target.transform_space = "LOCAL_SPACE"
         target.rotation_mode = "SWING_TWIST_Y"

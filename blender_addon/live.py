@@ -14,7 +14,7 @@ import time
 import bpy
 import numpy as np
 
-from . import axes, fingertips, link, rig, scene_data
+from . import axes, fingertips, link, pair, rig, scene_data
 from .client import Cancelled
 
 TICK_SECONDS = 1.0 / 60.0
@@ -147,7 +147,7 @@ class Session:
             centre = np.mean([h["translation"] for h in hands.values()], axis=0)
             self._origin = centre if self._place == "CENTER" else np.zeros(3)
         for hand in scene_data.rigs_of(root):
-            seen = hands.get(scene_data.side_of(hand))
+            seen = hands.get(pair.side_of(hand))
             if seen is None:
                 continue
             place = self._placed(hand, np.array(seen["translation"]))
@@ -169,7 +169,7 @@ class Session:
         fps = scene.render.fps / scene.render.fps_base
         last, keyed = take.frame, []
         for hand in scene_data.rigs_of(self.root):
-            side = scene_data.side_of(hand)
+            side = pair.side_of(hand)
             found = take.sampled(side, fps)
             if found is None:
                 continue

@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from . import bringing, build, link, look, scene_data
+from . import bringing, build, link, look, pair, scene_data
 from .base import HandOperator, NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 
@@ -113,9 +113,9 @@ class HAND_TOOLKIT_OT_apply_shape(NeedsHand, WorkerOperator, bpy.types.Operator)
         self.shape = shape
         root = scene_data.root_of(hand)
         key = link.open_avatar(root)
-        self.hands = {hand.hand_toolkit.side: hand}
+        self.hands = {pair.side_of(hand): hand}
         if self.both:
-            self.hands |= {r.hand_toolkit.side: r for r in scene_data.rigs_of(root)}
+            self.hands |= {pair.side_of(r): r for r in scene_data.rigs_of(root)}
         return "reshape", {"key": key, "sides": sorted(self.hands)}, {"shape": shape}
 
     def take(self, context, value, arrays):
@@ -154,7 +154,7 @@ class HAND_TOOLKIT_OT_bake_texture(NeedsHand, HandOperator, bpy.types.Operator):
 
     def run(self, context):
         root = scene_data.root_of(active_hand(context))
-        sides = [r.hand_toolkit.side for r in scene_data.rigs_of(root)]
+        sides = [pair.side_of(r) for r in scene_data.rigs_of(root)]
         bringing.await_textures(root, bringing.ask_textures(link.open_avatar(root), sides))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import axes, rig
+from . import axes, pair, rig
 from .base import NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 from .pose_operators import FINGER_JOINTS, posed
@@ -54,7 +54,7 @@ class HAND_TOOLKIT_OT_random_pose(NaturalPose, bpy.types.Operator):
         hand = active_hand(context)
         return (
             "natural_pose",
-            {"side": hand.hand_toolkit.side, "seed": self.seed, "strength": self.strength},
+            {"side": pair.side_of(hand), "seed": self.seed, "strength": self.strength},
             {"theta": rig.get_theta(hand)},
         )
 
@@ -75,7 +75,7 @@ class HAND_TOOLKIT_OT_complete_pose(NaturalPose, bpy.types.Operator):
         return (
             "natural_pose",
             {
-                "side": hand.hand_toolkit.side,
+                "side": pair.side_of(hand),
                 "seed": self.seed,
                 "keep": [axes.JOINTS[joint] for joint in keep],
             },

@@ -7,12 +7,14 @@ import bpy
 
 from . import (
     axes,
+    body_operators,
     compositing,
     controls,
     fingertips,
     forearm,
     link,
     look,
+    pair,
     pose_operators,
     scene_data,
 )
@@ -66,10 +68,10 @@ class HAND_TOOLKIT_PT_avatar(HandPanel, bpy.types.Panel):
             for one in scene_data.rigs_of(root):
                 entry = row.operator(
                     "hand_toolkit.select_hand",
-                    text=one.hand_toolkit.side.capitalize(),
+                    text=pair.side_of(one).capitalize(),
                     depress=one == chosen,
                 )
-                entry.name = one.name
+                entry.name, entry.side = one.name, pair.side_of(one)
             if chosen is not None and scene_data.root_of(chosen) == root:
                 packed = scene_data.avatar_bytes(root) is not None
                 box.prop(root.hand_toolkit, "path", text="")
@@ -94,6 +96,7 @@ class HAND_TOOLKIT_PT_pose(HandPanel, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         hand = active_hand(context)
+        armature = pair.armature_of(hand)
         row = layout.row(align=True)
         row.operator("hand_toolkit.rest_pose", text="Rest")
         row.operator_menu_enum("hand_toolkit.preset_pose", "pose", text="Preset")
@@ -125,8 +128,8 @@ class HAND_TOOLKIT_PT_pose(HandPanel, bpy.types.Panel):
             if fingertips.in_use(finger, hand):  # its sliders would do nothing
                 line.label(text="follows its target")
                 continue
-            line.prop(hand, f'["{controls.curl_name(finger)}"]', text="", slider=True)
-            line.prop(hand, f'["{controls.spread_name(finger)}"]', text="", slider=True)
+            line.prop(armature, f'["{controls.curl_name(finger, hand)}"]', text="", slider=True)
+            line.prop(armature, f'["{controls.spread_name(finger, hand)}"]', text="", slider=True)
         row = layout.row(align=True)
         row.operator("hand_toolkit.reset_sliders", text="Reset Sliders")
         on = controls.limits_on(hand)
@@ -145,6 +148,7 @@ class HAND_TOOLKIT_PT_motion(HandPanel, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         hand = active_hand(context)
+        armature = pair.armature_of(hand)
         column = layout.column(align=True)
         column.operator("hand_toolkit.load_motion", text="Load Motion File", icon="FILE")
         column.operator("hand_toolkit.pose_from_image", icon="IMAGE_DATA")
@@ -153,7 +157,7 @@ class HAND_TOOLKIT_PT_motion(HandPanel, bpy.types.Panel):
         column.operator("hand_toolkit.repair_contact", icon="MOD_PHYSICS")
         column = layout.column(align=True)
         column.operator("hand_toolkit.attach", icon="BONE_DATA")
-        if hand.parent is not None and hand.parent_type == "BONE":
+        if body_operators.attached(hand):
             column.operator("hand_toolkit.detach", icon="UNLINKED")
         column.operator("hand_toolkit.grasp", icon="VIEW_PAN")
         layout.label(text="Motions of the toolkit")
@@ -168,8 +172,8 @@ class HAND_TOOLKIT_PT_motion(HandPanel, bpy.types.Panel):
             entry = row.operator("hand_toolkit.fingertip_ik", text=finger[:2].title(), depress=on)
             entry.finger, entry.on = finger, not on
         for finger in fingertips.fingers_of(hand):
-            name = f'["{fingertips.blend_name(finger)}"]'
-            layout.prop(hand, name, text=f"{finger.capitalize()}: pose to target", slider=True)
+            name = f'["{fingertips.blend_name(finger, hand)}"]'
+            layout.prop(armature, name, text=f"{finger.capitalize()}: pose to target", slider=True)
 
 
 class HAND_TOOLKIT_PT_look(HandPanel, bpy.types.Panel):

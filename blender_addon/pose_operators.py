@@ -8,7 +8,7 @@ import os
 import bpy
 import numpy as np
 
-from . import axes, controls, fingertips, forearm, link, rig, scene_data
+from . import axes, controls, fingertips, forearm, link, pair, rig, scene_data
 from .base import HandOperator, NeedsHand, WorkerOperator, active_hand
 from .errors import HandError
 
@@ -68,9 +68,9 @@ class HAND_TOOLKIT_OT_rest_pose(NeedsHand, HandOperator, bpy.types.Operator):
         for hand in _both_or_one(context, self.both):
             theta = np.zeros((16, 3))
             back = bool(scene_data.root_of(hand).get(scene_data.BACK, False))
-            theta[0] = axes.display_theta(hand.hand_toolkit.side, back)
+            theta[0] = axes.display_theta(pair.side_of(hand), back)
             joints = None if self.wrist else FINGER_JOINTS
-            rig.set_theta(hand, theta, np.zeros(3) if self.wrist else None, joints)
+            rig.set_theta(hand, theta, rig.standing(hand) if self.wrist else None, joints)
             controls.reset_sliders(hand)
             posed(context, hand, joints)
 
@@ -98,7 +98,7 @@ class HAND_TOOLKIT_OT_preset_pose(NeedsHand, WorkerOperator, bpy.types.Operator)
 
     def take(self, context, value, arrays):
         for hand in _both_or_one(context, self.both):
-            theta = arrays["theta"][0, axes.SIDES.index(hand.hand_toolkit.side)]
+            theta = arrays["theta"][0, axes.SIDES.index(pair.side_of(hand))]
             rig.set_theta(hand, theta, None, FINGER_JOINTS)
             posed(context, hand, FINGER_JOINTS)
 
@@ -138,7 +138,7 @@ class HAND_TOOLKIT_OT_key_pose(NeedsHand, HandOperator, bpy.types.Operator):
             rig.insert_keys(hand, frame)
             fingertips.key(hand, frame)
             for finger in axes.FINGERS:
-                for name in (controls.curl_name(finger), controls.spread_name(finger)):
+                for name in (controls.curl_name(finger, hand), controls.spread_name(finger, hand)):
                     hand.keyframe_insert(f'["{name}"]', frame=frame, group="Sliders")
 
 
@@ -228,11 +228,11 @@ class MotionOperator(NeedsHand, WorkerOperator):
             raise HandError("no hand was found in it; choose another file")
         origin = np.mean(first, axis=0) if place == "CENTER" else np.zeros(3)
         for hand in scene_data.rigs_of(root):
-            k = axes.SIDES.index(hand.hand_toolkit.side)
+            k = axes.SIDES.index(pair.side_of(hand))
             seen = np.flatnonzero(present[:, k])
             if not len(seen):
                 continue
-            used.append(hand.hand_toolkit.side)
+            used.append(pair.side_of(hand))
             moved = None
             if place != "KEEP":
                 moved = where[:, k] - origin if scene_data.at_origin(hand) else None

@@ -8,7 +8,7 @@ from itertools import pairwise
 import bpy
 import numpy as np
 
-from . import axes, forearm, scene_data
+from . import axes, forearm, pair, scene_data
 from .bones import pose_bones, rest_axes, set_rotation
 
 
@@ -18,7 +18,7 @@ def set_theta(rig, theta, translation=None, joints=None):
     Args:
         rig: the armature.
         theta: (16, 3) MANO θ, radians; (17, 3) turns the forearm too.
-        translation: (3,) wrist position in the rig's axes, metres; None leaves it.
+        translation: (3,) wrist position in the armature's axes, metres; None leaves it.
         joints: indices of the joints to set; None sets all.
     """
     rest = rest_axes(rig)
@@ -31,7 +31,20 @@ def set_theta(rig, theta, translation=None, joints=None):
             continue
         set_rotation(bone, axes.rotvec_to_quat(local[joint]))
     if translation is not None:
-        pose_bones(rig)[0].location = rest[0].T @ np.asarray(translation, np.float64)
+        pose_bones(rig)[0].location = rest[0].T @ (np.asarray(translation, float) - home(rig))
+
+
+def home(rig):
+    """(3,) where the wrist rests, in the armature's axes: the origin, or its side of a pair's."""
+    return np.array(pose_bones(rig)[0].bone.head_local, np.float64)
+
+
+def standing(rig):
+    """(3,) where *Rest* puts the wrist: of a pair, on the side from which the hand is seen."""
+    if not pair.is_pair(rig):
+        return home(rig)
+    root = scene_data.root_of(rig)
+    return home(rig) * (-1.0 if root.get(scene_data.BACK, False) else 1.0)
 
 
 def get_theta(rig):
@@ -119,7 +132,7 @@ def key_motion(rig, theta, translation, start, fps, scene_fps, tolerance=None):
         parts = [curves[path, k] for k in range(4)]
         _fill(parts, frames, quats[:, joint], tolerance and np.radians(tolerance) / 2)
     if translation is not None:
-        where = np.asarray(translation) @ rest[0]
+        where = (np.asarray(translation) - home(rig)) @ rest[0]
         path = pose_bones(rig)[0].path_from_id("location")
         _fill([curves[path, k] for k in range(3)], frames, where, tolerance and FEW_KEYS_METRES)
     return float(frames[-1])
@@ -242,8 +255,8 @@ def mirror_to(source, target):
 def other_rig(rig):
     """The other hand of the same avatar, or None."""
     root = scene_data.root_of(rig)
-    side = rig.hand_toolkit.side
-    others = [r for r in scene_data.rigs_of(root) if r.hand_toolkit.side != side] if root else []
+    side = pair.side_of(rig)
+    others = [r for r in scene_data.rigs_of(root) if pair.side_of(r) != side] if root else []
     return others[0] if others else None
 
 
@@ -260,15 +273,17 @@ def take_over(before, after):
     for old, new in zip(pose_bones(before), pose_bones(after)):
         if old.name != new.name:  # keys know bones by their names
             new.name = old.name
+    own = pair.own_name(before, "")
     for name in before.keys():  # noqa: SIM118 (ID properties are not iterable as a dict)
-        if name in after and name.endswith(("_curl", "_spread")):
+        if name in after and name.removesuffix(own).endswith(("_curl", "_spread")):
             after[name] = before[name]
     set_theta(after, get_theta(before))
     pose_bones(after)[0].location = pose_bones(before)[0].location
     animation = before.animation_data
     if animation is None or animation.action is None:
         return
-    _copy_action(after, animation.action)
+    if after.animation_data is None or after.animation_data.action is None:
+        _copy_action(after, animation.action)  # of a pair, once for both
     _rewrite_keys(before, after)
 
 

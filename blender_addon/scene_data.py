@@ -15,6 +15,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from . import pair
 from .errors import HandError
 
 PACKED = "hand_toolkit_file"
@@ -32,7 +33,7 @@ RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else
 KINDS = (
     ("NONE", "None", "Not a part of a hand"),
     ("ROOT", "Avatar", "The empty that carries an avatar"),
-    ("RIG", "Rig", "The armature of one hand"),
+    ("RIG", "Rig", "The armature of a hand, or of both"),
     ("SURFACE", "Surface", "The skinned mesh of one hand"),
     ("SPLATS", "Splats", "The splats of one hand"),
 )
@@ -57,6 +58,11 @@ class HandToolkitObject(bpy.types.PropertyGroup):
         name="Side",
         items=(("right", "Right", "A right hand"), ("left", "Left", "A left hand")),
         default="right",
+    )
+    pair: bpy.props.BoolProperty(
+        name="Pair",
+        description="The armature has both hands; its side is the one that buttons mean",
+        default=False,
     )
     root: bpy.props.PointerProperty(
         name="Avatar",
@@ -86,19 +92,26 @@ class HandToolkitObject(bpy.types.PropertyGroup):
 
 
 def armature_of(ob):
-    """The armature that ``ob`` means: itself, its mesh's or splats', its avatar's or instance's."""
+    """The hand that ``ob`` means: itself, its mesh's or splats', its avatar's or instance's.
+
+    See :mod:`.pair` for what a hand is.
+    """
     if ob is None:
         return None
     kind = ob.hand_toolkit.kind
     if kind == "RIG":
-        return ob
+        return pair.chosen_of(ob)
     if kind in {"SURFACE", "SPLATS"}:
-        return _rig_of(ob)
+        armature = _rig_of(ob)
+        if armature is None or not pair.is_pair(armature):
+            return armature
+        return pair.HandOfPair(armature, ob.hand_toolkit.side)
     if kind == "ROOT":
         return next(iter(rigs_of(ob)), None)
     if ob.instance_type == "COLLECTION" and ob.instance_collection is not None:
         inside = ob.instance_collection.all_objects
-        return next((o for o in inside if o.hand_toolkit.kind == "RIG"), None)
+        found = next((o for o in inside if o.hand_toolkit.kind == "RIG"), None)
+        return found if found is None else pair.chosen_of(found)
     return None
 
 
@@ -140,32 +153,34 @@ def parts_of(root):
 
 
 def _sorted(found):
-    return sorted(found, key=lambda ob: (ob.hand_toolkit.side != "right", ob.name))
+    return sorted(found, key=lambda hand: (pair.side_of(hand) != "right", hand.name))
 
 
 def rigs_of(root):
-    """The armatures of an avatar, right first."""
-    return _sorted(ob for ob in parts_of(root) if ob.hand_toolkit.kind == "RIG")
+    """The hands of an avatar, right first."""
+    armatures = [ob for ob in parts_of(root) if ob.hand_toolkit.kind == "RIG"]
+    return _sorted(hand for ob in armatures for hand in pair.hands_of(ob))
 
 
 def _part_of(rig, kind):
     """The mesh or the splats of a hand: as a rule its child."""
-    for candidates in (rig.children, bpy.data.objects):
+    armature, side = pair.armature_of(rig), pair.side_of(rig)
+    for candidates in (armature.children, bpy.data.objects):
         for ob in candidates:
-            if ob.hand_toolkit.kind == kind and _rig_of(ob) == rig and ob.users_collection:
+            facts = ob.hand_toolkit
+            if facts.kind != kind or (pair.is_pair(armature) and facts.side != side):
+                continue
+            if _rig_of(ob) == armature and ob.users_collection:
                 return ob
     return None
-
-
-def side_of(hand):
-    """ "right" or "left"."""
-    return hand.hand_toolkit.side
 
 
 def at_origin(hand):
     """Put a hand that hangs on its avatar at the avatar's origin; whether it does."""
     if hand.parent != hand.hand_toolkit.root:
         return False  # it was attached to something else, which says where it is
+    if pair.is_pair(hand) and any(pair.follows(h) for h in pair.hands_of(pair.armature_of(hand))):
+        return not pair.follows(hand)
     hand.location = (0.0, 0.0, 0.0)
     return True
 

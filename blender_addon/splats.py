@@ -14,6 +14,8 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from . import pair
+
 GROUP = "Hand splats"
 SH_C0 = 0.28209479177387814
 MODIFIER = "Bind to skin"
@@ -34,7 +36,7 @@ def build_cloud(collection, rig, surface, part):
         surface: the mesh that carries the splats.
         part: the hand's arrays.
     """
-    name = f"{rig.name} splats"
+    name = f"{surface.name.removesuffix(' skin')} splats"
     count = len(part["triangle"])
     data = _native_cloud(name, count) if native_splats() else _loose_points(name, count)
     corner = part["faces"][part["triangle"]]
@@ -56,11 +58,13 @@ def build_cloud(collection, rig, surface, part):
     write(data, "rotation", "QUATERNION", "value", part["quat"])
     ob = bpy.data.objects.new(name, data)
     ob.hand_toolkit.kind = "SPLATS"
-    ob.hand_toolkit.side = rig.hand_toolkit.side
+    ob.hand_toolkit.side = pair.side_of(rig)
     ob.hand_toolkit.root = rig.hand_toolkit.root
-    ob.hand_toolkit.rig = rig
+    armature = pair.armature_of(rig)
+    ob.hand_toolkit.rig = armature
     collection.objects.link(ob)
-    ob.parent = rig
+    ob.parent = armature
+    ob.location = surface.location
     modifier = ob.modifiers.new(MODIFIER, "NODES")
     modifier.node_group = binding_group()
     set_input(modifier, "Skin", surface)

@@ -70,6 +70,7 @@ def shoot(options: argparse.Namespace) -> None:
     hand = avatar(options)
     body = body_with(hand)
     cup = props()
+    sleeve(body)
     sky(scene)
     nodes = glare(scene)
     camera(scene, options)
@@ -177,21 +178,67 @@ def props():  # type: ignore[no-untyped-def]
         return ob
 
     mesh = bpy.ops.mesh
-    add(mesh.primitive_plane_add, "Table", (0.45, 0.4, 0.35), size=4, location=(0, 0, 0.03))
-    add(mesh.primitive_cube_add, "Post", (0.6, 0.2, 0.1), size=0.04, location=(-0.15, 0.06, 0.1))
+    add(mesh.primitive_plane_add, "Table", (0.3, 0.2, 0.13), 0.35, size=4, location=(0, 0, 0.035))
+    add(mesh.primitive_cube_add, "Post", (0.5, 0.18, 0.1), size=0.04, location=(0.02, 0.3, 0.15))
     bpy.context.object.scale = (0.4, 0.4, 6.0)
-    cup = add(
-        mesh.primitive_cylinder_add,
-        "Cup",
-        (0.1, 0.25, 0.5),
-        0.15,
-        radius=0.033,
-        depth=0.11,
-        location=(0.025, -0.058, 0.09),
-    )
-    for polygon in cup.data.polygons:
+    made = bpy.data.objects.new("Cup", _cup())
+    bpy.context.scene.collection.objects.link(made)
+    bpy.context.view_layer.objects.active = made
+    made.location = (0.025, -0.058, 0.09)
+    return add(lambda: None, "Cup", (0.08, 0.22, 0.45), 0.2)
+
+
+def _cup():  # type: ignore[no-untyped-def]
+    """A beaker, 66 mm wide and 110 mm high, with a wall of 3 mm."""
+    import bpy
+
+    profile = [(0.0, -0.055), (0.033, -0.055), (0.033, 0.055), (0.03, 0.055), (0.03, -0.051)]
+    profile += [(0.0, -0.051)]
+    count = 64
+    points = [
+        (radius * math.cos(2 * math.pi * k / count), radius * math.sin(2 * math.pi * k / count), z)
+        for radius, z in profile
+        for k in range(count)
+    ]
+    faces = [
+        (ring * count + k, ring * count + (k + 1) % count,
+         (ring + 1) * count + (k + 1) % count, (ring + 1) * count + k)
+        for ring in range(len(profile) - 1)
+        for k in range(count)
+    ]  # fmt: skip
+    mesh = bpy.data.meshes.new("Cup")
+    mesh.from_pydata(points, [], faces)
+    for polygon in mesh.polygons:
+        polygon.use_smooth = abs(polygon.normal.z) < 0.5
+    return mesh
+
+
+def sleeve(body) -> None:  # type: ignore[no-untyped-def]
+    """A cuff on the body's forearm, from which the hand comes."""
+    import bpy
+    from mathutils import Matrix
+
+    bone = body.data.bones["forearm.R"]
+    along = bone.tail_local - bone.head_local
+    bpy.ops.mesh.primitive_cylinder_add(radius=0.043, depth=0.3, end_fill_type="NOTHING")
+    cuff = bpy.context.object
+    cuff.name = "Sleeve"
+    thick = cuff.modifiers.new("Cloth", "SOLIDIFY")
+    thick.thickness = 0.004
+    for polygon in cuff.data.polygons:
         polygon.use_smooth = True
-    return cup
+    material = bpy.data.materials.new("Cloth")
+    if not material.node_tree:
+        material.use_nodes = True
+    shader = next(n for n in material.node_tree.nodes if n.type == "BSDF_PRINCIPLED")
+    shader.inputs["Base Color"].default_value = (0.32, 0.3, 0.26, 1.0)
+    shader.inputs["Roughness"].default_value = 0.9
+    cuff.data.materials.append(material)
+    cuff.parent, cuff.parent_type, cuff.parent_bone = body, "BONE", bone.name
+    bpy.context.view_layer.update()
+    middle = bone.head_local + along * (1.0 - (0.065 + 0.15) / along.length)
+    turn = along.to_track_quat("Z", "Y").to_matrix().to_4x4()
+    cuff.matrix_world = body.matrix_world @ Matrix.Translation(middle) @ turn
 
 
 def sky(scene) -> None:  # type: ignore[no-untyped-def]
@@ -209,7 +256,7 @@ def sky(scene) -> None:  # type: ignore[no-untyped-def]
     up = directions[..., 2:]
     above = np.array([0.25, 0.45, 0.9]) * (1 - 0.6 * up) + 0.35 * np.exp(-6 * up)
     colors = np.where(up > 0, above, np.array([0.16, 0.13, 0.1]))
-    sun = np.array([-0.5, -0.65, 0.57])
+    sun = np.array([-0.55, -0.6, 0.58]) / np.linalg.norm([-0.55, -0.6, 0.58])
     colors = colors + 350 * np.array([1.0, 0.9, 0.75]) * ((directions @ sun)[..., None] > 0.9995)
     image = bpy.data.images.new("Sky", width, height, float_buffer=True)
     image.colorspace_settings.name = "Linear Rec.709"
@@ -256,13 +303,16 @@ def glare(scene):  # type: ignore[no-untyped-def]
 def camera(scene, options: argparse.Namespace) -> None:  # type: ignore[no-untyped-def]
     """A long lens, wide open, on the hand."""
     import bpy
+    from mathutils import Vector
 
     data = bpy.data.cameras.new("Camera")
     data.lens, data.clip_start = 65.0, 0.01
-    data.dof.use_dof, data.dof.aperture_fstop, data.dof.focus_distance = True, 2.0, 0.72
+    data.dof.use_dof, data.dof.aperture_fstop, data.dof.focus_distance = True, 2.0, 0.71
     ob = bpy.data.objects.new("Camera", data)
     scene.collection.objects.link(ob)
-    ob.location, ob.rotation_euler = (0.05, -0.75, 0.24), (math.radians(79), 0.0, 0.0)
+    ob.location = (-0.3, -0.6, 0.34)
+    ob.rotation_mode = "QUATERNION"
+    ob.rotation_quaternion = (Vector((0.055, -0.02, 0.085)) - ob.location).to_track_quat("-Z", "Y")
     scene.camera = ob
     scene.render.resolution_x, scene.render.resolution_y = options.width, options.width * 9 // 16
     scene.render.resolution_percentage = 100
@@ -304,10 +354,11 @@ def layers(scene, options: argparse.Namespace) -> None:  # type: ignore[no-untyp
     from blender_addon import compositing
 
     hands = compositing.hands_of(scene)
+    hands.frame_set(options.frames)
+    scene.frame_set(options.frames)  # which the scene of the hands follows when a render begins
     for layer in hands.view_layers:
         for other in hands.view_layers:
             other.use = other == layer
-        hands.frame_set(options.frames)
         hands.render.image_settings.file_format = "PNG"
         hands.render.image_settings.color_mode = "RGBA"
         hands.render.filepath = str(options.output / f"layer {layer.name}.png")

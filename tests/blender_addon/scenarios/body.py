@@ -136,4 +136,5 @@ def run():
     return report
 
 
-scenario(run)
+if __name__ == "__main__":
+    scenario(run)
