@@ -25,6 +25,7 @@ product with its own networks, and with ``--mediapipe`` with an installed mediap
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -110,15 +111,12 @@ class Product:
                     ]  # fmt: skip
 
     def look(self, name: str, photo: Photo) -> list[Seen]:
-        """Hands of a photo; none where the product refuses it."""
+        """Hands of a photo; none where the product finds none."""
         if name not in self.seen:
-            try:
-                estimate = estimate_pose(photo)
-            except HandToolkitError:
-                self.seen[name] = []
-            else:
+            self.seen[name] = []
+            for estimate in estimates(photo):
                 masks = [product_masks(photo, estimate, k) for k in ("grabcut", DEFAULT_SEGMENTER)]
-                self.seen[name] = [
+                self.seen[name] += [
                     Seen(hand.side, hand.keypoints_2d, mask, outline)
                     for hand, mask, outline in zip(estimate.hands, *masks)
                 ]
@@ -138,6 +136,16 @@ class Product:
                 arrays[f"{key}:{i}:outline"] = hand.outline
         with self.path.open("wb") as file:
             np.savez_compressed(file, **arrays)
+
+
+def estimates(photo: Photo) -> list[PoseEstimate]:
+    """The product's hands; of a photo that it refuses for its many hands the best of each side."""
+    out = []
+    for hands in (("auto",), ("right", "left")):
+        for wanted in hands if not out else ():
+            with contextlib.suppress(HandToolkitError):
+                out.append(estimate_pose(photo, hands=wanted))
+    return out
 
 
 def find_hand(hands: list[Seen], side: str, mask: np.ndarray) -> Seen | None:

@@ -16,12 +16,14 @@ TRUST = 0.005
 hand-drawn outlines of odd frames (``benchmarks/eyes.py outlines``)."""
 
 
-def sharpen(crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def sharpen(crop: np.ndarray, mask: np.ndarray, skin: np.ndarray | None = None) -> np.ndarray:
     """The mask at the crop's size, its edge matted: alpha as the colours on both sides say.
 
     Args:
         crop: (H, W, 3) uint8 of the photo.
         mask: (h, w) in [0, 1] of the same part, no larger.
+        skin: (h, w) bool, skin that is not the mask's, such as a forearm: the edge to it is no edge
+            of the photo and stays as it is.
 
     Returns:
         (H, W) float32 in [0, 1].
@@ -39,5 +41,9 @@ def sharpen(crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
     reach = max(1, round(BAND * float(np.sqrt(inside.sum()))))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     unknown = (cv2.dilate(inside, kernel) > 0) & (cv2.erode(inside, kernel) == 0)
-    alpha = matte(guide, np.where(unknown, prior, inside).astype(np.float32), unknown, TRUST)
+    start = np.where(unknown, prior, inside).astype(np.float32)
+    if skin is not None:
+        beside = cv2.resize(skin.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        unknown &= cv2.dilate(beside, kernel) == 0
+    alpha = matte(guide, start, unknown, TRUST)
     return np.clip(cv2.resize(alpha, full, interpolation=cv2.INTER_LINEAR), 0.0, 1.0)

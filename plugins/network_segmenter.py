@@ -92,7 +92,7 @@ class _Box:
     Attributes:
         rows, columns: of the photo.
         zoom: (2,) pixels of the small picture for one of the photo.
-        own, other: (h, w) probabilities.
+        own, other, forearm: (h, w) probabilities.
         mesh: (h, w) bool, what the fitted hand covers.
         allowed: (h, w) bool, above the wrist or on the mesh.
         extent: of the hand, photo pixels.
@@ -103,6 +103,7 @@ class _Box:
     zoom: np.ndarray
     own: np.ndarray
     other: np.ndarray
+    forearm: np.ndarray
     mesh: np.ndarray
     allowed: np.ndarray
     extent: float
@@ -123,7 +124,7 @@ def _classified(pixels: np.ndarray, hand: HandPose, silhouette: np.ndarray) -> _
     """The class map of one hand's box; None for a hand outside the picture."""
     import cv2
 
-    from hand_toolkit.see.classes import OTHER, OWN, class_network, predict_classes
+    from hand_toolkit.see.classes import FOREARM, OTHER, OWN, class_network, predict_classes
 
     y, x = np.nonzero(silhouette)
     if not len(y):
@@ -142,7 +143,8 @@ def _classified(pixels: np.ndarray, hand: HandPose, silhouette: np.ndarray) -> _
     shape = (size[1], size[0])
     mesh = _reduced(silhouette[rows, columns], size)
     return _Box(
-        rows, columns, zoom, region.whole(shape, OWN), region.whole(shape, OTHER), mesh,
+        rows, columns, zoom, region.whole(shape, OWN), region.whole(shape, OTHER),
+        region.whole(shape, FOREARM), mesh,
         above_wrist(points, size, mesh, WRIST_MARGIN) | mesh, extent,
     )  # fmt: skip
 
@@ -171,7 +173,9 @@ def _own_pixels(pixels: np.ndarray, box: _Box, others: Sequence[_Box]) -> np.nda
         return None
     near = _near(own > 0.5, mesh & ~lost, REACH * box.extent * float(box.zoom[0]))
     crop = np.ascontiguousarray(pixels[box.rows, box.columns])
-    return sharpen(crop, np.where(near & box.allowed, own, 0).astype(np.float32))
+    # what the wrist's cut takes off is skin, as the forearm is
+    skin = (box.forearm > 0.5) | ((own > 0.5) & ~box.allowed)
+    return sharpen(crop, np.where(near & box.allowed, own, 0).astype(np.float32), skin)
 
 
 def _reduced(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
