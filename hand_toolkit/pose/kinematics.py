@@ -191,31 +191,37 @@ class HandChain:
         keys = self.rest + np.tensordot(state.shape, self.rest_dirs, 1)
         weights = model.weights[rows].astype(float)
         points = weights[..., :1] * (rest @ state.rotation.transpose(0, 2, 1))
-        rotated_dirs = dirs.transpose(1, 2, 3, 0)  # (B, N, 3, S)
+        # by row vectors, so that one matrix product turns all of a hand's
+        row_dirs = np.ascontiguousarray(dirs.transpose(1, 2, 0, 3))  # (B, N, S, 3)
         jacobian = np.zeros((batch, count, 3, self.size - 3))
-        jacobian[..., 29:] = weights[:, :, 0, None, None] * (state.rotation[:, None] @ rotated_dirs)
+        turns = cross_matrix(posed.hinge_axes).swapaxes(-1, -2)  # v @ turn is axis x v
+        by_shape = jacobian[..., 29:]
+        by_shape[:] = weights[:, :, 0, None, None] * _turned(row_dirs, state.rotation)
         for finger in range(5):
             for level in range(3):
                 joint, key = FIRST_JOINT[finger] + level, FIRST_KEYPOINT[finger] + level
-                weight = weights[:, :, joint, None]
-                if not (weight > 1e-4).any():
+                # most vertices hang on two or three joints
+                near = np.flatnonzero((weights[:, :, joint] > 1e-4).any(axis=0))
+                if not len(near):
                     continue
+                weight = weights[:, near, joint, None]
                 frame = posed.frames[:, finger, level + 1]
-                local = rest - keys[:, None, key]
+                local = rest[:, near] - keys[:, None, key]
                 moved = posed.points[:, None, key] + local @ frame.transpose(0, 2, 1)
-                points = points + weight * moved
+                points[:, near] += weight * moved
                 if not derivatives:
                     continue
-                local_dirs = rotated_dirs - self.rest_dirs[:, key].T
-                by_shape = posed.jacobian[:, None, key, :, 29:] + frame[:, None] @ local_dirs
-                jacobian[..., 29:] += weight[..., None] * by_shape
+                local_dirs = row_dirs[:, near] - self.rest_dirs[:, key]
+                shape_part = posed.jacobian[:, None, key, :, 29:] + _turned(local_dirs, frame)
+                by_shape[:, near] += weight[..., None] * shape_part
                 for up in range(level + 1):
                     root = posed.points[:, None, FIRST_KEYPOINT[finger] + up]
                     for slot in range(3):
                         number = self.slot_angle[finger, up, slot]
                         if number >= 0:
-                            axis = posed.hinge_axes[:, None, finger, up, slot]
-                            jacobian[..., 3 + number] += weight * np.cross(axis, moved - root)
+                            turn = turns[:, finger, up, slot]
+                            by_angle = jacobian[..., 3 + number]
+                            by_angle[:, near] += weight * ((moved - root) @ turn)
         if derivatives:
             jacobian[..., :3] = -cross_matrix(points)
         return points, jacobian
@@ -234,3 +240,9 @@ class HandChain:
         parents = world[:, MANO_PARENTS[1:]]
         local[:, 1:] = parents.swapaxes(-1, -2) @ world[:, 1:]
         return Rotation.from_matrix(local.reshape(-1, 3, 3)).as_rotvec().reshape(-1, 16, 3)
+
+
+def _turned(rows: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """(B, N, 3, S) columns: vectors (B, N, S, 3) turned by (B, 3, 3)."""
+    flat = rows.reshape(len(rows), -1, 3) @ rotation.swapaxes(-1, -2)
+    return np.asarray(flat.reshape(rows.shape).swapaxes(-1, -2))
