@@ -134,7 +134,11 @@ def print_pairs(rows: list[dict[str, Any]]) -> None:
         for source in SOURCES:
             some = [r for r in rows if r["kind"] == kind and r["source"] == source]
             if some:
-                means = [np.nanmean([r[n] for r in some] or [np.nan]) for n in names]
-                cells = " | ".join(f"{m:.1f}" if n == "joints mm" else f"{m:.2f}"
-                                   for n, m in zip(names, means))  # fmt: skip
+                cells = " | ".join(_mean([r[n] for r in some], n == "joints mm") for n in names)
                 print(f"| {kind} | {source} | {cells} |")
+
+
+def _mean(values: list[float], coarse: bool) -> str:
+    """Of the numbers among them."""
+    known = [v for v in values if np.isfinite(v)]
+    return "" if not known else f"{np.mean(known):.{1 if coarse else 2}f}"
