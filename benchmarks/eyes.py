@@ -140,7 +140,7 @@ class Product:
 
 def estimates(photo: Photo) -> list[PoseEstimate]:
     """The product's hands; of a photo that it refuses for its many hands the best of each side."""
-    out = []
+    out: list[PoseEstimate] = []
     for hands in (("auto",), ("right", "left")):
         for wanted in hands if not out else ():
             with contextlib.suppress(HandToolkitError):
