@@ -16,7 +16,12 @@ TRUST = 0.005
 hand-drawn outlines of odd frames (``benchmarks/eyes.py outlines``)."""
 
 
-def sharpen(crop: np.ndarray, mask: np.ndarray, skin: np.ndarray | None = None) -> np.ndarray:
+def sharpen(
+    crop: np.ndarray,
+    mask: np.ndarray,
+    skin: np.ndarray | None = None,
+    doubt: np.ndarray | None = None,
+) -> np.ndarray:
     """The mask at the crop's size, its edge matted: alpha as the colours on both sides say.
 
     Args:
@@ -24,6 +29,7 @@ def sharpen(crop: np.ndarray, mask: np.ndarray, skin: np.ndarray | None = None) 
         mask: (h, w) in [0, 1] of the same part, no larger.
         skin: (h, w) bool, skin that is not the mask's, such as a forearm: the edge to it is no edge
             of the photo and stays as it is.
+        doubt: (h, w) bool, where the mask does not know; alpha is looked for there, too.
 
     Returns:
         (H, W) float32 in [0, 1].
@@ -41,6 +47,8 @@ def sharpen(crop: np.ndarray, mask: np.ndarray, skin: np.ndarray | None = None) 
     reach = max(1, round(BAND * float(np.sqrt(inside.sum()))))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     unknown = (cv2.dilate(inside, kernel) > 0) & (cv2.erode(inside, kernel) == 0)
+    if doubt is not None:
+        unknown |= cv2.resize(doubt.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     start = np.where(unknown, prior, inside).astype(np.float32)
     if skin is not None:
         beside = cv2.resize(skin.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)

@@ -26,6 +26,13 @@ WRIST_MARGIN = 0.05
 """The hand ends so far below the wrist, in lengths from it to the middle knuckle, except where its
 mesh goes on: heels of hands that point at the camera lie below their wrist in the picture."""
 
+DOUBTFUL = (0.1, 0.9)
+"""Probabilities between which the photo's colours decide: cuffs, shadows, what is seen through a
+ring of fingers."""
+
+OTHER_BESIDE = 0.1
+"""Chance of another hand above which they do not: its skin has the same colour."""
+
 REACH = 0.12
 """Pixels farther from the mesh than three times this, in units of its extent, are of something
 else."""
@@ -174,8 +181,11 @@ def _own_pixels(pixels: np.ndarray, box: _Box, others: Sequence[_Box]) -> np.nda
     near = _near(own > 0.5, mesh & ~lost, REACH * box.extent * float(box.zoom[0]))
     crop = np.ascontiguousarray(pixels[box.rows, box.columns])
     # what the wrist's cut takes off is skin, as the forearm is
-    skin = (box.forearm > 0.5) | ((own > 0.5) & ~box.allowed)
-    return sharpen(crop, np.where(near & box.allowed, own, 0).astype(np.float32), skin)
+    low, high = DOUBTFUL
+    skin = (box.forearm > high) | ((own > high) & ~box.allowed)
+    mask = np.where(near & box.allowed, own, 0).astype(np.float32)
+    doubt = (mask > low) & (mask < high) & (box.other < OTHER_BESIDE)
+    return sharpen(crop, mask, skin, doubt)
 
 
 def _reduced(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
