@@ -54,3 +54,22 @@ def test_parts_that_do_not_touch_the_mesh_are_left_out() -> None:
     mask[25:35, 40:48] = True  # a ball beside it
     kept = _near(mask, mesh, 4) & mask
     assert kept[20:40, 10:34].all() and not kept[:, 40:].any()
+
+
+def test_where_the_map_is_in_doubt_the_colours_decide() -> None:
+    from hand_toolkit_plugins.edges import sharpen
+
+    picture = np.full((80, 80, 3), (90, 110, 140), np.uint8)
+    picture[20:60, 20:60] = (205, 150, 125)  # a hand
+    picture[60:, 20:60] = (40, 60, 90)  # its cuff, of which the map takes the upper half for skin
+    mask = np.zeros((80, 80), np.float32)
+    mask[20:60, 20:60] = 1.0
+    mask[60:70, 20:60] = 0.6
+    doubt = (mask > 0.1) & (mask < 0.9)
+    before, after = sharpen(picture, mask) > 0.5, sharpen(picture, mask, doubt=doubt) > 0.5
+    assert before[64, 40] and not after[62:, 22:58].any()
+    assert after[22:58, 22:58].all()
+    skin = np.zeros((80, 80), bool)
+    skin[70:, 20:60] = True
+    kept = sharpen(picture, mask, skin) > 0.5
+    assert (kept[68:72, 24:56] == (mask[68:72, 24:56] > 0.5)).all()
