@@ -1,6 +1,9 @@
-"""Fit every photo of a folder and show: photo | overlay | avatar | turned 60 degrees | fist.
+"""Fit every photo of a folder and show what came of it, one row a photo.
 
-    python scripts/contact_sheet.py PHOTO_FOLDER -o sheet.png [--method texture] [--json FILE]
+    python scripts/contact_sheet.py PHOTO_FOLDER -o sheet.png [--avatars FOLDER] [--json FILE]
+
+A row is the photo, the outline found, the avatar in the photo's view, turned by 60 degrees, the
+other side, a fist, and a forefinger from very near. ``--avatars`` keeps the .hand files.
 
 Photos that cannot be fitted show the toolkit's message instead. Beside the fit's own figures it
 prints how the avatar shows what the photo saw: PSNR where both lie, PSNR away from outlines, and
@@ -17,31 +20,52 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from hand_toolkit.avatar import Avatar
 from hand_toolkit.core.cameras import look_at
 from hand_toolkit.core.errors import HandToolkitError
 from hand_toolkit.core.metrics import psnr
-from hand_toolkit.pictures.drawing import picture_of, source_view
+from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
+from hand_toolkit.pictures.drawing import picture_of, points_of, shown_upright, source_view
 from hand_toolkit.pictures.report import GREY, avatar_views, fit_metrics, overlay
 from hand_toolkit.pipeline import FitResult, fit_photo
 
 SIDE = 256
-COLUMNS = ("photo", "overlay", "same view", "turned 60 degrees", "fist")
+COLUMNS = (
+    "photo", "overlay", "same view", "turned 60 degrees", "other side", "fist", "finger"
+)  # fmt: skip
+FINGER = (6, 8)
+"""Keypoints between which the last column looks: the forefinger's middle joint and tip."""
 
 
 def row(result: FitResult) -> list[np.ndarray]:
-    """The five pictures of one fit."""
+    """The pictures of one fit, in the order of ``COLUMNS``."""
     avatar = result.avatar
     theta, where, camera = source_view(avatar)
     same = picture_of(avatar, theta, where, camera, GREY, "baked")
-    points = np.concatenate([avatar.mesh(s, theta[s], where[s]) for s in theta])
+    points = points_of(avatar, theta, where)
     centre = 0.5 * (points.min(axis=0) + points.max(axis=0))
-    turn = np.radians(60)
     distance = 6.2 * np.linalg.norm(points - centre, axis=1).max() / 2
-    eye = centre + distance * np.array([np.sin(turn), 0, -np.cos(turn)])
-    turned = picture_of(avatar, theta, where, look_at(eye, centre, SIDE, SIDE, 0.7), GREY)
+
+    def turned(degrees: float) -> np.ndarray:
+        turn = np.radians(degrees)
+        eye = centre + distance * np.array([np.sin(turn), 0, -np.cos(turn)])
+        return picture_of(avatar, theta, where, look_at(eye, centre, SIDE, SIDE, 0.7), GREY)
+
     back = any(np.mean(h.evidence) > 0.05 and _shows_back(h.source_theta) for h in avatar.hands)
     (fist,) = avatar_views(avatar, [(np.pi if back else 0.0, "fist")], SIDE)
-    return [result.photo.pixels, overlay(result), same, turned, fist]
+    finger = finger_picture(avatar, back)
+    return [result.photo.pixels, overlay(result), same, turned(60), turned(180), fist, finger]
+
+
+def finger_picture(avatar: Avatar, back: bool) -> np.ndarray:
+    """A forefinger's end from very near, on the side that the photo saw."""
+    theta, where = shown_upright(avatar)
+    side = next(iter(theta))
+    model = load_hand_model(avatar.hand_model, side, 0)
+    joints = pose_hand_numpy(model, theta[side], avatar.hand(side).shape, where[side])[2]
+    centre = joints[list(FINGER)].mean(axis=0)
+    eye = centre + [0.0, 0.0, 0.14 if back else -0.14]
+    return picture_of(avatar, theta, where, look_at(eye, centre, SIDE, SIDE, 0.4), GREY)
 
 
 def seen_alike(result: FitResult) -> dict[str, float]:
@@ -104,7 +128,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--method", default="auto")
     parser.add_argument("--quality", default="standard")
-    parser.add_argument("--across", type=int, default=2, help="photos side by side")
+    parser.add_argument("--across", type=int, default=1, help="photos side by side")
+    parser.add_argument("--avatars", type=Path, help="folder that keeps the .hand files")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     paths = sorted(p for p in options.folder.rglob("*.jpg"))
@@ -115,6 +140,9 @@ def main() -> None:
         name = str(path.relative_to(options.folder))
         try:
             result = fit_photo(path, method=options.method, quality=options.quality)
+            if options.avatars:
+                options.avatars.mkdir(parents=True, exist_ok=True)
+                result.avatar.save(options.avatars / f"{path.stem}.hand")
             cells = [cell(p) for p in row(result)]
             alike = seen_alike(result)
             whole = fit_metrics(result)

@@ -43,6 +43,8 @@ class AvatarHand(_Repr):
         source_theta: (16, 3) pose in the photo, camera axes; (17, 3) of a hand with a forearm, the
             last row being that of :mod:`hand_toolkit.hand_model.arm`.
         source_translation: (3,) wrist position in the photo's camera, metres.
+        hidden: (N, 3) sRGB-encoded reflectance that the splats would have if the photo had not
+            shown them, from which skin is painted out again; None where nobody kept it.
     """
 
     side: str
@@ -55,11 +57,13 @@ class AvatarHand(_Repr):
     observed: bool = True
     source_theta: np.ndarray = field(default_factory=lambda: np.zeros((16, 3)))
     source_translation: np.ndarray = field(default_factory=lambda: np.array([0.0, 0.0, 0.5]))
+    hidden: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         _check_side(self.side)
         n = len(self.binding)
         color_shape = (n, 3) if np.ndim(self.color) == 2 else (n, None, 3)
+        kept = () if self.hidden is None else (("hidden", np.float32, (n, 3)),)
         for name, dtype, shape in (
             ("shape", np.float64, (None,)),
             ("opacity", np.float32, (n,)),
@@ -68,6 +72,7 @@ class AvatarHand(_Repr):
             ("evidence", np.float32, (n,)),
             ("source_theta", np.float64, (17 if len(self.source_theta) == 17 else 16, 3)),
             ("source_translation", np.float64, (3,)),
+            *kept,
         ):
             value = np.ascontiguousarray(getattr(self, name), dtype=dtype)
             _check(name, value, shape)

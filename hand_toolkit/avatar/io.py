@@ -9,7 +9,7 @@ raw arrays; no code, no compression, so a file can neither run anything nor grow
 - per hand, prefix ``right.`` or ``left.``: ``shape`` (S,), ``triangle`` (N,) int32,
   ``barycentric`` (N, 3), ``offset`` (N, 3), ``quat`` (N, 4) wxyz, ``scale`` (N, 3),
   ``opacity`` (N,), ``color`` (N, 3) or (N, K, 3), ``albedo`` (N, 3), ``evidence`` (N,),
-  ``source_theta`` (16, 3), ``source_translation`` (3,).
+  ``source_theta`` (16, 3), ``source_translation`` (3,); where it was kept ``hidden`` (N, 3) uint8.
 - ``extras.*``: further arrays.
 
 Versions 1 and 2 have the same layout. The ``hand_model`` "default" of version 1 is the larger
@@ -67,6 +67,8 @@ def save_avatar(avatar: Avatar, path: Path) -> Path:
             arrays[f"{hand.side}.{name}"] = getattr(hand.binding, name)
         for name in _SURFACE:
             arrays[f"{hand.side}.{name}"] = getattr(hand, name)
+        if hand.hidden is not None:
+            arrays[f"{hand.side}.hidden"] = _bytes(hand.hidden)
     for name, value in avatar.extras.items():
         arrays[f"extras.{name}"] = np.asarray(value)
     header = {
@@ -84,6 +86,10 @@ def save_avatar(avatar: Avatar, path: Path) -> Path:
     with atomic_path(path) as temporary:
         temporary.write_bytes(blob)
     return path
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
 def read_avatar(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -157,10 +163,12 @@ def _hand(arrays: dict[str, np.ndarray], entry: dict[str, Any]) -> dict[str, Any
     binding = SurfaceBinding(*(arrays[prefix + name] for name in _BINDING))
     if len(binding) > MAX_SPLATS:
         raise InputError(f"a hand has {len(binding)} splats; accepted is up to {MAX_SPLATS}")
+    hidden = arrays.get(prefix + "hidden")
     return {
         "side": str(entry["side"]),
         "binding": binding,
         "observed": bool(entry["observed"]),
+        "hidden": None if hidden is None else hidden.astype(np.float32) / 255,
         **{name: arrays[prefix + name] for name in _SURFACE},
     }
 

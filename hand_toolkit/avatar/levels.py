@@ -78,6 +78,7 @@ def merged(hand: AvatarHand, cells: int) -> Level:
         color=mean(hand.color),
         albedo=mean(hand.albedo),
         evidence=np.clip(mean(hand.evidence), 0, 1),
+        hidden=None if hand.hidden is None else mean(hand.hidden),
     )
     return Level(fewer, group)
 
@@ -109,13 +110,21 @@ def without_loose(hand: AvatarHand) -> AvatarHand:
 def joined_hand(
     hand: AvatarHand, keep: np.ndarray, other: AvatarHand, take: np.ndarray
 ) -> AvatarHand:
-    """``hand`` with its splats ``keep`` and the splats ``take`` of another, masks or indices."""
+    """``hand`` with its splats ``keep`` and the splats ``take`` of another, masks or indices.
+
+    Where one of them has kept no hidden skin, its own skin stands for that.
+    """
     a, b = hand.binding.take(keep), other.binding.take(take)
     names = ("triangle", "barycentric", "offset", "quat", "scale")
     binding = SurfaceBinding(*(np.concatenate([getattr(x, n) for x in (a, b)]) for n in names))
     own = ("opacity", "color", "albedo", "evidence")
     both = {n: np.concatenate([getattr(hand, n)[keep], getattr(other, n)[take]]) for n in own}
-    return dataclasses.replace(hand, binding=binding, **both)
+    parts = ((hand, keep), (other, take))
+    hidden = None
+    if any(one.hidden is not None for one, _ in parts):
+        kept = [one.albedo if one.hidden is None else one.hidden for one, _ in parts]
+        hidden = np.concatenate([values[which] for values, (_, which) in zip(kept, parts)])
+    return dataclasses.replace(hand, binding=binding, hidden=hidden, **both)
 
 
 def _mean(values: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:

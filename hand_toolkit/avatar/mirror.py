@@ -32,5 +32,5 @@ def same_skin(avatar: Avatar, side: str) -> str | None:
 def dressed(hand: AvatarHand, other: AvatarHand) -> AvatarHand:
     """``hand`` in the mirrored splats of the other side's, at its own place and pose."""
     image = other.mirrored()
-    names = ("binding", "opacity", "color", "albedo", "evidence", "shape")
+    names = ("binding", "opacity", "color", "albedo", "evidence", "shape", "hidden")
     return dataclasses.replace(hand, **{n: getattr(image, n) for n in names})

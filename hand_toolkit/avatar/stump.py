@@ -73,5 +73,6 @@ def closed(hand: AvatarHand, model: HandModel) -> AvatarHand:
         color=even(hand.color),
         albedo=even(hand.albedo),
         evidence=np.zeros(count),
+        hidden=None if hand.hidden is None else even(hand.hidden),
     )
     return joined_hand(hand, np.arange(len(hand)), cap, np.arange(count))

@@ -21,6 +21,27 @@ _side_option = click.option(
 @click.command()
 @click.argument("avatar", type=_input)
 @click.option("-o", "--output", type=_input, help="The changed avatar, a .hand file.")
+@click.option(
+    "--trust",
+    type=click.FloatRange(0, 0.5),
+    help="Trust the photo's skin less: .5 leaves it, 0 keeps little but its tone; stains, shadows "
+    "and ink go. For more than .5 fit again.",
+)
+@click.option(
+    "--paint-out",
+    "paint_outs",
+    type=_input,
+    multiple=True,
+    help="A picture of the photo's size, white (or opaque) where the photo is not believed: there "
+    "the skin becomes what it would be if it had not been seen.",
+)
+@click.option(
+    "--paint-out-skin",
+    "paint_out_skins",
+    type=_input,
+    multiple=True,
+    help="The same in the layout of --export-textures.",
+)
 @click.option("--scale", type=float, metavar="FACTOR", help="Larger or smaller hands, 0.25 to 4.")
 @click.option(
     "--hand-length",

@@ -10,6 +10,7 @@ from .pairs import PAIRS, paired, with_both_hands
 from .request import EditRequest, edited
 from .size import hand_length, parse_length, scaled, shaped, with_hand_length
 from .tone import Tone, parse_tone, tone_of, toned
+from .trust import painted_out, trusted
 
 __all__ = [
     "EditRequest",
@@ -35,11 +36,13 @@ __all__ = [
     "freckled",
     "lacquered",
     "painted",
+    "painted_out",
     "parse_tone",
     "read_decal",
     "read_paint",
     "recorded",
     "tone_of",
     "toned",
+    "trusted",
     "veined",
 ]

@@ -29,7 +29,8 @@ def linear_albedo(hand: AvatarHand) -> np.ndarray:
 def with_albedo(hand: AvatarHand, albedo: np.ndarray) -> AvatarHand:
     """The hand in another skin, and that skin as the photo's light would have shown it.
 
-    Where the reflectance stays, so do the colours, to the bit.
+    Where the reflectance stays, so do the colours, to the bit. Skin that would be there if the photo
+    had shown none moves alike, so that a tone or a decal stays when the photo is trusted less.
 
     Args:
         hand: the hand.
@@ -55,7 +56,13 @@ def with_albedo(hand: AvatarHand, albedo: np.ndarray) -> AvatarHand:
         share = shown / np.maximum(base, 0.02)
         color[moved, 1:] *= np.clip(share, 0, 4)[:, None]
         color[moved, 0] = (shown - 0.5) / SH_C0
-    return dataclasses.replace(hand, albedo=encoded, color=color)
+    hidden = hand.hidden
+    if hidden is not None:
+        share = np.clip(new[moved], DARKEST, 1) / np.clip(old[moved], DARKEST, 1)
+        hidden = hidden.copy()
+        kept = srgb_to_linear(hidden[moved].astype(np.float64))
+        hidden[moved] = linear_to_srgb(np.clip(kept * share, 0, 1))
+    return dataclasses.replace(hand, albedo=encoded, color=color, hidden=hidden)
 
 
 def each_hand(avatar: Avatar, change: Callable[[AvatarHand], AvatarHand], record: str) -> Avatar:

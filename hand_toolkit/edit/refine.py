@@ -69,9 +69,12 @@ def refined(
         evidence=blank,
         albedo=np.zeros((len(blank), 3)),
         color=np.zeros((len(blank), *hand.color.shape[1:])),
+        hidden=None,
     )
     nearest = old[cKDTree(rest_points(model, hand)[old]).query(rest_points(model, fine))[1]]
     own = ("opacity", "evidence", "albedo", "color")
     fine = dataclasses.replace(fine, **{n: getattr(hand, n)[nearest] for n in own})
+    if hand.hidden is not None:
+        fine = dataclasses.replace(fine, hidden=hand.hidden[nearest])
     keep = loose | ~wanted[hand.binding.triangle]
     return joined_hand(hand, keep, fine, np.arange(len(fine)))

@@ -13,6 +13,7 @@ from .marks import freckled, lacquered, veined
 from .paint import painted
 from .size import parse_length, scaled, shaped, with_hand_length
 from .tone import toned
+from .trust import painted_out, trusted
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class EditRequest:
         lacquer: as :func:`lacquered` reads it, or "".
         side: hand of paint and decals, or None.
         seed: of freckles and veins.
+        trust: in the photo, or None; see :func:`trusted`.
+        paint_outs: pictures of the photo's size, white where the photo is not believed.
+        paint_out_skins: the same in the texture layout.
     """
 
     scale: float | None = None
@@ -45,6 +49,9 @@ class EditRequest:
     lacquer: str = ""
     side: str | None = None
     seed: int = 0
+    trust: float | None = None
+    paint_outs: tuple[Path, ...] = ()
+    paint_out_skins: tuple[Path, ...] = ()
 
 
 def edited(avatar: Avatar, asked: EditRequest) -> Avatar:
@@ -53,6 +60,13 @@ def edited(avatar: Avatar, asked: EditRequest) -> Avatar:
     Raises:
         InputError: an edit that cannot be made.
     """
+    # first what the photo says, then what is done to it
+    if asked.trust is not None:
+        avatar = trusted(avatar, asked.trust)
+    for picture in asked.paint_outs:
+        avatar = painted_out(avatar, picture)
+    for picture in asked.paint_out_skins:
+        avatar = painted_out(avatar, picture, layout=True, side=asked.side)
     if asked.scale is not None:
         avatar = scaled(avatar, asked.scale)
     if asked.shapes:

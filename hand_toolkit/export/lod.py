@@ -79,6 +79,7 @@ def _merge_hand(avatar: Avatar, hand: AvatarHand, size: int) -> AvatarHand:
         color=mean_of(hand.color),
         albedo=mean_of(hand.albedo),
         evidence=np.clip(mean_of(hand.evidence[:, None])[:, 0], 0, 1),
+        hidden=None if hand.hidden is None else mean_of(hand.hidden),
     )
 
 

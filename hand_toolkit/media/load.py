@@ -111,12 +111,15 @@ def photo_from_array(
     return photo
 
 
-def load_mask(path: str | os.PathLike[str], size: tuple[int, int]) -> np.ndarray:
-    """Decode a mask: white (or opaque) is hand.
+def load_mask(
+    path: str | os.PathLike[str], size: tuple[int, int], marks: str = "the hand"
+) -> np.ndarray:
+    """Decode a mask: white (or opaque) is hand, or what else it marks.
 
     Args:
         path: a greyscale or colour picture, or one whose alpha channel is the mask.
         size: (width, height) of the upright photo; a mask of the same aspect is resampled.
+        marks: what it marks, for messages.
 
     Returns:
         (H, W) float32 in [0, 1].
@@ -145,7 +148,7 @@ def load_mask(path: str | os.PathLike[str], size: tuple[int, int]) -> np.ndarray
         mode = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         mask = cv2.resize(mask, tuple(size), interpolation=mode)
     if not (mask > 0.5).any():
-        raise InputError(f"mask '{name}' marks nothing; paint the hand white on black")
+        raise InputError(f"mask '{name}' marks nothing; paint {marks} white on black")
     return np.clip(mask, 0.0, 1.0).astype(np.float32)
 
 

@@ -171,6 +171,7 @@ def _with_arm(
         color = blend * seen.color + (1 - blend) * color
     opacity = np.full(len(binding), float(np.median(hand.opacity)))
     albedo, color = linear_to_srgb(linear), _like(hand.color, color)
+    invented = linear_to_srgb(np.exp(np.minimum(hidden, 0.0)))
     count = len(binding)
     arm = dataclasses.replace(
         hand,
@@ -179,6 +180,7 @@ def _with_arm(
         color=color[-count:],
         albedo=albedo[-count:],
         evidence=evidence[-count:],
+        hidden=None if hand.hidden is None else invented[-count:],
     )
     if mode == "on":  # large splats show one by one where they let light through
         arm = thinned(arm)

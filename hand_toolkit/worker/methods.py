@@ -231,7 +231,7 @@ class Session:
         from ..edit import EDITS_KEY, EditRequest, edited, finished
 
         asked = dict(job.params["edits"])
-        for name in ("paints", "shapes"):
+        for name in ("paints", "shapes", "paint_outs", "paint_out_skins"):
             asked[name] = tuple(asked.get(name) or ())
         asked["decals"] = tuple(tuple(str(v) for v in d) for d in asked.get("decals") or ())
         try:

@@ -201,11 +201,16 @@ def assemble(
         shown = [dataclasses.replace(o, evidence=o.evidence * w) for o, w in zip(seen, own)]
     parts = [
         closed(
-            thinned(_assemble(hand, r, o, albedo, baked)),
+            thinned(_assemble(hand, r, o, albedo, baked, hidden)),
             surface(hand.hand_model, hand.side, LEVEL),
         )
-        for hand, r, o, albedo, baked in zip(
-            hands, fitted.refined, seen, complete.albedo, skin.as_photographed(complete, shown)
+        for hand, r, o, albedo, baked, hidden in zip(
+            hands,
+            fitted.refined,
+            seen,
+            complete.albedo,
+            skin.as_photographed(complete, shown),
+            [skin.hidden(k) for k in range(len(hands))],
         )
     ]
     if len(parts) == 1:
@@ -279,7 +284,12 @@ def _drop_background(
 
 
 def _assemble(
-    hand: HandPose, refined: Refined, seen: Observation, albedo: np.ndarray, baked: np.ndarray
+    hand: HandPose,
+    refined: Refined,
+    seen: Observation,
+    albedo: np.ndarray,
+    baked: np.ndarray,
+    hidden: np.ndarray,
 ) -> AvatarHand:
     return AvatarHand(
         side=hand.side,
@@ -291,6 +301,7 @@ def _assemble(
         evidence=seen.evidence,
         source_theta=hand.theta,
         source_translation=hand.translation,
+        hidden=linear_to_srgb(np.exp(np.minimum(hidden, 0.0))),
     )
 
 
