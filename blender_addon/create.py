@@ -118,6 +118,15 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
         ),
         default="standard",
     )
+    trust: bpy.props.FloatProperty(
+        name="Trust Photo",
+        description="How far the photo's skin is believed: 0 little but its tone, 1 all that is "
+        "seen, shadows and stains too",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+    )
     pack: bpy.props.BoolProperty(
         name="Pack", description="Keep the avatar inside the .blend file too", default=True
     )
@@ -145,6 +154,7 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
         layout.prop(self, "method")
         options.draw(layout, self.settings)
         layout.prop(self, "quality")
+        layout.prop(self, "trust")
         layout.prop(self, "pack")
         layout.prop(self, "one_armature")
 
@@ -152,6 +162,8 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
         photos = self._photos()
         settings = json.loads(self.options) if self.options else {}
         settings.update(options.values(self.settings))
+        if self.trust != 0.5:  # a method without it says so
+            settings["trust"] = self.trust
         params = {
             "photos": photos,
             "output": self._output(photos[0]),

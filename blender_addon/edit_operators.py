@@ -26,6 +26,21 @@ def edited_path(root):
     return os.path.join(folder, f"{stem}{number}.hand")
 
 
+def painted_file(name):
+    """A file of an image painted here, or the file of that name."""
+    image = bpy.data.images.get(name)
+    if image is None:
+        return bpy.path.abspath(name)
+    path = os.path.join(bpy.app.tempdir, "hand_paint_out.png")
+    copy = image.copy()  # the artist's image keeps its own path
+    try:
+        copy.file_format = "PNG"
+        copy.save(filepath=path)
+    finally:
+        bpy.data.images.remove(copy)
+    return path
+
+
 class HAND_TOOLKIT_OT_edit_avatar(NeedsHand, WorkerOperator, bpy.types.Operator):
     bl_idname = "hand_toolkit.edit_avatar"
     bl_label = "Edit Skin"
@@ -35,6 +50,19 @@ class HAND_TOOLKIT_OT_edit_avatar(NeedsHand, WorkerOperator, bpy.types.Operator)
     bl_options = {"REGISTER", "UNDO"}
     title = "Editing the avatar"
 
+    trust: bpy.props.FloatProperty(
+        name="Trust Photo",
+        description="0.5 leaves the skin; towards 0 little but its tone stays of the photo",
+        default=0.5,
+        min=0.0,
+        max=0.5,
+        subtype="FACTOR",
+    )
+    paint_out: bpy.props.StringProperty(
+        name="Paint Out",
+        description="An image painted on the skin's layout, by its name here or as a file: white "
+        "or opaque where the photo is not to be believed",
+    )
     tone: bpy.props.StringProperty(
         name="Tone",
         description="monk:1 to 10, fitzpatrick:1 to 6, #rrggbb, or melanin=0.3,haemoglobin=-0.1",
@@ -81,6 +109,11 @@ class HAND_TOOLKIT_OT_edit_avatar(NeedsHand, WorkerOperator, bpy.types.Operator)
         root = scene_data.root_of(hand)
         edits = {"tone": self.tone, "lacquer": self.lacquer, "hand_length": self.hand_length}
         edits = {name: text.strip() for name, text in edits.items() if text.strip()}
+        if self.trust < 0.5:
+            edits["trust"] = self.trust
+        if self.paint_out.strip():
+            edits["paint_out_skins"] = [painted_file(self.paint_out.strip())]
+            edits["side"] = hand.hand_toolkit.side
         for name in ("freckles", "veins"):
             if getattr(self, name) > 0:
                 edits[name] = getattr(self, name)

@@ -70,6 +70,7 @@ def fit_photo(
     *,
     pose: PoseEstimate | None = None,
     mask: str | Path | np.ndarray | None = None,
+    paint_out: str | Path | np.ndarray | None = None,
     report: str | Path | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -80,6 +81,7 @@ def fit_photo(
         photo: a path or a decoded picture.
         pose: hands and camera, where already known; else the pose source finds them.
         mask: a mask file or (H, W) array that wins over the segmenter.
+        paint_out: a picture or (H, W) array, 1 where the photo's skin is not to be believed.
         report: folder for the report; see :mod:`hand_toolkit.pictures.report`.
         progress: called with the part done, 0 to 1, and a message; may raise to stop.
         options: fields of :class:`FitOptions`.
@@ -97,10 +99,12 @@ def fit_photo(
     picture = photo if isinstance(photo, Photo) else load_photo(photo)
     if isinstance(mask, (str, Path)):
         mask = load_mask(mask, picture.size)
+    if isinstance(paint_out, (str, Path)):
+        paint_out = load_mask(paint_out, picture.size, "what is not believed")
     read = time.perf_counter() - start
     if how.contact and pose is None:
         pose = _in_contact(picture, how, mask)
-    result = _fit(picture, how, pose, [mask], report, tell)
+    result = _fit(picture, how, pose, [mask], report, tell, paint_out)
     return dataclasses.replace(result, seconds={"read": read, **result.seconds})
 
 
@@ -210,6 +214,7 @@ def _fit(
     masks: list[np.ndarray | None] | None,
     report: str | Path | None,
     tell: Progress,
+    doubt: np.ndarray | None = None,
 ) -> FitResult:
     from .media.viewset import ViewSet
     from .pictures.drawing import preview_png
@@ -256,6 +261,9 @@ def _fit(
             max_views=most,
             progress=lambda fraction, message: tell(0.02 + 0.42 * fraction, message),
         )
+    if doubt is not None:
+        doubt = doubt[:, ::-1] if how.mirrored and pose is None else doubt
+        views = dataclasses.replace(views, views=(dataclasses.replace(views[0], doubt=doubt),))
     seconds = {"pose": time.perf_counter() - start}
 
     start = time.perf_counter()

@@ -64,7 +64,7 @@ def finger_picture(avatar: Avatar, back: bool) -> np.ndarray:
     model = load_hand_model(avatar.hand_model, side, 0)
     joints = pose_hand_numpy(model, theta[side], avatar.hand(side).shape, where[side])[2]
     centre = joints[list(FINGER)].mean(axis=0)
-    eye = centre + [0.0, 0.0, 0.14 if back else -0.14]
+    eye = centre + np.array([0.0, 0.0, 0.14 if back else -0.14])
     return picture_of(avatar, theta, where, look_at(eye, centre, SIDE, SIDE, 0.4), GREY)
 
 

@@ -94,6 +94,12 @@ def _pose_options(command: Any) -> Any:
     "that is seen, shadows and spilt background too; .5, the default, is the network's judgement.",
 )
 @click.option(
+    "--paint-out",
+    type=_input,
+    help="Picture, white (or opaque) where the one photo's skin is not to be believed: a plaster, "
+    "a stain, a shadow.",
+)
+@click.option(
     "--prior-mode",
     type=click.Choice(FIT_MODES),
     help="Old name of --set mode=... of the method igsn (docs/prior.md).",
@@ -144,6 +150,7 @@ def fit(
     pose_file: Path | None,
     settings: tuple[str, ...],
     trust: float | None,
+    paint_out: Path | None,
     report: Path | None,
     progress: str,
     **options: Any,
@@ -173,12 +180,22 @@ def fit(
         raise InputError(
             "--mask is for one photo; put NAME_mask.png beside each picture of a folder instead"
         )
+    if paint_out is not None and not single:
+        raise InputError("--paint-out is for one photo; fit the others one by one and merge them")
     if pose_file is not None and not single:
         raise InputError("--pose is for one photo; fit the others one by one and merge them")
     with reporting(progress) as tell:
         if single:
             photo, pose = _posed(photos[0], pose_file)
-            result = fit_photo(photo, pose=pose, mask=mask, report=report, progress=tell, **options)
+            result = fit_photo(
+                photo,
+                pose=pose,
+                mask=mask,
+                paint_out=paint_out,
+                report=report,
+                progress=tell,
+                **options,
+            )
         else:
             result = fit_photos(photos, report=report, progress=tell, **options)
         result.avatar.save(output)

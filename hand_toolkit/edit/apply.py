@@ -29,8 +29,8 @@ def linear_albedo(hand: AvatarHand) -> np.ndarray:
 def with_albedo(hand: AvatarHand, albedo: np.ndarray) -> AvatarHand:
     """The hand in another skin, and that skin as the photo's light would have shown it.
 
-    Where the reflectance stays, so do the colours, to the bit. Skin that would be there if the photo
-    had shown none moves alike, so that a tone or a decal stays when the photo is trusted less.
+    Where the reflectance stays, so do the colours, to the bit. Hidden skin moves alike, so that a
+    tone or a decal stays when the photo is trusted less.
 
     Args:
         hand: the hand.

@@ -28,6 +28,7 @@ class View(_Repr):
         labels: (H, W) int32 index into ``hands`` of the hand that each mask pixel shows, -1 for
             none; None without a mask.
         time_s: seconds since the first picture of a video, 0 for photos.
+        doubt: (H, W) in [0, 1], 1 where the picture's skin is not to be believed; None: nowhere.
     """
 
     name: str
@@ -37,6 +38,7 @@ class View(_Repr):
     mask: np.ndarray | None = None
     labels: np.ndarray | None = None
     time_s: float = 0.0
+    doubt: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         order = [SIDES.index(hand.side) for hand in self.hands]
@@ -47,7 +49,7 @@ class View(_Repr):
             )
         if (self.mask is None) != (self.labels is None):
             raise InputError(f"'{self.name}' has a mask or labels alone; give both or neither")
-        for field in ("mask", "labels"):
+        for field in ("mask", "labels", "doubt"):
             value = getattr(self, field)
             if value is not None:
                 _check(f"{field} of '{self.name}'", value, (self.camera.height, self.camera.width))

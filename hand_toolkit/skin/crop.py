@@ -20,12 +20,14 @@ class Crop:
         labels: (H, W) int32 index of the hand each pixel shows, -1 for none.
         mask: (H, W) in [0, 1].
         camera: the photo's camera, cropped and scaled.
+        doubt: (H, W) in [0, 1], 1 where the skin is not to be believed; None: nowhere.
     """
 
     pixels: np.ndarray
     labels: np.ndarray
     mask: np.ndarray
     camera: Camera
+    doubt: np.ndarray | None = None
 
     def reduced(self, max_size: int) -> Crop:
         """The same part at a smaller working size; itself where it is small enough."""
@@ -34,7 +36,7 @@ class Crop:
         if factor >= 1:
             return self
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        return _scaled(self.pixels, self.mask, self.labels, self.camera, size)
+        return _scaled(self.pixels, self.mask, self.labels, self.camera, size, self.doubt)
 
 
 def crop_view(view: View, max_size: int) -> Crop:
@@ -44,7 +46,8 @@ def crop_view(view: View, max_size: int) -> Crop:
         InputError: its hands are not outlined.
     """
     mask, labels = view.outlined()
-    return crop_to_hands(view.read().pixels, mask, labels, view.estimate, max_size)
+    pixels = view.read().pixels
+    return crop_to_hands(pixels, mask, labels, view.estimate, max_size, view.doubt)
 
 
 def crop_to_hands(
@@ -53,6 +56,7 @@ def crop_to_hands(
     labels: np.ndarray,
     estimate: PoseEstimate,
     max_size: int,
+    doubt: np.ndarray | None = None,
 ) -> Crop:
     """Cut the hands' box (mask and keypoints, plus a margin) and scale it to working size."""
     height, width = mask.shape
@@ -70,7 +74,10 @@ def crop_to_hands(
     cut = dataclasses.replace(
         camera, cx=camera.cx - x0, cy=camera.cy - y0, width=x1 - x0, height=y1 - y0
     )
-    return _scaled(pixels[y0:y1, x0:x1], mask[y0:y1, x0:x1], labels[y0:y1, x0:x1], cut, size)
+    box = (slice(y0, y1), slice(x0, x1))
+    return _scaled(
+        pixels[box], mask[box], labels[box], cut, size, None if doubt is None else doubt[box]
+    )
 
 
 def _scaled(
@@ -79,6 +86,7 @@ def _scaled(
     labels: np.ndarray,
     camera: Camera,
     size: tuple[int, int],
+    doubt: np.ndarray | None = None,
 ) -> Crop:
     """Pictures at another (width, height), pixels as floats in [0, 1]."""
     import cv2
@@ -89,6 +97,12 @@ def _scaled(
     small = cv2.resize(pixels, size, interpolation=how).astype(np.float64) / scale
     small_mask = cv2.resize(mask.astype(np.float32), size, interpolation=how)
     small_labels = cv2.resize(labels.astype(np.int16), size, interpolation=cv2.INTER_NEAREST)
+    if doubt is not None:
+        doubt = np.clip(cv2.resize(doubt.astype(np.float32), size, interpolation=how), 0, 1)
     return Crop(
-        small, small_labels.astype(np.int32), np.clip(small_mask, 0, 1), camera.resized(*size)
+        small,
+        small_labels.astype(np.int32),
+        np.clip(small_mask, 0, 1),
+        camera.resized(*size),
+        doubt,
     )

@@ -123,6 +123,7 @@ def observe_uv(
     openness: np.ndarray,
     light: np.ndarray | None = None,
     background: np.ndarray | None = None,
+    doubt: np.ndarray | None = None,
 ) -> UVObservation:
     """Look at one hand.
 
@@ -135,6 +136,7 @@ def observe_uv(
         openness: (V,) unobstructed part of each vertex's hemisphere.
         light: (9, 3) where it is known; estimated otherwise.
         background: (H, W) of :func:`unlike_background`; computed from ``mask`` by default.
+        doubt: (H, W) in [0, 1], 1 where the photo counts as not seen; None: nowhere.
     """
     camera = scene.camera
     points, normal = layout.at(vertices), layout.at(normals)
@@ -147,6 +149,8 @@ def observe_uv(
     behind = points[:, 2] - nearest(near_depth(scene.depth), pixel)
     seen = inside * (behind < DEPTH_TOLERANCE_M) * smoothstep(facing, 0.05, 0.35)
     seen = seen * from_cut(layout)
+    if doubt is not None:
+        seen = seen * (1 - bilinear(doubt[..., None], pixel)[:, 0])
     if background is None:
         background = unlike_background(scene.pixels, mask)
     maps = np.stack([scene.rim, scene.beside, background, mask], axis=2)

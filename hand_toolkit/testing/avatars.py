@@ -132,7 +132,12 @@ def _hand(
         evidence=seen,
         source_theta=display_theta(side),
         source_translation=WRIST[side],
+        hidden=np.tile(PLAIN, (count, 1)),
     )
+
+
+PLAIN = np.array([0.78, 0.58, 0.48])
+"""sRGB reflectance of the skin that the avatars would have if no photo had shown them."""
 
 
 def _skin(rng: np.random.Generator, points: np.ndarray, normals: np.ndarray) -> np.ndarray:

@@ -23,12 +23,14 @@ class PhotoView:
         pixels: (h, w, 3) sRGB in [0, 1].
         mask: (h, w) in [0, 1].
         camera: of ``pixels``.
+        doubt: (h, w) in [0, 1], 1 where the skin is not to be believed; None: nowhere.
     """
 
     estimate: PoseEstimate
     pixels: np.ndarray
     mask: np.ndarray
     camera: Camera
+    doubt: np.ndarray | None = None
 
 
 class PhotoEvidence:

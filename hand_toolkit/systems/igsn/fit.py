@@ -88,7 +88,7 @@ def fit_views(
     largest = config.size if texture is None else max(config.size, texture.max_size)
     crops = [crop_view(view, largest) for view in views]
     shown = [
-        PhotoView(view.estimate, small.pixels, small.mask, small.camera)
+        PhotoView(view.estimate, small.pixels, small.mask, small.camera, small.doubt)
         for view, small in zip(views, (crop.reduced(config.size) for crop in crops))
     ]
     fitting = Fitting(prior, shown, config, device)

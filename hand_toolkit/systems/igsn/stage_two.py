@@ -120,6 +120,8 @@ class Fitting:
         view.mask = view.mask * view.region
         view.target = view.target * view.region[..., None]
         view.trusted = view.region * (1 - mask_rim(view.mask))
+        if view.photo.doubt is not None:
+            view.trusted = view.trusted * (1 - view.tensor(view.photo.doubt))
         expected = self._initial_light(view, points).cpu().numpy()
         odd = background_pixels(
             view.photo.estimate, view.camera, view.photo.pixels, shown.cpu().numpy(), expected

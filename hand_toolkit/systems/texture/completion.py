@@ -23,6 +23,7 @@ def complete_hands(
     light: np.ndarray | None = None,
     completion: Completion | None = None,
     trust: float = 0.5,
+    doubt: np.ndarray | None = None,
 ) -> list[CompletedSkin]:
     """The skin of each hand, on the layout of its model.
 
@@ -33,6 +34,7 @@ def complete_hands(
         camera: the photo's.
         light: (9, 3) where it is known; else each hand's own estimate is taken off it.
         completion: the network; the shipped one by default.
+        doubt: (H, W) in [0, 1], 1 where the photo is not to be believed at all.
         trust: in the photo, see :meth:`hand_toolkit.skin.complete.CompletedSkin.trusted`.
     """
     completion = completion or load_completion()
@@ -47,7 +49,7 @@ def complete_hands(
         layout = uv_layout(hand.hand_model, COMPOSE_SIZE)
         own = free[starts[k] : starts[k + 1]]
         seen = observe_uv(
-            scene, mask, layout, posed.side, posed.vertices, posed.normals, own, light
+            scene, mask, layout, posed.side, posed.vertices, posed.normals, own, light, doubt=doubt
         )
         skin = complete_skin(seen, layout, completion).trusted(trust)
         result.append(skin)

@@ -133,7 +133,7 @@ def fit_view(
     progress(0.08, "finding visible skin")
     seen, rim = observe(surfaces, bindings, crop.pixels, masks, crop.camera)
     seen = [
-        dataclasses.replace(o, evidence=o.evidence * _from_cut(hand, b))
+        dataclasses.replace(o, evidence=o.evidence * _from_cut(hand, b) * _undoubted(crop, o))
         for hand, o, b in zip(hands, seen, bindings)
     ]
     progress(0.2, "separating light from skin")
@@ -142,7 +142,14 @@ def fit_view(
     completed, invents = None, config.completion == "network"
     if config.completion != "membrane":
         completed = complete_hands(
-            hands, surfaces, crop.pixels, masks, crop.camera, skin.light, trust=config.trust
+            hands,
+            surfaces,
+            crop.pixels,
+            masks,
+            crop.camera,
+            skin.light,
+            trust=config.trust,
+            doubt=crop.doubt,
         )
         skin = dataclasses.replace(skin, completed=completed, invents=invents)
         seen = skin.believed()
@@ -318,6 +325,13 @@ def lay_on_hand(hand: HandPose, per_face: int) -> SurfaceBinding:
         binding.quat * [1, 1, -1, -1],
         binding.scale,
     )
+
+
+def _undoubted(crop: Crop, seen: Observation) -> np.ndarray:
+    """(N,) 0 where the photo is not to be believed ... 1 elsewhere."""
+    if crop.doubt is None:
+        return np.ones(len(seen.evidence))
+    return 1 - sample(crop.doubt[..., None], seen.pixel)[:, 0]
 
 
 CUT_M = (0.002, 0.009)

@@ -35,6 +35,10 @@ def run():
     report["pictures"] = sorted(os.listdir(folder))
     assert edit(decal=ARGS[1], place="palm", size_mm=30.0, ink=True) == {"FINISHED"}
     report["second"] = bpy.path.abspath(scene_data.roots(bpy.context.scene)[0].hand_toolkit.path)
+    image = bpy.data.images.new("doubts", 64, 64, alpha=True)
+    image.pixels = [1.0] * (4 * 64 * 64)
+    assert edit(trust=0.2, paint_out="doubts") == {"FINISHED"}
+    report["third"] = bpy.path.abspath(scene_data.roots(bpy.context.scene)[0].hand_toolkit.path)
     assert Path(ARGS[0]).exists()
     return report
 
