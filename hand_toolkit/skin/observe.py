@@ -19,6 +19,10 @@ GRAZING = (0.15, 0.65)
 the outline a pixel covers millimetres of skin, and a pose that is a pixel off shows the wall."""
 
 
+SLIVER = (0.0, 0.15)
+"""The same where another finger or hand is behind it, of what the photo's own view shows."""
+
+
 @dataclass(frozen=True)
 class PosedSurface:
     """One hand's mesh in the photo's pose.
@@ -55,6 +59,8 @@ class Observation:
         openness: (N,) part of the cosine-weighted hemisphere that is unobstructed.
         beside: (N,) 1 where the photo shows another finger or hand next to it, 0 away from that.
         shown: (N,) the evidence before anybody doubted it: how well the photo shows the place.
+        pictured: (N,) how far the photo's own view should show the photo there, whether or not
+            that is this place's skin.
     """
 
     points: np.ndarray
@@ -65,6 +71,7 @@ class Observation:
     openness: np.ndarray
     beside: np.ndarray
     shown: np.ndarray
+    pictured: np.ndarray
 
 
 def pose_surfaces(hands: tuple[HandPose, ...], level: int) -> list[PosedSurface]:
@@ -125,7 +132,12 @@ def observe(
         )
         visible = inside & (behind < DEPTH_TOLERANCE_M) & (facing > 0)
         shown = sample(_shrunk(mask)[..., None], pixel)[:, 0]
-        evidence = visible * smoothstep(facing, *GRAZING) * smoothstep(shown, 0.55, 0.95)
+        well = smoothstep(facing, *GRAZING)
+        beside = sample(inner[..., None], pixel)[:, 0]
+        there = visible * smoothstep(shown, 0.55, 0.95)
+        evidence = there * well
+        # a finger's side next to another finger: slivers of made-up skin would line the gap
+        pictured = there * np.maximum(well, beside * smoothstep(facing, *SLIVER))
         result.append(
             Observation(
                 points,
@@ -134,8 +146,9 @@ def observe(
                 color,
                 evidence,
                 np.einsum("nk,nk->n", binding.barycentric, openness[corners]),
-                sample(inner[..., None], pixel)[:, 0],
+                beside,
                 evidence,
+                pictured,
             )
         )
     return result, rim

@@ -12,7 +12,8 @@ from hand_toolkit.avatar import display_theta, surface
 from hand_toolkit.core.errors import FileFormatError, InputError
 from hand_toolkit.core.types import Camera
 from hand_toolkit.hand_model import pose_hand_numpy, vertex_normals
-from hand_toolkit.skin.complete import SHADE, SHADE_HUE, _of_light, _unseen_paint, complete_skin
+from hand_toolkit.skin.complete import SHADE, SHADE_HUE, _of_light, complete_skin
+from hand_toolkit.skin.nails import unseen_paint
 from hand_toolkit.skin.completion_weights import SHIPPED, load_completion
 from hand_toolkit.skin.grid import GRID
 from hand_toolkit.skin.network import CompletionNetwork, Heads, compose
@@ -207,11 +208,11 @@ def test_lacquer_needs_a_nail_that_differs_from_its_finger() -> None:
     seen.inputs[:, [CHANNELS.index("rim"), CHANNELS.index("beside")]] = 0
     belief = np.ones((len(nails), 1))
     painted = bank + nails[:, None] * green
-    left = _unseen_paint(green, seen, painted, belief, nails, bank, layout)
+    left = unseen_paint(green, seen, painted, belief, nails, bank, layout)
     assert np.abs(left).max() < 0.02, "lacquer that is seen goes to the other nails"
     dark = bank + np.array([-0.8, -0.9, -0.9])  # a shadow on nails and fingers alike
-    taken = _unseen_paint(green, seen, dark, belief, nails, bank, layout)
+    taken = unseen_paint(green, seen, dark, belief, nails, bank, layout)
     bare = green - taken
     assert np.abs(bare - bare.mean()).max() < 0.15 and bare.mean() > -0.2
     natural = np.array([0.2, 0.15, 0.12])
-    assert np.abs(_unseen_paint(natural, seen, dark, belief, nails, bank, layout)).max() < 1e-3
+    assert np.abs(unseen_paint(natural, seen, dark, belief, nails, bank, layout)).max() < 1e-3

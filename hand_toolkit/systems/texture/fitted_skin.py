@@ -168,14 +168,14 @@ class FittedSkin:
             skin = np.log(np.maximum(srgb_to_linear(lit), FAINT))
             around = complete_log_albedo(
                 np.log(np.maximum(srgb_to_linear(seen.color), FAINT)),
-                seen.evidence,
+                np.maximum(seen.evidence, seen.pictured),
                 skin,
                 model.faces[binding.triangle],
                 binding.barycentric.astype(np.float64),
                 model.faces,
             )
             part = smoothstep(_facing(seen), *TOWARD)[:, None]
-            colors.append(blend(seen, linear_to_srgb(np.exp(skin + part * (around - skin)))))
+            colors.append(pictured(seen, linear_to_srgb(np.exp(skin + part * (around - skin)))))
         return colors
 
     def _shading(self, index: int) -> np.ndarray:
@@ -211,9 +211,13 @@ FAINT = 2e-3
 """Least linear colour of which the logarithm is taken."""
 
 
-def blend(seen: Observation, completed: np.ndarray) -> np.ndarray:
-    """Observed colour where there is evidence, completed elsewhere, (N, 3) sRGB."""
-    weight = smoothstep(seen.evidence, 0.05, 0.6)[:, None]
+def pictured(seen: Observation, completed: np.ndarray) -> np.ndarray:
+    """(N, 3) sRGB for the photo's own view: the photo wherever it shows a hand, else completed.
+
+    A pose that is a few pixels off puts another finger's skin or the shadow between two on a
+    finger: no albedo of its own, but what is seen there.
+    """
+    weight = np.maximum(smoothstep(seen.evidence, 0.05, 0.6), seen.pictured)[:, None]
     return weight * seen.color + (1 - weight) * completed
 
 

@@ -33,7 +33,7 @@ from ...skin.observe import (
 )
 from ...skin.uv_layout import LEVEL
 from .completion import complete_hands
-from .fitted_skin import FittedSkin, KnownSkin, blend
+from .fitted_skin import FittedSkin, KnownSkin, pictured
 from .optimize import OptimizeConfig, Refined, optimize
 
 COMPLETIONS = ("belief", "network", "membrane")
@@ -132,10 +132,9 @@ def fit_view(
     masks = [crop.mask * (crop.labels == k) for k in range(len(hands))]
     progress(0.08, "finding visible skin")
     seen, rim = observe(surfaces, bindings, crop.pixels, masks, crop.camera)
-    seen = [
-        dataclasses.replace(o, evidence=o.evidence * _from_cut(hand, b) * _undoubted(crop, o))
-        for hand, o, b in zip(hands, seen, bindings)
-    ]
+    for k, (hand, o, b) in enumerate(zip(hands, seen, bindings)):
+        part = _from_cut(hand, b) * _undoubted(crop, o)
+        seen[k] = dataclasses.replace(o, evidence=o.evidence * part, pictured=o.pictured * part)
     progress(0.2, "separating light from skin")
     seen, trust, at_rim = _drop_background(crop, hands, surfaces, bindings, seen, rim, known)
     skin = FittedSkin.of(hands, bindings, seen, known)
@@ -155,12 +154,12 @@ def fit_view(
         seen = skin.believed()
         skin = dataclasses.replace(skin, seen=seen)
     complete = skin.complete()
-    colors = [blend(o, c) for o, c in zip(seen, complete.baked)]
+    colors = [pictured(o, c) for o, c in zip(seen, complete.baked)]
     refined = optimize(
         surfaces,
         bindings,
         colors,
-        [o.evidence for o in seen],
+        [np.maximum(o.evidence, o.pictured) for o in seen],
         crop.pixels,
         trust,
         crop.camera,
@@ -205,7 +204,10 @@ def assemble(
     complete = skin.complete()
     shown = seen
     if own is not None:
-        shown = [dataclasses.replace(o, evidence=o.evidence * w) for o, w in zip(seen, own)]
+        shown = [
+            dataclasses.replace(o, evidence=o.evidence * w, pictured=o.pictured * w)
+            for o, w in zip(seen, own)
+        ]
     parts = [
         closed(
             thinned(_assemble(hand, r, o, albedo, baked, hidden)),
@@ -264,11 +266,15 @@ def _drop_background(
     expected = FittedSkin.of(hands, bindings, core, known).complete().baked
     distance = background_distance(crop.pixels, crop.mask)
     at_splats = [sample(distance[..., None], o.pixel)[:, 0] for o in seen]
-    wrong = [
-        np.maximum(r * shows_background(d, o.color, e), o.beside * unlike(o.color, e))
-        for o, r, d, e in zip(seen, at_rim, at_splats, expected)
-    ]
-    kept = [dataclasses.replace(o, evidence=o.evidence * (1 - w)) for o, w in zip(seen, wrong)]
+    kept = []
+    for o, r, d, e in zip(seen, at_rim, at_splats, expected):
+        background = r * shows_background(d, o.color, e)
+        wrong = np.maximum(background, o.beside * unlike(o.color, e))
+        kept.append(
+            dataclasses.replace(
+                o, evidence=o.evidence * (1 - wrong), pictured=o.pictured * (1 - background)
+            )
+        )
     at_rim = [
         np.maximum(r * like_background(d), o.beside) for r, d, o in zip(at_rim, at_splats, seen)
     ]
