@@ -13,7 +13,7 @@ CLOSED, HALF_OPEN = (0.4, 0.9), (0.6, 0.95)
 """Openness of a place that lies in a fold, and outside of any; and within a fist, and outside."""
 
 DARKER, DEEP = (0.2, 0.5), (0.45, 0.8)
-"""Log luminance below hidden skin from which a fold's place may lie in a shadow, and surely does."""
+"""Log luminance below hidden skin from which a place may lie in a shadow, and surely does."""
 
 REDDER = (0.12, 0.3)
 """Log hue off hidden skin that says so: light that comes through fingers is red."""
@@ -44,11 +44,11 @@ def contact_shadow(seen: UVObservation, over: np.ndarray) -> np.ndarray:
 
 
 STIFF, FREE = 4.0, 0.05
-"""Weights of neighbours' difference and of no step at all, against one texel's worth of belief; their
+"""Weights of neighbours' difference and of no step at all, against a vertex that is believed; their
 ratio makes a step fall to a third within nine edges of the mesh, some 3 cm."""
 
-SPILT = (0.1, 0.28)
-"""Log hue toward green or blue, over hidden skin, from which the photo shows other things' light."""
+SPILT = (0.1, 0.25)
+"""Log green over red, above that of hidden skin, that is of other things' light."""
 
 NEITHER_DARK_NOR_PALE = (0.35, 0.7)
 """Log luminance off hidden skin to which that holds: ink is darker, and pale patches are paler."""
@@ -61,11 +61,8 @@ def spilt_light(over: np.ndarray) -> np.ndarray:
         over: (N, 3) log albedo that was observed, without shade, over that of hidden skin.
     """
     grey = over.mean(axis=1)
-    hue = over[:, 1:].max(axis=1) - grey
-    cold = over[:, 1:].max(axis=1) - over[:, 0]
-    result: np.ndarray = smoothstep(np.minimum(hue, 0.6 * cold), *SPILT) * (
-        1 - smoothstep(np.abs(grey), *NEITHER_DARK_NOR_PALE)
-    )
+    plain = 1 - smoothstep(np.abs(grey), *NEITHER_DARK_NOR_PALE)
+    result: np.ndarray = smoothstep(over[:, 1] - over[:, 0], *SPILT) * plain
     return result
 
 

@@ -13,9 +13,9 @@ from hand_toolkit.core.errors import FileFormatError, InputError
 from hand_toolkit.core.types import Camera
 from hand_toolkit.hand_model import pose_hand_numpy, vertex_normals
 from hand_toolkit.skin.complete import SHADE, SHADE_HUE, _of_light, complete_skin
-from hand_toolkit.skin.nails import unseen_paint
 from hand_toolkit.skin.completion_weights import SHIPPED, load_completion
 from hand_toolkit.skin.grid import GRID
+from hand_toolkit.skin.nails import unseen_paint
 from hand_toolkit.skin.network import CompletionNetwork, Heads, compose
 from hand_toolkit.skin.uv_layout import LEVEL, UVLayout, uv_layout
 from hand_toolkit.skin.uv_observation import CHANNELS, UVObservation, observe_uv, scene_of

@@ -215,10 +215,21 @@ def pictured(seen: Observation, completed: np.ndarray) -> np.ndarray:
     """(N, 3) sRGB for the photo's own view: the photo wherever it shows a hand, else completed.
 
     A pose that is a few pixels off puts another finger's skin or the shadow between two on a
-    finger: no albedo of its own, but what is seen there.
+    finger: no albedo of its own, but what is seen there, if not so dark and so coloured that an
+    opened fist would show it as dirt.
     """
-    weight = np.maximum(smoothstep(seen.evidence, 0.05, 0.6), seen.pictured)[:, None]
-    return weight * seen.color + (1 - weight) * completed
+    own = smoothstep(seen.evidence, 0.05, 0.6)[:, None]
+    there = np.maximum(own, seen.pictured[:, None])
+    skin = np.log(np.maximum(srgb_to_linear(completed), FAINT))
+    over = np.log(np.maximum(srgb_to_linear(seen.color), FAINT)) - skin
+    grey = over.mean(axis=1, keepdims=True)
+    over = np.clip(grey, -DIMMED, DIMMED) + np.clip(over - grey, -TINTED, TINTED)
+    borrowed = linear_to_srgb(np.exp(skin + over))
+    return own * seen.color + (there - own) * borrowed + (1 - there) * completed
+
+
+DIMMED, TINTED = 0.9, 0.25
+"""Log luminance, and hue beside it, by which the photo's own view may show skin off its albedo."""
 
 
 def _facing(seen: Observation) -> np.ndarray:
