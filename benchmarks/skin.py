@@ -13,8 +13,10 @@ Each subject is photographed synthetically and observed with a wrong pose, as in
 are of albedo, its tone aligned on skin that was rightly seen: PSNR (sRGB) where the photo shows
 the skin itself (seen), where it shows background or other skin (wrong), and elsewhere (hidden);
 there also the energy of gradients over the truth's and the correlation of detail finer than 3 mm;
-and the step of log albedo across the UV layout's cuts, with the truth's. ``--splats`` fits the
-product as well, before (membrane) and now (network): half a minute a case.
+and the step of log albedo across the UV layout's cuts, with the truth's. Two rows say what limits
+hidden skin: the network's with the truth's mean there, and with the truth blurred by 18 mm, which
+no photo of the other side tells. ``--splats`` fits the product as well, before (membrane) and now
+(network): half a minute a case.
 """
 
 from __future__ import annotations
@@ -50,6 +52,9 @@ LEVEL_OF_GREY = 0.3
 
 FINE_TEXELS = 4.0
 """Sigma of the Gaussian whose residual is detail: 3 mm."""
+
+BROAD_TEXELS = 24.0
+"""Sigma of the Gaussian below which the truth is broad: 18 mm."""
 
 SEED = 777
 COLUMNS = ("seen", "wrong", "hidden", "energy", "detail", "cut")
@@ -106,6 +111,32 @@ def score(case: Case, log_albedo: np.ndarray) -> dict[str, float]:
     out["detail"] = 0.0 if flat else float(np.corrcoef(*fine)[0, 1])
     out["cut"] = cut_step(aligned)
     return out
+
+
+def told(case: Case, log_albedo: np.ndarray, sigma: float | None) -> np.ndarray:
+    """(N, 3) log albedo whose hidden part is off the truth by no mean, or by nothing so broad.
+
+    Args:
+        case: with the truth.
+        log_albedo: (N, 3).
+        sigma: of the Gaussian in texels; None: one mean of all that is hidden.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    layout, sample = uv_layout("default", OBSERVED_SIZE), case.sample
+    seen = sample.observation.seen > 0.1
+    weight = sample.observation.sure * (sample.right & seen) + 1e-9
+    off = log_albedo - weighted_median(log_albedo, weight)
+    off -= sample.target - weighted_median(sample.target, weight)
+    if sigma is None:
+        broad = np.broadcast_to(off[~seen].mean(axis=0), off.shape)
+    else:
+        mask = layout.image((~seen).astype(np.float64)[:, None]) * layout.covered[..., None]
+        wide = (sigma, sigma, 0)
+        share = np.maximum(gaussian_filter(mask, wide), 1e-3)
+        picture = gaussian_filter(layout.image(off) * mask, wide) / share
+        broad = picture.reshape(-1, 3)[layout.index]
+    return np.where(seen[:, None], log_albedo, log_albedo - broad)
 
 
 def _fine(image: np.ndarray) -> np.ndarray:
@@ -212,6 +243,8 @@ def main() -> None:
             "flat colour": np.zeros_like(case.truth),
             "network": network(case),
         }
+        for name, sigma in (("its mean", None), ("it to 18 mm", BROAD_TEXELS)):
+            tried[f"network, told {name}"] = told(case, tried["network"], sigma)
         tried["belief and template"] = believed_template(case)
         for head in ("belief", "shade", "mixture"):
             tried[f"network without {head}"] = network(case, head)
