@@ -6,6 +6,7 @@ Everything listed in ``__all__`` is public; it is imported on first use, so that
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
@@ -14,6 +15,11 @@ from . import _moved
 __version__ = "0.1.0"
 
 _moved.install()
+
+# OpenMP's threads wait by spinning: on a busy machine each of the fit's thousands of small parallel
+# loops then waits for a thread that is not running, and seconds become minutes. Read when torch is
+# loaded; what the user has set stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _PUBLIC = {
     "Avatar": ".avatar",

@@ -102,8 +102,6 @@ for module in MODULES:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit; errors are one sentence, never a traceback."""
-    # Threads that wait by spinning starve a busy machine. Read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names that the console's code page lacks
             stream.reconfigure(errors="backslashreplace")

@@ -215,9 +215,6 @@ def serve() -> int:
         The process's exit code. It does not return while a job refuses to stop: then the
         process ends at once, as nobody is left to read its result.
     """
-    # Threads that wait for each other by spinning starve whatever else the machine does, first of
-    # all the host; on a busy machine a fit took 128 s instead of 24. Read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s: %(message)s")
     own_stdout = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
