@@ -87,6 +87,27 @@ def test_a_wall_past_a_finger_is_not_believed() -> None:
     assert (color[:, 1] > color[:, 0]).mean() < 0.01
 
 
+def test_what_is_painted_out_of_the_photo_says_nothing() -> None:
+    """A blue half of a hand, painted out, leaves no blue, and the rest as photographed."""
+    from hand_toolkit.media.viewset import View
+    from hand_toolkit.skin.crop import crop_view
+    from hand_toolkit.systems.texture.one_photo import assemble, fit_view
+
+    hands = (hand_pose(),)
+    photo, mask, labels = drawn_photo(hands)
+    low = np.indices(mask.shape)[0] > np.nonzero(mask > 0.5)[0].mean()
+    pixels = np.where((low & (mask > 0.5))[..., None], np.uint8([40, 80, 220]), photo.pixels)
+    evidence = []
+    for doubt in (None, low.astype(np.float32)):
+        view = View("half", lambda: Photo(pixels), CAMERA, hands, mask, labels, doubt=doubt)
+        fit = fit_view(crop_view(view, NETWORK.max_size), hands, NETWORK)
+        hand = assemble(fit, CAMERA, "half", soften=True).hands[0]
+        evidence.append(float(hand.evidence.mean()))
+    assert evidence[1] > 0.05
+    assert (hand.albedo[:, 2] > hand.albedo[:, 0]).mean() < 0.01
+    assert (hand.color[:, 2] > hand.color[:, 0]).mean() < 0.01
+
+
 def test_one_hand_tells_the_other_what_it_shows() -> None:
     layout = uv_layout("default", 192)
     count = len(layout.index)
