@@ -63,10 +63,10 @@ def edited(avatar: Avatar, asked: EditRequest) -> Avatar:
     # first what the photo says, then what is done to it
     if asked.trust is not None:
         avatar = trusted(avatar, asked.trust)
-    for picture in asked.paint_outs:
-        avatar = painted_out(avatar, picture)
-    for picture in asked.paint_out_skins:
-        avatar = painted_out(avatar, picture, layout=True, side=asked.side)
+    for mask in asked.paint_outs:
+        avatar = painted_out(avatar, mask)
+    for mask in asked.paint_out_skins:
+        avatar = painted_out(avatar, mask, layout=True, side=asked.side)
     if asked.scale is not None:
         avatar = scaled(avatar, asked.scale)
     if asked.shapes:

@@ -26,8 +26,9 @@ def avatar() -> Avatar:
 
 def test_a_file_keeps_hidden_skin(tmp_path: Path) -> None:
     kept = Avatar.load(avatar().save(tmp_path / "a.hand")).hands[0]
-    assert kept.hidden is not None
-    np.testing.assert_allclose(kept.hidden, avatar().hands[0].hidden, atol=0.5 / 255 + 1e-6)
+    before = avatar().hands[0].hidden
+    assert kept.hidden is not None and before is not None
+    np.testing.assert_allclose(kept.hidden, before, atol=0.5 / 255 + 1e-6)
     bare = dataclasses.replace(
         avatar(), hands=(dataclasses.replace(avatar().hands[0], hidden=None),)
     )
