@@ -124,7 +124,7 @@ class HAND_TOOLKIT_PT_live(bpy.types.Panel):
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Hand"
-    bl_parent_id = "HAND_TOOLKIT_PT_pose"
+    bl_parent_id = "HAND_TOOLKIT_PT_motion"
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):

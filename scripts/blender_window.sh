@@ -92,7 +92,7 @@ bind "$OUT" /hand_window
 rm -f "$OUT"/*.png "$OUT/state.json"
 mkdir -p "$OUT/photo"
 rm -f "$OUT"/photo/*
-cp "$REPO/hand_toolkit/demo.jpg" "$OUT/photo/hand.jpg"
+cp "$REPO/hand_toolkit/media/demo.jpg" "$OUT/photo/hand.jpg"
 cp "$REPO/scripts/blender_window_start.py" "$OUT/start.py"
 "$PYTHON" "$REPO/scripts/build_extension.py" --output-dir "$OUT"
 ZIP=$(basename "$(ls "$OUT"/hand_toolkit-*.zip)")
