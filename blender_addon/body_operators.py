@@ -306,6 +306,20 @@ def things(context):
     return sorted(found, key=lambda ob: (not ob.select_get(), ob.name))
 
 
+def within_reach(hand, found):
+    """The nearest of some meshes, if it is nearer to the palm than a finger is long; else none."""
+    bones = rig.pose_bones(hand)
+    palm = (bones[0].head + bones[axes.JOINTS.index("middle1")].head) / 2
+    point = hand.matrix_world @ palm
+    reach = natural_length(hand)[0] * abs(hand.matrix_world.determinant()) ** (1 / 3)
+    near = []
+    for ob in found:
+        hit, place, _, _ = ob.closest_point_on_mesh(ob.matrix_world.inverted() @ point)
+        if hit:
+            near.append(((ob.matrix_world @ place - point).length, ob.name, ob))
+    return [ob for far, _, ob in sorted(near)[:1] if far < reach]
+
+
 def triangles_in(context, thing, hand):
     """Vertices (V, 3) in the rig's axes, metres, and triangles (F, 3) of an object as seen."""
     graph = context.evaluated_depsgraph_get()
@@ -337,7 +351,7 @@ class HAND_TOOLKIT_OT_grasp(NeedsHand, WorkerOperator, bpy.types.Operator):
 
     target: bpy.props.StringProperty(
         name="Object",
-        description="The mesh to grasp; empty takes the selected one",
+        description="The mesh to grasp; empty takes the selected one, else the nearest in reach",
         options={"SKIP_SAVE"},
     )
     open_first: bpy.props.BoolProperty(
@@ -352,9 +366,12 @@ class HAND_TOOLKIT_OT_grasp(NeedsHand, WorkerOperator, bpy.types.Operator):
         if self.target:
             found = [ob for ob in found if ob.name == self.target]
         elif found and not found[0].select_get():
-            found = []
+            found = within_reach(hand, found)
         if not found:
-            raise HandError("select the object to grasp, then the hand; only meshes can be grasped")
+            raise HandError(
+                "no mesh is selected or within the hand's reach; select the object to grasp, then "
+                "the hand"
+            )
         vertices, faces = triangles_in(context, found[0], hand)
         surface = scene_data.surface_of(hand)
         root = scene_data.root_of(hand)

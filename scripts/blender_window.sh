@@ -56,6 +56,13 @@ start() { # log, command: in the background, ended with this script
 picture() { inside import -window root "/hand_window/$1.png"; }
 point() { inside xdotool mousemove "$1" "$2"; sleep 0.6; inside xdotool mousemove $(($1 + 1)) "$2"; sleep 0.4; }
 press() { point "$1" "$2"; inside xdotool click 1; sleep "${3:-1}"; }
+slow() { # x y seconds: what opens panels, which a quick click does not
+    point "$1" "$2"
+    inside xdotool mousedown 1; sleep 0.3; inside xdotool mouseup 1
+    sleep "${3:-2}"
+}
+to_end() { point 890 500; inside xdotool click --repeat 40 --delay 40 5; sleep 2; }  # of the sidebar
+to_top() { point 890 500; inside xdotool click --repeat 60 --delay 40 4; sleep 2; }
 fill() { # x y text: replace a field's text
     point "$1" "$2"
     inside xdotool click --repeat 2 --delay 90 1; sleep 1
@@ -127,14 +134,15 @@ wait_for "the avatar" "$PATIENCE" 's["avatars"]'
 wait_for "the skin textures" "$PATIENCE" 'sum("skin" in n for n in s["images"]) >= 2'
 sleep 3
 picture 4_created
-press 893 414 2                       # Key Pose at frame 1
+press 893 440 2                       # Key Pose at frame 1
 wait_for "keys" 20 's["keys"]'
 press 118 762 2                       # to a later frame
 wait_for "another frame" 20 's["frame"] > 10'
-for y in 463 483 504 525 546; do fill 875 "$y" 0.7; done
-press 893 414 2
+for y in 489 509 530 551 572; do fill 875 "$y" 0.7; done
+press 893 440 2
 picture 5_posed
-press 893 692 3                       # Render Hands Only
+to_end
+press 893 386 3                       # Render Hands Only
 wait_for "our engine" 20 's["engine"] == "HAND_TOOLKIT"'
 press "$([ "$SUITE" = sid ] && echo 1009 || echo 1017)" 40 2   # Rendered viewport
 point 300 640; sleep 20
@@ -149,6 +157,21 @@ sleep 6
 point 500 400
 inside xdotool key Home; sleep 3
 picture 7_rendered
+point 500 400
+inside xdotool key Escape; sleep 3    # back to the 3D view
+to_end
+slow 1001 406 3                       # Remove
+wait_for "the artist's engine" 20 's["engine"] != "HAND_TOOLKIT"'
+slow 793 299 2                        # Motion and IK
+slow 900 440 4                        # Attach to Body Bone
+wait_for "a hand on the body" 20 's["attached"]'
+slow 900 392 4                        # Retarget from Armature
+wait_for "the body's pose" 30 's["bent"] > 0.3'
+bent=$(python3 -c "import json; print(json.load(open('$OUT/state.json'))['bent'])")
+picture 8_retargeted
+slow 900 481 8                        # Close until Contact
+wait_for "a grasp" 60 "abs(s['bent'] - $bent) > 0.3"
+picture 9_grasped
 python3 -c "import json; d = json.load(open('$OUT/state.json'))['drawn']; \
     print(f\"viewport: {d['median_ms']:.0f} ms a frame, median of the last {d['frames']}\")"
-echo "$OUT: $(ls "$OUT"/[1-7]_*.png | wc -l) pictures"
+echo "$OUT: $(ls "$OUT"/[1-9]_*.png | wc -l) pictures"

@@ -34,9 +34,61 @@ def prepare():
         return 0.5
     with bpy.context.temp_override(window=window, area=area, region=region_of(area)):
         bpy.ops.view3d.view_axis(type="FRONT")
+        props()
     space.region_3d.view_perspective = "PERSP"
     done["prepared"] = True
     return None
+
+
+def props():
+    """A body's arm with Mixamo's names and a bent index finger, and a cup before its palm."""
+    data = bpy.data.armatures.new("Body")
+    body = bpy.data.objects.new("Body", data)
+    bpy.context.scene.collection.objects.link(body)
+    bpy.context.view_layer.objects.active = body
+    bpy.ops.object.mode_set(mode="EDIT")
+
+    def bone(name, head, tail, parent=None):
+        made = data.edit_bones.new(f"mixamorig:Right{name}")
+        made.head, made.tail, made.parent = head, tail, parent
+        return made
+
+    forearm = bone("ForeArm", (0.33, 0.06, 0.1), (0.11, 0.0, 0.09))
+    hand = bone("Hand", (0.11, 0.0, 0.09), (0.06, 0.0, 0.09), forearm)
+    for finger, up in (("Index", 0.02), ("Middle", 0.0), ("Ring", -0.015), ("Pinky", -0.03)):
+        above = hand
+        for k in range(3):
+            start = 0.025 - 0.03 * k
+            place = ((start, 0.0, 0.09 + up), (start - 0.03, 0.0, 0.09 + up))
+            above = bone(f"Hand{finger}{k + 1}", *place, above)
+    above = hand
+    for k in range(3):
+        place = [(0.085 - 0.03 * n, -0.01 * n, 0.11 + 0.015 * n) for n in (k, k + 1)]
+        above = bone(f"HandThumb{k + 1}", *place, above)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    bent = body.pose.bones["mixamorig:RightHandIndex2"]
+    bent.rotation_mode = "QUATERNION"
+    bent.rotation_quaternion = (0.9, 0.0, 0.0, 0.44)
+    body.show_in_front = False
+    bpy.ops.mesh.primitive_cylinder_add(radius=0.033, depth=0.11, location=(0.02, -0.06, 0.09))
+    bpy.context.object.name = "Cup"
+    bpy.ops.object.select_all(action="DESELECT")
+
+
+def hands():
+    """How bent the right hand is, radians in all, and whether it is on a body."""
+    package = "bl_ext.user_default.hand_toolkit"
+    rigs = [o for o in bpy.context.scene.objects if getattr(o, "hand_toolkit", None)]
+    rigs = [o for o in rigs if o.hand_toolkit.kind == "RIG" and o.hand_toolkit.side == "right"]
+    if not rigs or f"{package}.rig" not in sys.modules:
+        return {"bent": 0.0, "attached": False, "joined": False}
+    theta = sys.modules[f"{package}.rig"].get_theta(rigs[0])
+    joined = sys.modules[f"{package}.compositing"].hands_of(bpy.context.scene)
+    return {
+        "bent": float(abs(theta[1:]).sum()),
+        "attached": rigs[0].parent_type == "BONE",
+        "joined": joined is not None,
+    }
 
 
 def progress():
@@ -83,6 +135,7 @@ def tell():
         ),
         "engine": scene.render.engine,
         "drawn": drawn(),
+        **hands(),
         "rendered": any(i.type == "RENDER_RESULT" and i.has_data for i in bpy.data.images),
         "images": sorted(i.name for i in bpy.data.images),
     }
