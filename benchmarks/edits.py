@@ -4,6 +4,7 @@
     python benchmarks/edits.py paint SKINS
     python benchmarks/edits.py merge SKINS [--skins 3] [--sheet FILE]
     python benchmarks/edits.py given SKINS [--skins 3]
+    python benchmarks/edits.py card SKINS [--hands 8]
 
 SKINS is a folder of MakeHuman's skins (docs/synth.md). ``tone`` gives each skin the tone of the
 back of every other and compares both by CIEDE2000 of the medians of back, palm and nails;
@@ -13,7 +14,9 @@ those before.
 back, in two lights, of a hand with drawings and freckles, fits each with its pose as given, and
 scores the albedo (PSNR of sRGB over the texture layout, tone aligned by one gain a channel, and
 CIEDE2000 as it is) of either and of both merged. ``given`` fits a drawn picture with its pose given
-and with the pose found.
+and with the pose found. ``card`` draws hands of many sizes flat on a table beside a bank card, fits
+each picture, and scores the hand's length: as fitted, from the card as found, from its corners
+marked 1.5 pixels off, and from its longer edge as a ruler.
 """
 
 from __future__ import annotations
@@ -300,11 +303,48 @@ def given(folder: Path, count: int) -> None:
             print(f"{name:<42}{label:<7}{value:.2f} dB, {off:.2f}; {error:.2f}", flush=True)
 
 
+def card(folder: Path, count: int) -> None:
+    """The table of ``card``."""
+    from hand_toolkit.edit.metric import CARD_M
+    from hand_toolkit.testing.cards import card_photo
+
+    worn = skins(folder)
+    print("error of the hand's length, per cent: fitted, card found, corners marked, ruler")
+    for known in (True, False):
+        rows: list[list[float]] = []
+        for k in range(count):
+            truth = edit.scaled(worn[k % len(worn)][1], 0.86 + 0.28 * k / max(1, count - 1))
+            shown = card_photo(truth, k)
+            photo = shown.photo if known else dataclasses.replace(shown.photo, focal_px=None)
+            avatar = fitted(photo, None, quality="draft").avatar
+            side = next(h.side for h in avatar.hands if h.observed)
+            rng = np.random.default_rng([k, 7])
+            marks = shown.corners + rng.normal(0, 1.5 / np.sqrt(2), (4, 2))
+            edges = np.linalg.norm(np.diff(shown.corners[[0, 1, 2]], axis=0), axis=1)
+            ends = marks[:2] if edges[0] > edges[1] else marks[1:3]
+            found = edit.find_card(photo, avatar.camera)
+            made = (
+                avatar,
+                edit.with_card(avatar, found),
+                edit.with_card(avatar, marks),
+                edit.with_ruler(avatar, ends, CARD_M[0]),
+            )
+            real = edit.hand_length(truth, "right")
+            rows.append([100 * (edit.hand_length(a, side) / real - 1) for a in made])
+            row = " ".join(f"{v:+7.2f}" for v in rows[-1])
+            wrong = "" if side == "right" else " (wrong side)"
+            print(f"{1000 * real:.0f} mm{wrong}: {row}", flush=True)
+        mean, worst = np.abs(rows).mean(axis=0), np.abs(rows).max(axis=0)
+        words = ", ".join(f"{m:.2f} (worst {w:.2f})" for m, w in zip(mean, worst))
+        print(f"focal length {'known' if known else 'not known'}: {words}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("what", choices=["tone", "paint", "merge", "given"])
+    parser.add_argument("what", choices=["tone", "paint", "merge", "given", "card"])
     parser.add_argument("skins_folder", type=Path, metavar="SKINS")
     parser.add_argument("--skins", type=int, default=3)
+    parser.add_argument("--hands", type=int, default=8)
     parser.add_argument("--sheet", type=Path)
     arguments = parser.parse_args()
     folder = arguments.skins_folder
@@ -314,6 +354,8 @@ def main() -> None:
         paint(folder)
     elif arguments.what == "merge":
         merge(folder, arguments.skins, arguments.sheet)
+    elif arguments.what == "card":
+        card(folder, arguments.hands)
     else:
         given(folder, arguments.skins)
 

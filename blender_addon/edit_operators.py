@@ -76,6 +76,9 @@ class HAND_TOOLKIT_OT_edit_avatar(NeedsHand, WorkerOperator, bpy.types.Operator)
     veins: bpy.props.FloatProperty(
         name="Veins", description="How clear: 0 none, 1 usual", min=0.0, max=3.0
     )
+    hair: bpy.props.FloatProperty(
+        name="Hair", description="On the back: 0 none, 1 usual", min=0.0, max=3.0
+    )
     decal: bpy.props.StringProperty(
         name="Decal", description="A PNG with transparency", subtype="FILE_PATH"
     )
@@ -114,7 +117,7 @@ class HAND_TOOLKIT_OT_edit_avatar(NeedsHand, WorkerOperator, bpy.types.Operator)
         if self.paint_out.strip():
             edits["paint_out_skins"] = [painted_file(self.paint_out.strip())]
             edits["side"] = hand.hand_toolkit.side
-        for name in ("freckles", "veins"):
+        for name in ("freckles", "veins", "hair"):
             if getattr(self, name) > 0:
                 edits[name] = getattr(self, name)
         if self.decal:

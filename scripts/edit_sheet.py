@@ -94,6 +94,8 @@ EDITS: dict[str, tuple[Callable[[Avatar], Avatar], ...]] = {
         lambda a: edit.freckled(a, 1),
         lambda a: edit.freckled(a, 2.5),
         lambda a: edit.veined(a, 1),
+        lambda a: edit.haired(a, 1),
+        lambda a: edit.haired(a, 2),
     ),
     "paint": (painted,),
     "shape": tuple(

@@ -49,6 +49,18 @@ _side_option = click.option(
     help="Metric size: from the wrist to the tip of the middle finger, e.g. 18.4cm or 7.2in.",
 )
 @click.option(
+    "--card",
+    metavar="PHOTO|X1,Y1,...,X4,Y4",
+    help="Metric size from a bank card that lay beside the hand: the photo that the avatar was "
+    "fitted to, in which the card is found, or the card's corners in its pixels.",
+)
+@click.option(
+    "--ruler",
+    metavar="X1,Y1,X2,Y2=LENGTH",
+    help="Metric size from two points of the photo on what the hand lay on, and their distance, "
+    "e.g. 120,80,640,95=10cm.",
+)
+@click.option(
     "--shape",
     "shapes",
     multiple=True,
@@ -72,6 +84,7 @@ _side_option = click.option(
 )
 @click.option("--freckles", type=float, metavar="AMOUNT", help="Freckles on the backs, 0 to 3.")
 @click.option("--veins", type=float, metavar="AMOUNT", help="Veins on the backs, 0 to 3.")
+@click.option("--hair", type=float, metavar="AMOUNT", help="Hair on the backs, 0 to 3.")
 @click.option(
     "--decal",
     "decals",
@@ -90,7 +103,7 @@ _side_option = click.option(
     "nails.",
 )
 @_side_option
-@click.option("--seed", type=int, default=0, show_default=True, help="Of freckles and veins.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of freckles, veins and hair.")
 @click.option(
     "--export-textures",
     "textures",
@@ -121,6 +134,7 @@ def edit(
     hand-toolkit edit me.hand --lacquer '#b00020' --freckles 1 -o dressed.hand
     hand-toolkit edit me.hand --decal henna.png back 50 0 --ink -o henna.hand
     hand-toolkit edit me.hand --hand-length 18.4cm --shape finger_length=1 -o mine.hand
+    hand-toolkit edit me.hand --card photo.jpg -o metric.hand
     hand-toolkit edit me.hand --export-textures textures
     hand-toolkit edit me.hand --paint textures/right_albedo.png -o painted.hand
     """
@@ -232,6 +246,13 @@ def merge(
 @click.option(
     "-o", "--output", type=_input, required=True, help="The pose of both hands, an .npz motion."
 )
+@click.option(
+    "--with",
+    "other",
+    type=_input,
+    metavar="AVATAR",
+    help="Whose right hand the avatar's right hand shakes; its pose is written beside the first.",
+)
 @click.option("--picture", type=_input, help="Draw it, too (.png).")
 @click.option(
     "--save-avatar",
@@ -243,12 +264,13 @@ def pair(
     avatar: Path,
     name: str,
     output: Path,
+    other: Path | None,
     picture: Path | None,
     save_avatar: Path | None,
     seed: int,
 ) -> None:
-    """Bring an avatar's two hands together: prayer, clasp, interlaced, steeple, fist-in-palm,
-    hand-on-hand or hold-wrist.
+    """Bring hands together: prayer, clasp, interlaced, steeple, fist-in-palm, hand-on-hand or
+    hold-wrist of one avatar, or the handshake of two.
 
     The hands are solved in contact for the avatar's shape, in a few seconds. A hand that the avatar
     lacks is the mirror image of the other; hands of two people come from merge --right --left.
@@ -256,6 +278,7 @@ def pair(
     \b
     hand-toolkit pair me.hand clasp -o clasp.npz --picture clasp.png
     hand-toolkit render me.hand -o turn.mp4 --pose clasp.npz --camera turntable --side both
+    hand-toolkit pair me.hand handshake --with you.hand -o shake.npz --picture shake.png
     """
     check_output(output, (".npz",))
     for path, suffixes in ((picture, (".png", ".jpg", ".webp")), (save_avatar, (".hand",))):
@@ -265,6 +288,14 @@ def pair(
     from ..avatar import Avatar
     from ..edit import finished, paired, with_both_hands
 
+    if (name == "handshake") != (other is not None):
+        raise InputError(
+            "a handshake takes a second avatar, and nothing else does; give: pair ME.hand "
+            "handshake --with YOU.hand -o shake.npz"
+        )
+    if other is not None:
+        _shake(avatar, other, output, picture, save_avatar, seed)
+        return
     both = with_both_hands(Avatar.load(avatar))
     solved = paired(both, name, seed)
     save_motion(solved.motion, output)
@@ -277,6 +308,37 @@ def pair(
     click.echo(
         f"{output}: {name}, hands {solved.penetration_mm:.1f} mm in each other at most, "
         f"{solved.gap_mm:.1f} mm apart"
+    )
+
+
+def _shake(
+    avatar: Path,
+    other: Path,
+    output: Path,
+    picture: Path | None,
+    save_avatar: Path | None,
+    seed: int,
+) -> None:
+    """The handshake of ``pair``."""
+    from ..animate import save_motion
+    from ..avatar import Avatar
+    from ..edit import shake_picture, shaken, with_both_hands
+    from ..media import save_image
+
+    if save_avatar is not None:
+        raise InputError("--save-avatar is for one avatar's two hands; leave it out")
+    beside = output.with_name(f"{output.stem}_other.npz")
+    check_output(beside, (".npz",))
+    me, you = (with_both_hands(Avatar.load(path)) for path in (avatar, other))
+    solved = shaken(me, you, seed)
+    assert solved.other is not None
+    save_motion(solved.motion, output)
+    save_motion(solved.other, beside)
+    if picture is not None:
+        save_image(picture, shake_picture(solved, me, you))
+    click.echo(
+        f"{output}, {beside}: handshake, hands {solved.penetration_mm:.1f} mm in each other at "
+        f"most, {solved.gap_mm:.1f} mm apart"
     )
 
 

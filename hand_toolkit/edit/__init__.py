@@ -1,22 +1,32 @@
 """Edits: pure functions from avatar to avatar, recorded in the file's provenance."""
 
 from .apply import EDITS_KEY, finished, recorded
+from .card import find_card, with_card_of
 from .combine import combined, merged
 from .compare import compared, comparison
 from .decals import Decal, decalled, read_decal
+from .hair import haired
 from .marks import freckled, lacquered, veined
+from .metric import parse_ruler, with_card, with_ruler
 from .paint import export_textures, painted, read_paint
-from .pairs import PAIRS, paired, with_both_hands
+from .pairs import PAIRS, paired, shake_picture, shaken, with_both_hands
 from .request import EditRequest, edited
 from .size import hand_length, parse_length, scaled, shaped, with_hand_length
 from .tone import Tone, parse_tone, tone_of, toned
 from .trust import painted_out, trusted
 
 __all__ = [
+    "find_card",
+    "parse_ruler",
+    "with_card",
+    "with_card_of",
+    "with_ruler",
     "EditRequest",
     "edited",
     "PAIRS",
     "paired",
+    "shake_picture",
+    "shaken",
     "with_both_hands",
     "combined",
     "merged",
@@ -34,6 +44,7 @@ __all__ = [
     "export_textures",
     "finished",
     "freckled",
+    "haired",
     "lacquered",
     "painted",
     "painted_out",

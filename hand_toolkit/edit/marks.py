@@ -115,7 +115,7 @@ def freckled(avatar: Avatar, amount: float, seed: int = 0) -> Avatar:
     Raises:
         InputError: an amount out of range.
     """
-    _check_amount("freckles", amount)
+    check_amount("freckles", amount)
 
     def change(hand: AvatarHand) -> AvatarHand:
         from scipy.spatial import cKDTree
@@ -168,7 +168,7 @@ def veined(avatar: Avatar, amount: float, seed: int = 0) -> Avatar:
     Raises:
         InputError: an amount out of range.
     """
-    _check_amount("veins", amount)
+    check_amount("veins", amount)
 
     def change(hand: AvatarHand) -> AvatarHand:
         model = surface(avatar.hand_model, hand.side, avatar.level)
@@ -178,9 +178,9 @@ def veined(avatar: Avatar, amount: float, seed: int = 0) -> Avatar:
         hand = refined(avatar, hand, faces, FINE_M)
         zones = zones_of(avatar.hand_model, avatar.level, hand)
         keypoints = rest_hand(model, hand.shape)[2]
-        flat = _hand_plane(rest_points(model, hand), keypoints)
+        flat = hand_plane(rest_points(model, hand), keypoints)
         vein = np.zeros(len(flat))
-        for path, width in _vein_paths(_hand_plane(keypoints, keypoints), seed):
+        for path, width in _vein_paths(hand_plane(keypoints, keypoints), seed):
             gap = polyline_distance(flat, smooth_curve(path), 4 * width)
             # they rise and sink under the skin
             deep = 0.7 + 0.3 * np.cos(140 * flat[:, 1] + 900 * path[0, 0])
@@ -194,7 +194,7 @@ def veined(avatar: Avatar, amount: float, seed: int = 0) -> Avatar:
     return each_hand(avatar, change, f"veins {amount:g}")
 
 
-def _hand_plane(points: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
+def hand_plane(points: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
     """(N, 2) metres toward the index finger's side and from the wrist to the fingers."""
     along = keypoints[9] - keypoints[0]
     along = along / np.linalg.norm(along)
@@ -231,6 +231,6 @@ def _vein_paths(knuckles: np.ndarray, seed: int) -> list[tuple[np.ndarray, float
     return paths
 
 
-def _check_amount(name: str, amount: float) -> None:
+def check_amount(name: str, amount: float) -> None:
     if not 0 <= amount <= 3:
         raise InputError(f"the amount of {name} is {amount:g}; accepted is 0 to 3")

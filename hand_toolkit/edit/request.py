@@ -8,8 +8,11 @@ from pathlib import Path
 from ..avatar import Avatar
 from ..core.errors import InputError
 from ..core.options import split_settings
+from .card import with_card_of
 from .decals import Decal, decalled, read_decal
+from .hair import haired
 from .marks import freckled, lacquered, veined
+from .metric import parse_ruler, with_ruler
 from .paint import painted
 from .size import parse_length, scaled, shaped, with_hand_length
 from .tone import toned
@@ -24,14 +27,16 @@ class EditRequest:
         scale: factor, or None.
         shapes: ``PARAMETER=SIGMAS`` each.
         hand_length: as :func:`parse_length` reads it, or "".
+        card: the photo that shows a card, or the card's corners, or "".
+        ruler: as :func:`parse_ruler` reads it, or "".
         tone: as :func:`parse_tone` reads it, or "".
         paints: painted pictures.
-        freckles, veins: amounts, or None.
+        freckles, veins, hair: amounts, or None.
         decals: picture, place, millimetres and degrees each.
         ink: whether decals stain the skin.
         lacquer: as :func:`lacquered` reads it, or "".
         side: hand of paint and decals, or None.
-        seed: of freckles and veins.
+        seed: of freckles, veins and hair.
         trust: in the photo, or None; see :func:`trusted`.
         paint_outs: pictures of the photo's size, white where the photo is not believed.
         paint_out_skins: the same in the texture layout.
@@ -40,10 +45,13 @@ class EditRequest:
     scale: float | None = None
     shapes: tuple[str, ...] = ()
     hand_length: str = ""
+    card: str = ""
+    ruler: str = ""
     tone: str = ""
     paints: tuple[Path, ...] = ()
     freckles: float | None = None
     veins: float | None = None
+    hair: float | None = None
     decals: tuple[tuple[str, str, str, str], ...] = ()
     ink: bool = False
     lacquer: str = ""
@@ -74,6 +82,10 @@ def edited(avatar: Avatar, asked: EditRequest) -> Avatar:
         avatar = shaped(avatar, changes)
     if asked.hand_length:
         avatar = with_hand_length(avatar, parse_length(asked.hand_length))
+    if asked.card:
+        avatar = with_card_of(avatar, asked.card)
+    if asked.ruler:
+        avatar = with_ruler(avatar, *parse_ruler(asked.ruler))
     if asked.tone:
         avatar = toned(avatar, asked.tone)
     for paint in asked.paints:
@@ -87,6 +99,8 @@ def edited(avatar: Avatar, asked: EditRequest) -> Avatar:
         pixels = read_decal(picture)
         decal = Decal(pixels, place, size_mm, degrees, asked.ink, Path(picture).name)
         avatar = decalled(avatar, decal, asked.side)
+    if asked.hair is not None:
+        avatar = haired(avatar, asked.hair, asked.seed)
     if asked.lacquer:
         avatar = lacquered(avatar, asked.lacquer)
     return avatar

@@ -56,13 +56,14 @@ def _checked_length(metres: float) -> float:
     return metres
 
 
-def with_hand_length(avatar: Avatar, metres: float) -> Avatar:
+def with_hand_length(avatar: Avatar, metres: float, known_from: str = "") -> Avatar:
     """The avatar with hands so long, alike in proportion.
 
     Args:
         avatar: the avatar.
         metres: from the wrist to the tip of the middle finger, of the hand that the photo showed;
             the other grows as much.
+        known_from: what told it, for the record.
 
     Raises:
         InputError: a length that no hand has.
@@ -72,6 +73,7 @@ def with_hand_length(avatar: Avatar, metres: float) -> Avatar:
     factor = metres / hand_length(avatar, first.side)
     grown = _scaled(avatar, factor)
     record = f"hand length {1000 * metres:.1f} mm"
+    record += f" by {known_from}" if known_from else ""
     provenance = {**grown.provenance, "scale": f"metric, from a known {record}"}
     return recorded(dataclasses.replace(grown, provenance=provenance), record)
 

@@ -14,7 +14,7 @@ class Contact:
     """Surface regions that should meet.
 
     Attributes:
-        first, second: (hand 0 right or 1 left, region name); see ``solve.Regions``.
+        first, second: (hand 0 or 1, region name); see ``solve.Regions``.
         share: part of the first region's vertices that must meet, nearest first.
         weight: strength, 1 is a firm touch.
     """
@@ -52,6 +52,7 @@ class Arrangement:
         contacts: what should touch.
         bends: (2, 2) wrist flexion and radial deviation of each forearm, radians.
         opening: (2, 15, 3) joint angles before the fingers close, None to start closed.
+        sides: which hands they are.
     """
 
     family: str
@@ -60,7 +61,11 @@ class Arrangement:
     contacts: tuple[Contact, ...]
     bends: np.ndarray
     opening: np.ndarray | None = None
+    sides: tuple[str, str] = ("right", "left")
 
+
+HANDSHAKE = "handshake"
+"""Two right hands, of two people; no family of the two hands of one."""
 
 TWO_HAND_NAMES = (
     "prayer", "clasp", "interlaced", "hand_on_hand", "fist_in_palm", "steeple", "pinch_finger",
@@ -75,10 +80,10 @@ def choose_family(rng: np.random.Generator) -> str:
     return str(rng.choice(TWO_HAND_NAMES, p=_WEIGHTS / _WEIGHTS.sum()))
 
 
-def rotation_to(fingers: np.ndarray, palm: np.ndarray, side: int) -> np.ndarray:
+def rotation_to(fingers: np.ndarray, palm: np.ndarray, side: str) -> np.ndarray:
     """(3, 3) rotation that takes the rest hand's fingers and palm to these directions."""
     target = _frame(np.asarray(fingers, float), np.asarray(palm, float))
-    rest = _frame(np.array([-1.0 if side == 0 else 1.0, 0, 0]), np.array([0, -1.0, 0]))
+    rest = _frame(np.array([-1.0 if side == "right" else 1.0, 0, 0]), np.array([0, -1.0, 0]))
     return np.asarray(target @ rest.T)
 
 
@@ -94,7 +99,7 @@ def arrange(rng: np.random.Generator, family: str) -> Arrangement:
 
     Args:
         rng: source of all variation.
-        family: one of TWO_HAND_NAMES.
+        family: one of TWO_HAND_NAMES, or HANDSHAKE.
     """
 
     def jitter(amount: float) -> float:
@@ -106,7 +111,28 @@ def arrange(rng: np.random.Generator, family: str) -> Arrangement:
     bends = rng.normal(size=(2, 2)) * np.radians([10, 6])
     half = 0.017
     opening: np.ndarray | None = None
-    if family == "prayer":
+    sides = ("right", "left")
+    if family == HANDSHAKE:
+        # thumbs up, palms upon each other as far as the webs of the thumbs, fingers around the
+        # other's edge onto its back
+        sides = ("right", "right")
+        angles = posed("rest", "rest", 0.3)
+        opening = angles.copy()
+        opening[:, [0, 3, 6, 9], 0] = np.radians(12)
+        opening[:, [1, 4, 7, 10, 2, 5, 8, 11], 0] = np.radians(8)
+        angles[:, [0, 3, 6, 9], 0] = np.radians([38, 40, 42, 44]) + rng.normal(size=(2, 4)) * 0.05
+        angles[:, [1, 4, 7, 10], 0] = np.radians(32) + rng.normal(size=(2, 4)) * 0.05
+        angles[:, [2, 5, 8, 11], 0] = np.radians(16)
+        down = rng.uniform(0.3, 0.45)
+        lap = rng.uniform(0.018, 0.023)
+        right = Placement((1, 0, -down), (0, 1, 0), "palm", (-lap, -half, 0))
+        left = Placement((-1, 0, -down), (0, -1, 0), "palm", (lap, half, jitter(0.003)))
+        contacts = [Contact((0, "palm"), (1, "palm"), 0.5, 1.5)]
+        for one, other in ((0, 1), (1, 0)):
+            contacts.append(Contact((one, "thumb_pad"), (other, "skin"), 0.5, 0.4))
+            for finger in ("index", "middle", "ring", "pinky"):
+                contacts.append(Contact((one, f"{finger}_pad"), (other, "skin"), 0.5, 0.4))
+    elif family == "prayer":
         angles = posed("flat", "flat", 0.35)
         angles[:, [0, 3, 6, 9], 0] -= np.radians(4)
         bends[:, 0] = -np.radians(rng.uniform(15, 45)) + rng.normal(size=2) * 0.05
@@ -240,7 +266,7 @@ def arrange(rng: np.random.Generator, family: str) -> Arrangement:
             _tuple(direction[2] + [-0.6, 0, 0.8]), _tuple(direction[3]), "palm", _tuple(offset)
         )
         contacts = []
-    return Arrangement(family, angles, (right, left), tuple(contacts), bends, opening)
+    return Arrangement(family, angles, (right, left), tuple(contacts), bends, opening, sides)
 
 
 def _finger_pairs(weight: float) -> list[Contact]:

@@ -111,7 +111,9 @@ class HandSolver:
             touch: contacts of the hand with itself, both entries hand 0.
         """
         identity = np.eye(3)[None]
-        state = self._descend(angles[None], identity, np.zeros((1, 3)), touch, 60 if touch else 36)
+        state = self._descend(
+            angles[None], identity, np.zeros((1, 3)), touch, 60 if touch else 36, ("right",)
+        )
         return self._finish(state, (side,), np.asarray(bend)[None])
 
     def solve_two(self, start: Arrangement, iterations: int = 100) -> SolvedPose:
@@ -119,19 +121,25 @@ class HandSolver:
         rotations = np.stack(
             [
                 rotation_to(np.array(p.fingers), np.array(p.palm), side)
-                for side, p in enumerate(start.placements)
+                for side, p in zip(start.sides, start.placements)
             ]
         )
         canonical = self._canonical(start.angles if start.opening is None else start.opening)
         translations = np.zeros((2, 3))
-        for side, placement in enumerate(start.placements):
-            center = canonical[side][regions()[placement.region]].mean(0)
-            center = center * (FLIP if side else 1.0)
-            translations[side] = np.array(placement.center) - rotations[side] @ center
+        for k, placement in enumerate(start.placements):
+            center = canonical[k][regions()[placement.region]].mean(0)
+            center = center * (FLIP if start.sides[k] == "left" else 1.0)
+            translations[k] = np.array(placement.center) - rotations[k] @ center
         state = self._descend(
-            start.angles, rotations, translations, start.contacts, iterations, start.opening
+            start.angles,
+            rotations,
+            translations,
+            start.contacts,
+            iterations,
+            start.sides,
+            start.opening,
         )
-        return self._finish(state, ("right", "left"), start.bends)
+        return self._finish(state, start.sides, start.bends)
 
     def _canonical(self, angles: np.ndarray) -> np.ndarray:
         """(H, V, 3) right-hand vertices with the wrist at the origin."""
@@ -182,6 +190,7 @@ class HandSolver:
         translations: np.ndarray,
         contacts: tuple[Contact, ...],
         iterations: int,
+        sides: tuple[str, ...],
         opening: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
         torch = self._torch
@@ -191,8 +200,8 @@ class HandSolver:
         turned = torch.tensor(rotations, dtype=torch.float32)
         placed = torch.tensor(translations, dtype=torch.float32)
         flips = torch.ones(hands, 1, 3)
-        if hands == 2:
-            flips[1, 0, 0] = -1
+        for k, side in enumerate(sides):
+            flips[k, 0, 0] = -1 if side == "left" else 1
         change = torch.zeros_like(start, requires_grad=True)
         turn = torch.zeros(hands, 3, requires_grad=True)
         shift = torch.zeros(hands, 3, requires_grad=True)
@@ -219,7 +228,7 @@ class HandSolver:
                 )
             exact = vertices.new_zeros(())
             if (step >= 0.7 * iterations and step % 2 == 0) or step == iterations:
-                exact, depth = self._exact_penalty(vertices)
+                exact, depth = self._exact_penalty(vertices, sides)
                 if best is None or depth <= max(best[0], 2 * SOFTNESS_M):
                     best = (depth, _snapshot(current, turn, shift, rotations, translations))
                 if depth < SOFTNESS_M and not contacts:
@@ -264,16 +273,16 @@ class HandSolver:
         # Vertices are a few millimetres apart, so touching skin still has a gap of about one.
         return contact.weight * 3.0 * ((kept - 0.0008).clamp_min(0) * 100).square().mean()
 
-    def _exact_penalty(self, vertices: Any) -> tuple[Any, float]:
+    def _exact_penalty(self, vertices: Any, sides: tuple[str, ...]) -> tuple[Any, float]:
         """Squared millimetres from inside vertices to the surface, and the depth in metres."""
         torch = self._torch
         points = vertices.detach().numpy().astype(np.float64)
         total, deepest = vertices.new_zeros(()), 0.0
         for hand in range(len(points)):
-            hits = [(self._self_hits(points, hand), 0.5)]
+            hits = [(self._self_hits(points[hand], sides[hand]), 0.5)]
             if len(points) == 2:
                 other = 1 - hand
-                faces = self.faces if other == 0 else self.faces[:, ::-1]
+                faces = self.faces if sides[other] == "right" else self.faces[:, ::-1]
                 hits.append((penetration(points[hand], points[other], faces), 1.0))
             for (index, depth, surface), weight in hits:
                 if len(index) == 0:
@@ -285,11 +294,11 @@ class HandSolver:
         return total, deepest
 
     def _self_hits(
-        self, points: np.ndarray, hand: int
+        self, points: np.ndarray, side: str
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        faces = self.faces if hand == 0 else self.faces[:, ::-1]
-        rest = self.rest if hand == 0 else self.rest * FLIP
-        return self_penetration(points[hand], faces, self.weights, rest)
+        faces = self.faces if side == "right" else self.faces[:, ::-1]
+        rest = self.rest if side == "right" else self.rest * FLIP
+        return self_penetration(points, faces, self.weights, rest)
 
     def _finish(
         self, state: dict[str, np.ndarray], sides: tuple[str, ...], bends: np.ndarray

@@ -53,3 +53,28 @@ def test_bad_input() -> None:
     np.testing.assert_array_equal(
         with_both_hands(one).hand("right").albedo, one.hand("left").albedo
     )
+
+
+def test_two_right_hands_shake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "TRIES", 1)
+    me, you, out = (tmp_path / n for n in ("me.hand", "you.hand", "shake.npz"))
+    procedural_avatar(0, sides=("right",)).save(me)
+    procedural_avatar(1, sides=("left",)).save(you)
+    words = ["pair", str(me), "handshake", "-o", str(out)]
+    assert run(words) == 2
+    assert not out.exists()
+    assert run([*words, "--with", str(you), "--picture", str(tmp_path / "p.png")]) == 0
+    assert (tmp_path / "p.png").exists()
+    skins = []
+    for path, avatar in ((out, me), (tmp_path / "shake_other.npz", you)):
+        theta, where = load_motion(path).frame(0)
+        assert set(theta) == {"right"}
+        both = with_both_hands(Avatar.load(avatar))
+        skins.append(both.mesh("right", theta["right"], where["right"]))
+    gap = cKDTree(skins[1]).query(skins[0])[0]
+    # palms meet, and fingers lie around the other hand
+    assert gap.min() < 0.003
+    assert (gap < 0.008).mean() > 0.15
+    # the wrists are on opposite sides
+    wrists = [load_motion(p).frame(0)[1]["right"] for p in (out, tmp_path / "shake_other.npz")]
+    assert np.linalg.norm(wrists[0] - wrists[1]) > 0.08

@@ -83,7 +83,7 @@ def test_parts_without_hands_hold_no_keypoint() -> None:
 def _rendered() -> tuple[Crop, np.ndarray]:
     """A rendered right hand before a plain wall: its crop, and the picture."""
     theta = np.zeros((16, 3))
-    turn = rotation_to(np.array([0.1, -1.0, 0.1]), np.array([0.2, 0.1, -1.0]), 0)
+    turn = rotation_to(np.array([0.1, -1.0, 0.1]), np.array([0.2, 0.1, -1.0]), "right")
     theta[0] = Rotation.from_matrix(turn).as_rotvec()
     shape = np.zeros(len(load_crop_mesh().model.shape_names))
     hand = PlacedHand("right", theta, np.zeros(3), np.zeros(3))

@@ -58,11 +58,11 @@ def test_regions_exist_for_every_contact() -> None:
     assert set(TOUCHES) <= set(FAMILIES)
 
 
-@pytest.mark.parametrize("side", [0, 1])
-def test_rotation_to_points_fingers_and_palm(side: int) -> None:
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_rotation_to_points_fingers_and_palm(side: str) -> None:
     fingers, palm = np.array([0, 0.6, 0.8]), np.array([1.0, 0, 0])
     turn = rotation_to(fingers, palm, side)
-    rest_fingers = np.array([-1.0 if side == 0 else 1.0, 0, 0])
+    rest_fingers = np.array([-1.0 if side == "right" else 1.0, 0, 0])
     np.testing.assert_allclose(turn @ rest_fingers, fingers, atol=1e-12)
     np.testing.assert_allclose(turn @ [0, -1, 0], palm, atol=1e-12)
     assert np.linalg.det(turn) == pytest.approx(1)

@@ -151,7 +151,7 @@ def sample_rotation(rng: np.random.Generator) -> np.ndarray:
         return np.asarray(Rotation.random(random_state=int(rng.integers(1 << 31))).as_matrix())
     fingers = np.array([0, -1.0, 0]) + rng.normal(size=3) * 0.45
     palm = np.array([0, 0, float(rng.choice([-1.0, 1.0]))]) + rng.normal(size=3) * 0.45
-    return rotation_to(fingers, palm, 0)
+    return rotation_to(fingers, palm, "right")
 
 
 def _fingers(
