@@ -305,7 +305,7 @@ def given(folder: Path, count: int) -> None:
 
 def card(folder: Path, count: int) -> None:
     """The table of ``card``."""
-    from hand_toolkit.edit.metric import CARD_M
+    from hand_toolkit.edit.metric import CARD_M, FOUND_PX
     from hand_toolkit.testing.cards import card_photo
 
     worn = skins(folder)
@@ -325,7 +325,7 @@ def card(folder: Path, count: int) -> None:
             found = edit.find_card(photo, avatar.camera)
             made = (
                 avatar,
-                edit.with_card(avatar, found),
+                edit.with_card(avatar, found, FOUND_PX),
                 edit.with_card(avatar, marks),
                 edit.with_ruler(avatar, ends, CARD_M[0]),
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -236,4 +237,9 @@ def find_motion(name: str) -> Motion:
 
     if name in MOTIONS or name.lower().startswith(SPELLING):
         return builtin_motion(name)
+    if not Path(name).exists() and "." not in name:
+        raise InputError(
+            f"there is no file {name} and no such built-in motion; built in are: "
+            f"{', '.join(MOTIONS)}, and asl:WORD"
+        )
     return load_motion(name)

@@ -129,8 +129,8 @@ def _read_container(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             arrays = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
     except (SafetensorError, *PARSER_FAULTS) as error:
         raise FileFormatError(
-            f"{path.name} is not a .hand file ({first_line(error)}); "
-            "make one with 'hand-toolkit fit'"
+            f"{path.name} is not a .hand file, or a damaged one; make one with 'hand-toolkit fit "
+            "PHOTO'"
         ) from error
     return arrays, metadata
 

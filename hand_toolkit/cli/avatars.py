@@ -24,15 +24,20 @@ _input = click.Path(path_type=Path)
     required=True,
     help="A picture (.png .jpg .webp), a video (.mp4 ...), or a folder for numbered pictures.",
 )
-@click.option("--pose", type=_input, help="Pose file of 'hand-toolkit pose' or any motion .npz.")
+@click.option(
+    "--pose",
+    type=_input,
+    help="A built-in pose (fist, asl_a, ...), a file of 'hand-toolkit pose', or any motion .npz.",
+)
 @click.option("--frame", type=click.IntRange(0), help="Which frame of --pose.  [default: 0]")
 @click.option("--motion", help="Built in ('hand-toolkit plugins'), asl:WORD, or a motion file.")
 @click.option(
     "--camera",
     default="auto",
     show_default=True,
-    help="auto, front, back, turntable, photo (where the photo was taken from), from-pose (as "
-    "--pose estimated it) or a .json file.",
+    help="auto, front, back, orbit:DEGREES[,UP] (around the upright hand), turntable, photo (where "
+    "the photo was taken from), from-pose (as --pose estimated it) or a .json file of cameras "
+    "(docs/renderer.md).",
 )
 @click.option(
     "--size",
@@ -72,6 +77,7 @@ def render(
 
     \b
     hand-toolkit render me.hand -o me.png
+    hand-toolkit render me.hand -o side.png --pose fist --camera orbit:60,15
     hand-toolkit render me.hand -o turn.mp4 --camera turntable
     hand-toolkit render me.hand -o wave.mp4 --motion wave
     hand-toolkit render me.hand -o live.mp4 --motion pinch --neural

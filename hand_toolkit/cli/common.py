@@ -98,7 +98,7 @@ def check_output(path: Path, suffixes: tuple[str, ...] = ()) -> Path:
     """Fail before the work, not after it, when the output cannot be written.
 
     Raises:
-        InputError: a missing folder or a wrong suffix.
+        InputError: a missing folder, a wrong suffix, or a file that the command also reads.
     """
     if suffixes and path.suffix.lower() not in suffixes:
         raise InputError(f"{path.name} must end in {' or '.join(suffixes)}")
@@ -106,7 +106,24 @@ def check_output(path: Path, suffixes: tuple[str, ...] = ()) -> Path:
         raise InputError(f"{path} is a folder; give a file name")
     if not path.parent.is_dir():
         raise InputError(f"the folder {path.parent} does not exist; create it first")
+    context = click.get_current_context(silent=True)
+    given = [] if context is None else list(context.params.values())
+    for value in given:
+        for other in value if isinstance(value, tuple) else (value,):
+            if isinstance(other, Path) and other is not path and same_file(other, path):
+                raise InputError(
+                    f"{path} is given twice; what something is made from is kept, so name another "
+                    "output"
+                )
     return path
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two paths name one file, there or not."""
+    try:
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except OSError:
+        return False
 
 
 def drawable_of(avatar: Avatar, neural: bool) -> Drawable:

@@ -97,8 +97,8 @@ def load_cameras(path: str | Path) -> list[Camera]:
     path = Path(path)
     if not path.is_file():
         raise InputError(
-            f"unknown camera {str(path)!r}; give front, back, photo, turntable, from-pose or a "
-            ".json file"
+            f"unknown camera {str(path)!r}; give front, back, orbit:DEGREES, photo, turntable, "
+            "from-pose or a .json file"
         )
     try:
         data = json.loads(path.read_text(encoding="utf-8"))

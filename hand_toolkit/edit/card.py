@@ -8,7 +8,15 @@ from ..avatar import Avatar
 from ..core.errors import InputError
 from ..core.types import Camera, Photo
 from ..media import load_photo
-from .metric import CARD_M, card_plane, observed_hand, palm_normal, parse_points, with_card
+from .metric import (
+    CARD_M,
+    FOUND_PX,
+    card_plane,
+    observed_hand,
+    palm_normal,
+    parse_points,
+    with_card,
+)
 
 SIDE = 1400
 """Longest side, pixels, at which cards are looked for."""
@@ -53,7 +61,8 @@ def with_card_of(avatar: Avatar, told: str) -> Avatar:
             f"{camera.width}x{camera.height}; give that photo"
         )
     corners = find_card(photo, camera, palm_normal(observed_hand(avatar)[1]))
-    return with_card(avatar, corners * [camera.width / width, camera.height / height])
+    corners = corners * [camera.width / width, camera.height / height]
+    return with_card(avatar, corners, FOUND_PX)
 
 
 def find_card(photo: Photo, camera: Camera, palm: np.ndarray | None = None) -> np.ndarray:

@@ -69,7 +69,7 @@ def _hand_difference(first: Avatar, second: Avatar, side: str) -> dict[str, Any]
     result["shape"] = {
         n: round(float(v), 2) for n, v in zip(model.shape_names, sigmas) if abs(v) > 0.1
     }
-    result["same_splats"] = _same(first, second, side)
+    result["identical"] = _same(first, second, side)
     return result
 
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 CARD_M = (0.0856, 0.05398)
 """Bank, identity and travel cards: ISO/IEC 7810, ID-1."""
 
-MARK_PX = 1.5
-"""How far off a corner is marked, of a picture 1000 pixels long."""
+MARK_PX, FOUND_PX = 1.5, 0.4
+"""How far off a corner is that somebody marks, and one that is found, of a picture 1000 pixels
+long."""
 
 TILT = np.radians(15.0)
 """How far the card's plane is from that of the palm beside it."""
@@ -28,7 +29,7 @@ WORST_FIT = 0.06
 PALM = (0, 5, 9, 13, 17)
 """Keypoints of wrist and knuckles."""
 
-TABLE_SHARE = 0.005
+TABLE_SHARE = 0.02
 """Of the skin that may seem to lie under the table: a bent finger's error."""
 
 
@@ -48,7 +49,7 @@ def parse_points(text: str, count: int, what: str) -> np.ndarray:
     return numbers.reshape(-1, 2)
 
 
-def with_card(avatar: Avatar, corners: np.ndarray) -> Avatar:
+def with_card(avatar: Avatar, corners: np.ndarray, off_px: float = MARK_PX) -> Avatar:
     """The avatar in metric size, from a card on what the hand lay on.
 
     The card's place follows from its corners and the photo's camera (a plane's pose from four
@@ -58,12 +59,13 @@ def with_card(avatar: Avatar, corners: np.ndarray) -> Avatar:
     Args:
         avatar: fitted to the photo.
         corners: (4, 2) pixels of the photo, in any order.
+        off_px: their usual error in a picture 1000 pixels long.
 
     Raises:
         InputError: no card has such corners, or the hand would have no hand's size.
     """
     skin, joints = observed_hand(avatar)
-    normal, middle = card_plane(corners, avatar.camera, palm_normal(joints))
+    normal, middle = card_plane(corners, avatar.camera, palm_normal(joints), off_px)
     return _on_plane(avatar, skin, normal, float(normal @ middle), "a card in the photo")
 
 
@@ -108,7 +110,7 @@ def parse_ruler(text: str) -> tuple[np.ndarray, float]:
 
 
 def card_plane(
-    corners: np.ndarray, camera: Camera, palm: np.ndarray | None
+    corners: np.ndarray, camera: Camera, palm: np.ndarray | None, off_px: float = MARK_PX
 ) -> tuple[np.ndarray, np.ndarray]:
     """Unit normal (3,), toward the camera, and middle (3,) of a card, in metres and camera axes.
 
@@ -116,6 +118,7 @@ def card_plane(
         corners: (4, 2) pixels, in any order.
         camera: the photo's.
         palm: (3,) unit normal that the card's is near, or None for the corners alone.
+        off_px: as in :func:`with_card`.
 
     Raises:
         InputError: no card has such corners.
@@ -128,7 +131,7 @@ def card_plane(
     centre = corners.mean(axis=0)
     around = np.argsort(np.arctan2(*(corners - centre).T[::-1]))
     seen = _rays(corners[around], camera)[:, :2]
-    pixel = MARK_PX * max(camera.width, camera.height) / 1000 / camera.fx
+    pixel = off_px * max(camera.width, camera.height) / 1000 / camera.fx
     size = np.linalg.norm(np.diff(seen[[0, 1, 2, 3, 0]], axis=0), axis=1)
     best: tuple[float, np.ndarray, np.ndarray, float] | None = None
     for sides in (CARD_M, CARD_M[::-1]):

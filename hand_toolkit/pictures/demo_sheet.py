@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..animate import Motion, find_motion, load_motion, resample, with_forearms
-from ..avatar import Avatar, Drawable
+from ..animate import (
+    Motion,
+    avatar_pose,
+    find_motion,
+    load_motion,
+    pose_names,
+    resample,
+    with_forearms,
+)
+from ..avatar import Avatar, Drawable, display_theta
 from ..core.cameras import load_cameras, orbit_camera, turntable
 from ..core.conventions import SIDES
 from ..core.errors import FileFormatError, InputError
@@ -87,7 +95,8 @@ def render_to_file(
         raise InputError("both --pose and --motion were given; give one of them")
     if background is None and (is_video or suffix in (".jpg", ".jpeg")):
         raise InputError(f"{suffix} cannot be transparent; use .png, .webp or a folder")
-    if camera == "auto" and is_video and motion is None and pose is None:
+    still = pose is None or str(pose) in pose_names()
+    if camera == "auto" and is_video and motion is None and still:
         camera = "turntable"
     shot = plan(avatar, pose, frame, motion, camera, size, fps, _sides(avatar, side))
     view = shot.cameras[0]
@@ -123,7 +132,8 @@ def plan(
     sides: tuple[str, ...],
 ) -> Shot:
     """Poses and cameras of what ``hand-toolkit render`` was asked for."""
-    if pose is not None:
+    held = None if pose is None else held_pose(avatar, pose, sides)
+    if pose is not None and held is None:
         return _posed_shot(avatar, pose, frame, camera, size, fps)
     width, height = size or (768, 768)
     if motion is not None:
@@ -132,14 +142,40 @@ def plan(
         if fps is not None and fps != sequence.fps:
             sequence = resample(sequence, fps)
         return _motion_shot(avatar, sequence, camera, width, height, frame)
-    if camera == "photo":
+    if camera == "photo" and held is None:
         theta, where, view = source_view(avatar)
         return Shot([(theta, where)], [view.resized(*size) if size else view], fps or 24)
-    upright = shown_upright(avatar, sides=sides)
+    upright = held or shown_upright(avatar, sides=sides)
     points = _points(avatar, [upright])
     if camera == "turntable":
         return Shot([upright], turntable(points, width, height, TURNTABLE_FRAMES), fps or 24)
     return Shot([upright], _views(camera, points, width, height, size), fps or 24)
+
+
+def held_pose(avatar: Avatar, pose: Path, sides: tuple[str, ...]) -> Posed | None:
+    """Hands upright in a built-in pose; None where ``pose`` is a file.
+
+    Raises:
+        InputError: neither such a file nor such a pose.
+    """
+    name = str(pose)
+    if name not in pose_names() or pose.is_file():
+        if not pose.is_file():
+            raise InputError(f"there is no file {name} and no such built-in pose{near(name)}")
+        return None
+    _, where = shown_upright(avatar, sides=sides)
+    return {s: display_theta(s, avatar_pose(avatar, s, name)) for s in where}, where
+
+
+def near(name: str) -> str:
+    """What somebody may have meant, and where all names are, as the end of a sentence."""
+    import difflib
+
+    likely = difflib.get_close_matches(name, pose_names(), 2)
+    meant = (
+        f"; did you mean {' or '.join(likely)}?" if likely else "; accepted are files (.npz) and:"
+    )
+    return meant if likely else f"{meant} {', '.join(pose_names())}"
 
 
 def _views(
@@ -149,10 +185,24 @@ def _views(
     azimuths = {"auto": 0.0, "front": 0.0, "back": np.pi}
     if camera in azimuths:
         return [orbit_camera(points, width, height, azimuths[camera])]
+    if camera.startswith("orbit:"):
+        return [orbit_camera(points, width, height, *_degrees(camera))]
     if camera == "from-pose":
         raise InputError("--camera from-pose needs --pose FILE, as 'hand-toolkit pose' writes it")
     cameras = load_cameras(camera)
     return [c.resized(*size) for c in cameras] if size else cameras
+
+
+def _degrees(camera: str) -> tuple[float, float]:
+    """Radians around and up of ``orbit:AROUND`` or ``orbit:AROUND,UP`` in degrees."""
+    try:
+        angles = [float(v) for v in camera.partition(":")[2].split(",")]
+    except ValueError:
+        angles = []
+    if len(angles) not in (1, 2) or not np.isfinite(angles).all() or abs(angles[-1]) > 360:
+        raise InputError(f"--camera {camera}; give orbit:DEGREES or orbit:DEGREES,UP, as orbit:50")
+    around, up = [*angles, 0.0][:2]
+    return np.radians(around), np.radians(np.clip(up, -89, 89))
 
 
 def _motion_shot(

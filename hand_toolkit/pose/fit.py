@@ -153,7 +153,7 @@ def make_targets(
     model_palm = _spread(chain.rest[PALM])
     world, has_world = np.zeros((21, 3)), 0.0
     if observation.keypoints_3d is not None:
-        points = observation.keypoints_3d * mirror
+        points = of_model_lengths(observation.keypoints_3d * mirror, chain.rest)
         world = (points - points[PALM].mean(axis=0)) * (model_palm / _spread(points[PALM]))
         has_world = 1.0
         across = world - (world @ ray)[:, None] * ray
@@ -200,6 +200,25 @@ def make_targets(
         shape_mean=shape_mean,
         shape_sigma=shape_sigma,
     )
+
+
+def of_model_lengths(points: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """A skeleton with its own bones' directions and the mean hand's lengths.
+
+    Detectors put the wrist and the knuckles elsewhere than the model has them (MediaPipe's palms
+    are a sixth longer, and fingers as much shorter), which a fit would take for the person's shape.
+
+    Args:
+        points: (21, 3) keypoints, to any scale.
+        rest: (21, 3) the mean hand's.
+    """
+    result = np.zeros((21, 3))
+    for k in range(1, 21):
+        before = 0 if k % 4 == 1 else k - 1
+        bone = points[k] - points[before]
+        length = np.linalg.norm(rest[k] - rest[before])
+        result[k] = result[before] + bone * (length / max(float(np.linalg.norm(bone)), 1e-9))
+    return result
 
 
 def _with_known_depth(

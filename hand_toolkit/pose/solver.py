@@ -39,16 +39,16 @@ class FitWeights:
         huber: residuals beyond so many sigmas count linearly.
     """
 
-    image_m: float = 0.0035
+    image_m: float = 0.0022
     world_m: float = 0.0088
     world_along: float = 0.6
     depth_m: float = 0.0088
-    depth_gain: float = 1.2
+    depth_gain: float = 1.0
     limit: float = 0.05
     coupling: float = DIP_SIGMA
     coupling_ratio: float = DIP_PER_PIP
     angle_prior: float = 1.0
-    shape_prior: float = 1.0
+    shape_prior: float = 2.0
     outline_m: float = 0.0035
     huber: float = 2.0
 

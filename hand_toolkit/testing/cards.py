@@ -14,6 +14,7 @@ from ..edit.metric import CARD_M, palm_normal
 from ..geometry.rotations import axis_angle_from_quat, matrix_from_axis_angle, quat_from_matrix
 from ..hand_model import pose_hand_numpy
 from ..pictures.drawing import picture_of
+from ..systems.forearm import add_forearms
 
 TEXTURE = (856, 540)
 WIDER = 0.62
@@ -82,7 +83,10 @@ def card_photo(
     corners = camera.project(centre + half[:, :1] * first + half[:, 1:] * second)
     pixels = _table(rng, size)
     pixels = _laid(pixels, _card(rng), corners)
-    drawn = picture_of(avatar, {hand.side: theta}, {hand.side: place}, camera, None, "studio")
+    # hands end in arms: eyes take a stump's end for the wrist
+    armed = add_forearms(avatar, None)
+    bent = np.vstack([theta, np.zeros(3)])
+    drawn = picture_of(armed, {hand.side: bent}, {hand.side: place}, camera, None, "studio")
     alpha = drawn[..., 3:].astype(float) / 255
     shown = alpha * drawn[..., :3] + (1 - alpha) * pixels + rng.normal(0, 2.0, pixels.shape)
     true = dataclasses.replace(

@@ -47,6 +47,27 @@ def test_info_says_what_is_in_an_avatar(
     assert json.loads(capsys.readouterr().out)["hand_model"] == "default"
 
 
+def test_render_takes_built_in_poses_and_orbits(
+    avatar_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = []
+    for k, words in enumerate(([], ["--pose", "fist"], ["--pose", "fist", "--camera", "orbit:60"])):
+        out = tmp_path / f"{k}.png"
+        assert run(["render", str(avatar_file), "-o", str(out), "--size", "96x96", *words]) == 0
+        pictures.append(np.asarray(Image.open(out)).astype(float))
+    assert all(np.abs(a - b).mean() > 2 for a, b in zip(pictures, pictures[1:]))
+    capsys.readouterr()
+    for words, said in (
+        (["--pose", "fits"], "did you mean fist"),
+        (["--pose", "nothing-like-it"], "thumbs_up"),
+        (["--camera", "orbit:x"], "orbit:50"),
+        (["--motion", "walk"], "open-close"),
+    ):
+        assert run(["render", str(avatar_file), "-o", str(tmp_path / "no.png"), *words]) == 2
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "no.png").exists()
+
+
 def test_render_writes_a_picture_of_a_hand(avatar_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.png"
     assert run(["render", str(avatar_file), "-o", str(out), "--size", "96x64"]) == 0
@@ -98,7 +119,7 @@ def test_studio_light_changes_the_picture(avatar_file: Path, tmp_path: Path) -> 
         (["render", "AVATAR", "-o", "OUT/x.png", "--background", "rainbow"], 2, "colour"),
         (["render", "AVATAR", "-o", "OUT/x.mp4", "--background", "transparent"], 2, ".png"),
         (["render", "AVATAR", "-o", "OUT/x.png", "--light", "moon"], 2, "unknown light"),
-        (["render", "AVATAR", "-o", "OUT/x.png", "--motion", "jump"], 2, "does not exist"),
+        (["render", "AVATAR", "-o", "OUT/x.png", "--motion", "jump"], 2, "open-close"),
         (["render", "AVATAR", "-o", "OUT/x.png", "--camera", "from-pose"], 2, "--pose"),
         (["render", "AVATAR", "-o", "OUT/x.png", "--camera", "c.json"], 2, "unknown camera"),
         (["render", "AVATAR", "-o", "none/x.png"], 2, "folder"),

@@ -50,7 +50,7 @@ def test_a_card_is_found_and_gives_the_size(seed: int) -> None:
     off = np.linalg.norm(found[:, None] - shown.corners[None], axis=-1).min(axis=1)
     assert off.max() < 0.8
     real = hand_length(small, "right") / FITTED
-    assert hand_length(with_card(small, found), "right") == pytest.approx(real, rel=0.015)
+    assert hand_length(with_card(small, found), "right") == pytest.approx(real, rel=0.02)
 
 
 def test_corners_may_come_in_any_order() -> None:

@@ -86,13 +86,13 @@ def test_bad_shapes_and_scales() -> None:
 
 def test_an_avatar_equals_itself_and_differs_by_its_edit() -> None:
     same = compared(avatar(), avatar())["hands"]["right"]
-    assert same["same_splats"] and same["skin_delta_e"] == [0, 0] and same["shape"] == {}
+    assert same["identical"] and same["skin_delta_e"] == [0, 0] and same["shape"] == {}
     other = shaped(toned(avatar(), "monk:9"), {"age": 1.0})
     figures = compared(avatar(), other)["hands"]["left"]
     assert figures["tone_delta_e"] > 20
     assert figures["skin_delta_e"][0] > 10
     assert figures["shape"] == {"age": 1.0}
-    assert not figures["same_splats"]
+    assert not figures["identical"]
 
 
 def test_the_picture_shows_where_they_differ() -> None:

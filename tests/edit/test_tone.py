@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,3 +140,14 @@ def test_the_command_writes_a_new_file(tmp_path, capsys: pytest.CaptureFixture[s
     assert "nothing was asked for" in capsys.readouterr().err
     assert run(["edit", str(source), "--tone", "monk:12", "-o", str(out)]) == 2
     assert Avatar.load(out).provenance[EDITS_KEY] == "tone monk:7"
+
+
+def test_the_file_before_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    me = tmp_path / "me.hand"
+    procedural_avatar(0, sides=("right",)).save(me)
+    before = me.read_bytes()
+    for output in (me, tmp_path / "." / "me.hand"):
+        assert run(["edit", str(me), "--tone", "monk:3", "-o", str(output)]) == 2
+        assert "name another output" in capsys.readouterr().err
+    assert run(["merge", str(me), str(me), "-o", str(me)]) == 2
+    assert me.read_bytes() == before
