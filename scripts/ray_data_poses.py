@@ -2,8 +2,8 @@
 
     python scripts/ray_data_poses.py PHOTOS OUT [--workers 2] [--address auto]
 
-An example of the toolkit inside somebody's data pipeline: each worker loads the networks once and is
-given photo after photo; a photo that cannot be read or shows no hand is a row with its sentence.
+An example of the toolkit inside somebody's data pipeline: each worker loads the networks once and
+is given photo after photo; a photo that cannot be read or shows no hand is a row with its sentence.
 OUT is a folder of Parquet files with one row for each photo: ``path``, ``sides``, ``confidence``,
 ``theta`` (16 x 3 a hand, axis-angle), ``shape``, ``translation`` (metres, camera axes), ``error``.
 """

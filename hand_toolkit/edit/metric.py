@@ -20,7 +20,7 @@ MARK_PX, FOUND_PX = 1.5, 0.4
 """How far off a corner is that somebody marks, and one that is found, of a picture 1000 pixels
 long."""
 
-TILT = np.radians(15.0)
+TILT = np.radians(30.0)
 """How far the card's plane is from that of the palm beside it."""
 
 WORST_FIT = 0.06
@@ -29,8 +29,11 @@ WORST_FIT = 0.06
 PALM = (0, 5, 9, 13, 17)
 """Keypoints of wrist and knuckles."""
 
-TABLE_SHARE = 0.02
-"""Of the skin that may seem to lie under the table: a bent finger's error."""
+HALF_M = 0.011
+"""How far over the table the joints of an adult's flat hand are."""
+
+MEASURED = ((0, 5), (0, 9), (0, 13), (0, 17), (5, 17), (5, 8), (9, 12), (13, 16), (17, 20))
+"""Pairs of keypoints whose distances tell the size."""
 
 
 def parse_points(text: str, count: int, what: str) -> np.ndarray:
@@ -54,7 +57,9 @@ def with_card(avatar: Avatar, corners: np.ndarray, off_px: float = MARK_PX) -> A
 
     The card's place follows from its corners and the photo's camera (a plane's pose from four
     points), with its plane taken to be near that of the palm, since few pixels of perspective tell
-    a card's tilt. The hand is as large as it must be for its skin to reach that plane.
+    a card's tilt. The hand is as large as its bones in the picture are on that plane, half a hand's
+    thickness above it: distances in one plane depend little on the focal length, and not on how
+    far from flat the fit took the hand to be.
 
     Args:
         avatar: fitted to the photo.
@@ -64,9 +69,10 @@ def with_card(avatar: Avatar, corners: np.ndarray, off_px: float = MARK_PX) -> A
     Raises:
         InputError: no card has such corners, or the hand would have no hand's size.
     """
-    skin, joints = observed_hand(avatar)
+    _, joints = observed_hand(avatar)
     normal, middle = card_plane(corners, avatar.camera, palm_normal(joints), off_px)
-    return _on_plane(avatar, skin, normal, float(normal @ middle), "a card in the photo")
+    plane = normal, float(normal @ middle)
+    return _on_plane(avatar, joints, plane, "a card in the photo")
 
 
 def with_ruler(avatar: Avatar, ends: np.ndarray, metres: float) -> Avatar:
@@ -80,16 +86,17 @@ def with_ruler(avatar: Avatar, ends: np.ndarray, metres: float) -> Avatar:
     Raises:
         InputError: the points or the length cannot be.
     """
-    skin, joints = observed_hand(avatar)
+    _, joints = observed_hand(avatar)
     if np.linalg.norm(ends[1] - ends[0]) < 8:
         raise InputError("the two marks are less than 8 pixels apart; mark a longer piece")
     if not 0.005 <= metres <= 2:
         raise InputError(f"{100 * metres:g} cm between the marks; accepted is 0.5 to 200 cm")
     normal = palm_normal(joints)
     rays = _rays(ends, avatar.camera)
-    lowest = _lowest(skin, normal)
-    across = np.linalg.norm(np.diff(rays * (lowest / (rays @ normal))[:, None], axis=0))
-    return _on_plane(avatar, skin, normal, lowest * metres / float(across), "a known distance")
+    # whatever its tilt, a plane shows the known distance and the hand in one proportion
+    there = rays / (rays @ normal)[:, None]
+    place = -metres / float(np.linalg.norm(there[1] - there[0]))
+    return _on_plane(avatar, joints, (normal, place), "a known distance")
 
 
 def parse_ruler(text: str) -> tuple[np.ndarray, float]:
@@ -192,16 +199,28 @@ def _rays(pixels: np.ndarray, camera: Camera) -> np.ndarray:
     return np.concatenate([flat, np.ones((len(flat), 1))], axis=1)
 
 
-def _lowest(skin: np.ndarray, normal: np.ndarray) -> float:
-    """Where a plane with this normal, toward the camera, touches the skin from behind."""
-    return float(np.quantile(skin @ normal, TABLE_SHARE))
-
-
 def _on_plane(
-    avatar: Avatar, skin: np.ndarray, normal: np.ndarray, place: float, words: str
+    avatar: Avatar, joints: np.ndarray, plane: tuple[np.ndarray, float], words: str
 ) -> Avatar:
-    """The avatar, larger or smaller about the camera, so that its skin reaches a plane."""
-    factor = place / _lowest(skin, normal)
+    """The avatar as large as its bones in the picture are on a plane that it lies on.
+
+    Args:
+        avatar: fitted to the photo.
+        joints: (21, 3) of the hand, as fitted.
+        plane: unit normal (3,) toward the camera, and its product with points of the plane, metres.
+        words: what told the plane.
+    """
+    normal, place = plane
+    palm = palm_normal(joints)
+    flat = joints - (joints @ palm)[:, None] * palm
+    rays = joints / joints[:, 2:]
+    factor = 1.0
+    for _ in range(3):
+        there = rays * ((place + factor * HALF_M) / (rays @ normal))[:, None]
+        shown, fitted = (
+            sum(np.linalg.norm(p[a] - p[b]) for a, b in MEASURED) for p in (there, flat)
+        )
+        factor = float(shown / fitted)
     first = next((h for h in avatar.hands if h.observed), avatar.hands[0])
     length = hand_length(avatar, first.side) * factor
     if not (np.isfinite(length) and 2 * SHORTEST_M <= length <= 0.3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_render_takes_built_in_poses_and_orbits(
         out = tmp_path / f"{k}.png"
         assert run(["render", str(avatar_file), "-o", str(out), "--size", "96x96", *words]) == 0
         pictures.append(np.asarray(Image.open(out)).astype(float))
-    assert all(np.abs(a - b).mean() > 2 for a, b in zip(pictures, pictures[1:]))
+    assert all(np.abs(a - b).mean() > 2 for a, b in itertools.pairwise(pictures))
     capsys.readouterr()
     for words, said in (
         (["--pose", "fits"], "did you mean fist"),
