@@ -60,11 +60,21 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"{options.photos} is no folder of photos")
     if options.out.exists() and any(options.out.iterdir()):
         parser.error(f"{options.out} is there and not empty; name another folder")
-    own = {} if options.address else {"num_cpus": options.workers, "include_dashboard": False}
+    own = (
+        {}
+        if options.address
+        else {
+            "num_cpus": options.workers + 1,  # one writes while the others look
+            "include_dashboard": False,
+        }
+    )
     ray.init(address=options.address, log_to_driver=False, **own)
     photos = sorted(p for p in options.photos.iterdir() if p.suffix.lower() in PICTURES)
     rows = ray.data.from_items([{"path": str(p.resolve())} for p in photos])
-    found = rows.repartition(max(1, len(photos) // 64)).map(Hands, concurrency=options.workers)
+    found = rows.repartition(max(1, len(photos) // 64)).map(
+        Hands,  # type: ignore[arg-type]
+        concurrency=options.workers,
+    )
     found.write_parquet(str(options.out.resolve()))
     print(f"{options.out}: {len(photos)} photos")
     ray.shutdown()
