@@ -197,3 +197,23 @@ def test_on_ray_with_two_processes(avatars: Path, tmp_path: Path) -> None:
     assert (report.done, report.failed) == (12, 1)
     assert "broken.hand" in report.worst[0]["error"]
     assert len({row["input"] for row in rows(out)}) == 13
+
+
+def test_ray_data_finds_hands_photo_by_photo(tmp_path: Path) -> None:
+    """The documented pipeline: one worker, a photo with a hand, and a file that is none."""
+    import pandas
+
+    from hand_toolkit.media.demo import PICTURE
+
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    shutil.copy(PICTURE, photos / f"a{Path(str(PICTURE)).suffix}")
+    (photos / "b.jpg").write_text("no picture")
+    script = Path(__file__).resolve().parents[2] / "scripts" / "ray_data_poses.py"
+    words = [sys.executable, str(script), str(photos), str(out), "--workers", "1"]
+    subprocess.run(words, check=True, timeout=300, capture_output=True)
+    table = pandas.read_parquet(out).sort_values("path")
+    assert list(table["error"].str.len() > 0) == [False, True]
+    first = table.iloc[0]
+    assert set(first["sides"]) <= {"right", "left"} and len(first["sides"]) >= 1
+    assert {len(v) for v in first["theta"]} == {48}
