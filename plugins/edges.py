@@ -13,7 +13,7 @@ mask's pixels: a seventh of a finger."""
 
 TRUST = 0.005
 """Of the mask within the band, see :func:`hand_toolkit.see.matting.matte`. Both numbers by the
-hand-drawn outlines of odd frames (``benchmarks/eyes.py outlines``)."""
+hand-drawn outlines of all frames (``benchmarks/eyes.py outlines``)."""
 
 
 def sharpen(
