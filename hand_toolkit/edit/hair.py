@@ -125,6 +125,7 @@ def _grown(avatar: Avatar, hand: AvatarHand, count: int, seed: int) -> AvatarHan
         evidence=np.zeros(len(kept)),
         albedo=hand.albedo[own[near_skin]],
         color=hand.color[own[near_skin]],
+        hidden=None,
     )
     coloured = with_albedo(hair, shade * each[:, None])
     return joined_hand(hand, np.ones(len(hand), bool), coloured, np.arange(len(coloured)))
