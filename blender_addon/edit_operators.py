@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 
 import bpy
+import numpy as np
 
 from . import link, pair, scene_data
 from .base import NeedsHand, WorkerOperator, active_hand
@@ -32,8 +33,12 @@ def painted_file(name):
     if image is None:
         return bpy.path.abspath(name)
     path = os.path.join(bpy.app.tempdir, "hand_paint_out.png")
-    copy = image.copy()  # the artist's image keeps its own path
+    # the artist's image keeps its path and format; a copy of it would lose what is not saved
+    copy = bpy.data.images.new("hand paint out", *image.size, alpha=True)
     try:
+        pixels = np.empty(4 * image.size[0] * image.size[1], np.float32)
+        image.pixels.foreach_get(pixels)
+        copy.pixels.foreach_set(pixels)
         copy.file_format = "PNG"
         copy.save(filepath=path)
     finally:

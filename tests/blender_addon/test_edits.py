@@ -21,3 +21,5 @@ def test_edits(blender, hand_file: Path, tmp_path: Path) -> None:
     edits = Avatar.load(report["second"]).provenance["edits"]
     assert edits.startswith("tone monk:9; lacquer red; ink spot.png on the right palm")
     assert report["second"] != report["path"]
+    third = Avatar.load(report["third"]).provenance["edits"]
+    assert third.endswith("trust 0.2; painted out hand_paint_out.png")
