@@ -12,6 +12,7 @@ key says which are. Half right is guessing.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from pathlib import Path
 
@@ -31,9 +32,16 @@ FLAT = 0.7
 """Least cosine between a face's normal and the side's own for the face to count as of that side."""
 
 
-def evidence_of(avatar: Avatar) -> dict[str, float]:
-    """Mean evidence of the palm and of the back of the hand that the photo shows best."""
+def best_hand(path: Path) -> Avatar:
+    """The avatar with the hand alone that its photo shows best."""
+    avatar = Avatar.load(path)
     hand = max((h for h in avatar.hands if h.observed), key=lambda h: float(h.evidence.mean()))
+    return dataclasses.replace(avatar, hands=(hand,))
+
+
+def evidence_of(avatar: Avatar) -> dict[str, float]:
+    """Mean evidence of the palm and of the back of an avatar's hand."""
+    (hand,) = avatar.hands
     model = surface(avatar.hand_model, hand.side, avatar.level)
     vertices = rest_hand(model, hand.shape)[0]
     up = face_normals(vertices, model.faces)[0][hand.binding.triangle, 1]
@@ -51,7 +59,7 @@ def chosen(folder: Path, count: int) -> list[tuple[Path, Avatar, str]]:
     """
     clear: dict[str, list[tuple[float, Path]]] = {"palm": [], "back": []}
     for path in sorted(folder.glob("*.hand")):
-        evidence = evidence_of(Avatar.load(path))
+        evidence = evidence_of(best_hand(path))
         seen = max(evidence, key=lambda side: evidence[side])
         clear[seen].append((abs(evidence["palm"] - evidence["back"]), path))
     for side in clear:
@@ -64,7 +72,7 @@ def chosen(folder: Path, count: int) -> list[tuple[Path, Avatar, str]]:
             f"{folder} holds {len(taken)} .hand files; give a folder with {count} or a smaller "
             "--count"
         )
-    return [(path, Avatar.load(path), side) for path, side in taken]
+    return [(path, best_hand(path), side) for path, side in taken]
 
 
 def main() -> None:
