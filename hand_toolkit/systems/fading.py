@@ -18,6 +18,9 @@ SPREAD_M = (0.006, 0.003)
 """Standard deviations along the arm and around it: alike for all splats and wider than the mesh's
 triangles, so that their sum has no dots at any opacity."""
 
+DEEPEST_M = 0.0015
+"""Farthest that they lie below the surface: deeper ones would count as loose, and no skin."""
+
 WALLS = 2
 """How often a ray meets the skin of a translucent arm: in front and behind."""
 
@@ -71,7 +74,10 @@ def _faded(
     asked = _opacity_of(wanted)
     start = smoothstep(along, FADE_M[0] - 0.01, FADE_M[0] + 0.02)
     result = (1 - start) * opacity + start * np.minimum(asked, opacity)
-    return dataclasses.replace(binding, quat=quat, scale=scale), result
+    offset = binding.offset * np.minimum(
+        1.0, DEEPEST_M / np.maximum(np.linalg.norm(binding.offset, axis=1, keepdims=True), 1e-9)
+    )
+    return dataclasses.replace(binding, offset=offset, quat=quat, scale=scale), result
 
 
 def _opacity_of(depth: np.ndarray) -> np.ndarray:
