@@ -18,6 +18,7 @@ from ..core.types import Camera
 from ..geometry.colour import srgb_to_linear
 from ..geometry.sh import C0
 from ..geometry.silhouette import rasterize_mesh
+from ..hand_model import HandModel
 from .light import LUMINANCE, estimate_light, visibility
 from .observe import (
     DEPTH_TOLERANCE_M,
@@ -203,15 +204,19 @@ def unlike_background(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=4)
 def from_cut(layout: UVLayout) -> np.ndarray:
     """(N,) 0 at the wrist's open end of the mesh ... 1 on the hand."""
+    return away_from_cut(surface(layout.hand_model, "right", LEVEL), layout.rest)
+
+
+def away_from_cut(model: HandModel, points: np.ndarray) -> np.ndarray:
+    """(N,) 0 at the wrist's open end of a mesh ... 1 on the hand, of points (N, 3) of its rest."""
     from scipy.spatial import cKDTree
 
-    model = surface(layout.hand_model, "right", LEVEL)
     edges = np.sort(model.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     unique, count = np.unique(edges, axis=0, return_counts=True)
     rim = np.unique(unique[count == 1])
     if not len(rim):
-        return np.ones(len(layout.index))
-    return smoothstep(cKDTree(model.template[rim]).query(layout.rest)[0], *CUT_M)
+        return np.ones(len(points))
+    return smoothstep(cKDTree(model.template[rim]).query(points)[0], *CUT_M)
 
 
 def weighted_median(values: np.ndarray, weight: np.ndarray) -> np.ndarray:

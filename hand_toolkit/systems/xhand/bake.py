@@ -18,7 +18,7 @@ from ...hand_model import HandModel, rest_hand
 from ...skin.uv_layout import LEVEL
 from ..texture.one_photo import lay_on_hand
 from .losses import laplacian
-from .person import MM, Person
+from .person import Person
 from .skin import Skin, shaded, visible_part
 
 NEIGHBOURS = 3
@@ -77,9 +77,9 @@ def _hand(
     learned = _evened(person.albedo.average.detach() - torch.tensor(start).float(), person)
     log = skin.at(skin.log_albedo, uv) + where(learned)
     albedo = np.exp(log)
-    if person.displacement is not None:
-        moved = where(MM * person.displacement.average.detach().numpy())
-        binding = displaced(binding, rest_hand(model, shape)[0], model.faces, moved)
+    moved = person.average_displacement()
+    if moved is not None:
+        binding = displaced(binding, rest_hand(model, shape)[0], model.faces, where(moved))
     with torch.no_grad():
         theta, place = (torch.tensor(a, dtype=torch.float32) for a in (own.theta, own.translation))
         posed = person.still(theta, place)

@@ -12,6 +12,7 @@ from ...avatar import surface
 from ...geometry.rotations import matrix_from_axis_angle
 from ...geometry.surfaces import vertex_normals
 from ...hand_model.posing import model_tensors, pose_features, pose_hand
+from ...skin.uv_observation import away_from_cut
 from .config import XHandConfig
 from .embedding import FeatureEmbedding
 
@@ -64,6 +65,9 @@ class Person(nn.Module):
         self._base = surface(hand_model, side, 0)
         count = len(self.model.template)
         self.shape = nn.Parameter(torch.tensor(shape, dtype=torch.float32))
+        # the wrist's open end stays where the model has it: the stump and the arm are joined there
+        inner = away_from_cut(self.model, self.model.template.astype(np.float64))
+        self._inner = torch.tensor(inner, dtype=torch.float32)[:, None]
         average = log_albedo.float().expand(count, 3)
         deep = not plain
         narrow = {"width": 128, "depth": 5, "decoder": config.decoder}
@@ -77,6 +81,13 @@ class Person(nn.Module):
             )
         if config.weights and deep:
             self.weights = FeatureEmbedding(torch.zeros(count, 16), **narrow)  # type: ignore[arg-type]
+
+    def average_displacement(self) -> np.ndarray | None:
+        """(V, 3) metres of the rest pose, or None."""
+        if self.displacement is None:
+            return None
+        made: np.ndarray = (MM * self._inner * self.displacement.average).detach().numpy()
+        return made
 
     def still(self, theta: torch.Tensor, translation: torch.Tensor) -> PosedPerson:
         """The hand in a pose with its average features and the hand model's skinning weights.
@@ -103,7 +114,7 @@ class Person(nn.Module):
         displacement = None
         if self.displacement is not None:
             part = self.displacement
-            displacement = MM * (part.average if still else part(theta))
+            displacement = MM * self._inner * (part.average if still else part(theta))
             rest = rest + displacement
         weights = data["weights"]
         if self.weights is not None and not still:

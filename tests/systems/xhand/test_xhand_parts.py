@@ -14,6 +14,7 @@ from hand_toolkit.core.metrics import ssim
 from hand_toolkit.core.types import Camera, Photo
 from hand_toolkit.hand_model import pose_hand_numpy
 from hand_toolkit.media.viewset import ViewSet
+from hand_toolkit.skin.uv_observation import away_from_cut
 from hand_toolkit.systems.xhand.config import XHandConfig
 from hand_toolkit.systems.xhand.embedding import FeatureEmbedding
 from hand_toolkit.systems.xhand.evidence import check_one_person, look_at
@@ -75,7 +76,10 @@ def test_a_new_person_is_the_hand_model_and_displacement_is_of_the_rest_pose():
         .still(torch.zeros(16, 3), where)
         .vertices
     )
-    torch.testing.assert_close(moved[:, 0], torch.full((len(moved),), 2 * MM), atol=1e-6, rtol=0)
+    inner = torch.tensor(away_from_cut(model, model.template)).float()
+    torch.testing.assert_close(moved[:, 0], 2 * MM * inner, atol=1e-6, rtol=0)
+    assert float((inner == 1).float().mean()) > 0.9
+    assert float(inner.min()) == 0
 
 
 def test_part_aware_weights_spare_what_is_already_smooth():
