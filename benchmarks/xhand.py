@@ -9,7 +9,7 @@ poses that no fit saw, in the same room. The person has a shape, bumps, creases 
 hand model has (``xhand_subject.py``); fits get the mean shape and poses that are off by 0.06 rad a
 joint, 0.04 rad at the wrist, 2 mm across and 6 mm in depth, and are told how far depths are off;
 with ``--known`` poses and places are the true ones, as in the paper, and the shape alone is not.
-Scores are of the union of the true and the drawn hand, on black: PSNR, SSIM of its box, and
+Scores are of the union of the true and the drawn hand above the wrist, on black: PSNR, SSIM of its box, and
 "grad", a perceptual distance without weights (``learn/losses.py``) in place of LPIPS, whose
 weights are a download. "picture" is the PSNR of the whole picture, three quarters of which are
 black, and "inside" that of the pixels that both hands cover, which outlines do not enter. P2S is
@@ -42,6 +42,7 @@ from hand_toolkit.avatar import surface
 from hand_toolkit.core.files import atomic_write
 from hand_toolkit.core.metrics import mask_box, psnr, psnr_mask, ssim_box
 from hand_toolkit.core.types import Camera
+from hand_toolkit.geometry.silhouette import wrist_half_plane
 from hand_toolkit.hand_model import pose_hand_numpy
 from hand_toolkit.learn.losses import gradient_loss
 from hand_toolkit.media import save_image
@@ -103,6 +104,11 @@ def baked_picture(drawable: Any, light: np.ndarray, theta: np.ndarray, where: np
     side = rendered.SIDE
     shown = picture_of(drawable, {side: theta}, {side: where}, camera, None, light) / 255.0
     return shown[..., :3] * shown[..., 3:], shown[..., 3]
+
+
+def cut(drawing: Drawing, region: np.ndarray) -> Drawing:
+    """What lies in a region (H, W)."""
+    return drawing[0] * region[..., None], drawing[1] * region
 
 
 def score(drawing: Drawing, truth: Drawing) -> dict[str, float]:
@@ -181,6 +187,12 @@ class Case:
         config = XHandConfig(**{"size": self.size, "place_size": self.size, **PROTOCOL, **options})
         return fit_xhand(ViewSet(self.given.views[:count], "rendered"), config)
 
+    def above(self, theta: np.ndarray, where: np.ndarray) -> np.ndarray:
+        """(H, W) above the wrist: below it the true mesh is open, and splats are closed."""
+        model = surface("default", rendered.SIDE, 0)
+        points = self.camera.project(pose_hand_numpy(model, theta, self.subject.shape, where)[2])
+        return wrist_half_plane(points, (self.size, self.size), margin=0.0)
+
     def scores(self, fitted: Fitted) -> dict[str, float]:
         """Means over the test pictures."""
         light = fitted.places.light.detach().mean(0).double().numpy()
@@ -193,7 +205,8 @@ class Case:
                 "personal": baked_picture(personal, light, theta, where, self.camera),
             }
             for name, drawing in drawn.items():
-                for metric, value in score(drawing, truth).items():
+                above = self.above(theta, where)
+                for metric, value in score(cut(drawing, above), cut(truth, above)).items():
                     rows.setdefault(f"{name} {metric}", []).append(value)
             rows.setdefault("P2S mm", []).append(surface_mm(self.subject, fitted, theta))
             rows.setdefault("mean hand mm", []).append(surface_mm(self.subject, None, theta))

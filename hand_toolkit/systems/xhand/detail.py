@@ -232,6 +232,7 @@ class Detail:
             if (step + 1) % config.refresh == 0:
                 self._refresh()
             tell((step + 1) / passes, f"fitting skin and detail to {count} pictures")
+        self._refresh()  # what is baked is the average
 
     def train_renderer(self, tell: Progress) -> dict[str, NeuralRenderer]:
         """side -> the neural renderer, trained on the fitted hands one view at a time.
