@@ -32,6 +32,7 @@ def bake(
     camera: Camera,
     provenance: Mapping[str, str],
     extras: Mapping[str, np.ndarray],
+    dims: Mapping[str, np.ndarray],
     per_face: int = 16,
 ) -> Avatar:
     """Make the avatar.
@@ -44,12 +45,14 @@ def bake(
         light: (9, 3) of the reference view.
         camera: of the reference view.
         provenance, extras: of the avatar.
+        dims: side -> (V,) how much of the light reaches each vertex in the views' mean. Splats are
+            lit without obstruction, so their albedo has it; folds between fingers stay dark.
         per_face: splats on a triangle: 1, 4 or 16.
     """
     parts = []
     for side, person in people.items():
         hand = next((h for h in hands if h.side == side), None) or hands[0]
-        parts.append(_hand(person, skins[side], hand, light, per_face))
+        parts.append(_hand(person, skins[side], hand, light, dims[side], per_face))
     if len(parts) == 1:
         parts.append(parts[0].mirrored().beside(parts[0]))
     return Avatar(
@@ -64,7 +67,12 @@ def bake(
 
 
 def _hand(
-    person: Person, skin: Skin, hand: HandPose, light: np.ndarray, per_face: int
+    person: Person,
+    skin: Skin,
+    hand: HandPose,
+    light: np.ndarray,
+    dim: np.ndarray,
+    per_face: int,
 ) -> AvatarHand:
     side = person.side
     shape = person.shape.detach().numpy().astype(np.float64)
@@ -93,7 +101,7 @@ def _hand(
         binding=binding,
         opacity=np.full(len(binding), OPAQUE, np.float32),
         color=linear_to_srgb(albedo * shading),
-        albedo=linear_to_srgb(albedo),
+        albedo=linear_to_srgb(albedo * where(dim[:, None])),
         evidence=np.clip(evidence, 0, 1),
         source_theta=own.theta,
         source_translation=own.translation,

@@ -154,7 +154,8 @@ def _fit(
     if others:
         provenance["further_photos"] = others
     light = detail.common_light()
-    avatar = bake(people, skins, hands[reference], light, view.camera, provenance, extras)
+    dims = {side: detail.mean_visible(side) for side in people}
+    avatar = bake(people, skins, hands[reference], light, view.camera, provenance, extras, dims)
     stages.finish()
     return Fitted(avatar, people, skins, shown, places, left_out, renderers)
 
