@@ -15,8 +15,8 @@ whose weights are a download. "picture" is the PSNR of the whole picture, three 
 are black, and "inside" that of the pixels that both hands cover, which outlines do not enter.
 P2S is the mean distance of the true surface from the fitted one, millimetres, both in the true
 pose and rigidly aligned, and that of the hand model's mean shape. ``ablations``: five views
-without parts of the method. ``real``: 20 frames of one person's hand fitted, drawn in the poses of the other
-five (``real_hand.py drive`` has the metrics), beside ``igsn`` from one of the 20, with the minutes
+without parts of the method. ``real``: 20 frames of one person's hand fitted, drawn in the poses of
+the other five (``real_hand.py drive`` has the metrics), beside ``igsn`` from one of the 20, with the minutes
 and memory that both took. ``speed``: frames a second of an avatar (``--avatar``) at 512 x 334,
 drawn as ``render`` draws it, as ``render --neural`` does, and as the personal mesh through the
 rasterizer with gradients. ``cost``: minutes and memory of a fit of 20 rendered pictures whose hands
