@@ -6,21 +6,21 @@
 
 ``views``: fits to 1, 5, 10, 20 and 30 pictures of a rendered person, scored on four pictures in
 poses that no fit saw, in the same room. The person has a shape, bumps, creases and folds that no
-hand model has (``xhand_subject.py``); fits get the mean shape and poses that are off by 0.06 rad a
-joint, 0.04 rad at the wrist, 2 mm across and 6 mm in depth, and are told how far depths are off;
-with ``--known`` poses and places are the true ones, as in the paper, and the shape alone is not.
-Scores are of the union of the true and the drawn hand above the wrist, on black: PSNR, SSIM of
-its box, and "grad", a perceptual distance without weights (``learn/losses.py``) in place of LPIPS,
-whose weights are a download. "picture" is the PSNR of the whole picture, three quarters of which
-are black, and "inside" that of the pixels that both hands cover, which outlines do not enter.
-P2S is the mean distance of the true surface from the fitted one, millimetres, both in the true
-pose and rigidly aligned, and that of the hand model's mean shape. ``ablations``: five views
-without parts of the method. ``real``: 20 frames of one person's hand fitted, drawn in the poses of
-the other five (``real_hand.py drive`` has the metrics), beside ``igsn`` from one of the 20, with the minutes
-and memory that both took. ``speed``: frames a second of an avatar (``--avatar``) at 512 x 334,
-drawn as ``render`` draws it, as ``render --neural`` does, and as the personal mesh through the
-rasterizer with gradients. ``cost``: minutes and memory of a fit of 20 rendered pictures whose hands
-are 512 pixels long, with the default settings.
+hand model has (``xhand_subject.py``); fits get the mean shape and poses that are off by 0.06 rad
+a joint, 0.04 rad at the wrist, 2 mm across and 6 mm in depth, and are told how far depths are
+off; with ``--known`` poses and places are the true ones, as in the paper, and the shape alone is
+not. Scores are of the union of the true and the drawn hand above the wrist, on black: PSNR, SSIM
+of its box, and "grad", a perceptual distance without weights (``learn/losses.py``) in place of
+LPIPS, whose weights are a download. "picture" is the PSNR of the whole picture, three quarters of
+which are black, and "inside" that of the pixels that both hands cover, which outlines do not
+enter. P2S is the mean distance of the true surface from the fitted one, millimetres, both in the
+true pose and rigidly aligned, and that of the hand model's mean shape. ``ablations``: five views
+without parts of the method. ``real``: 20 frames of one person's hand fitted, drawn in the poses
+of the other five (``real_hand.py drive`` has the metrics), beside ``igsn`` from one of the 20,
+with the minutes and memory that both took. ``speed``: frames a second of an avatar (``--avatar``)
+at 512 x 334, drawn as ``render`` draws it, as ``render --neural`` does, and as the personal mesh
+through the rasterizer with gradients. ``cost``: minutes and memory of a fit of 20 rendered
+pictures whose hands are 512 pixels long, with the default settings.
 """
 
 from __future__ import annotations
