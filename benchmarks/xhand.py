@@ -1,6 +1,6 @@
 """Personal hands from many pictures: a rendered person of whom all is known, and a real one.
 
-    python benchmarks/xhand.py views|ablations|real|speed|cost [--subjects 1] [--size 192]
+    python benchmarks/xhand.py views|ablations|swaps|real|speed|cost [--subjects 1] [--size 192]
         [--known] [--avatar FILE.hand] [--photos ../shared/photos] [--pictures FOLDER]
         [--json FILE]
 
@@ -15,12 +15,13 @@ LPIPS, whose weights are a download. "picture" is the PSNR of the whole picture,
 which are black, and "inside" that of the pixels that both hands cover, which outlines do not
 enter. P2S is the mean distance of the true surface from the fitted one, millimetres, both in the
 true pose and rigidly aligned, and that of the hand model's mean shape. ``ablations``: five views
-without parts of the method. ``real``: 20 frames of one person's hand fitted, drawn in the poses
-of the other five (``real_hand.py drive`` has the metrics), beside ``igsn`` from one of the 20,
-with the minutes and memory that both took. ``speed``: frames a second of an avatar (``--avatar``)
-at 512 x 334, drawn as ``render`` draws it, as ``render --neural`` does, and as the personal mesh
-through the rasterizer with gradients. ``cost``: minutes and memory of a fit of 20 rendered
-pictures whose hands are 512 pixels long, with the default settings.
+without parts of the method. ``swaps``: five views with known poses, the true albedo and the true
+light put in. ``real``: 20 frames of one person's hand fitted, drawn in the poses of the other
+five (``real_hand.py drive`` has the metrics), beside ``igsn`` from one of the 20, with the
+minutes and memory that both took. ``speed``: frames a second of an avatar (``--avatar``) at 512 x
+334, drawn as ``render`` draws it, as ``render --neural`` does, and as the personal mesh through
+the rasterizer with gradients. ``cost``: minutes and memory of a fit of 20 rendered pictures whose
+hands are 512 pixels long, with the default settings.
 """
 
 from __future__ import annotations
@@ -168,6 +169,7 @@ class Case:
     images: list[Drawing]
     camera: Camera
     given: ViewSet
+    room: np.ndarray
 
     @staticmethod
     def of(number: int, size: int, most: int, known: bool = False) -> Case:
@@ -180,7 +182,7 @@ class Case:
         noise = 0.0 if known else 1.0
         given, _ = rendered.views_of(subject, most, number, size=size, noise=noise)
         poses = [(t, w) for t, w, _ in truth]
-        return Case(subject, size, poses, images, views[0].camera, given)
+        return Case(subject, size, poses, images, views[0].camera, given, truth[0][2])
 
     def fit(self, count: int, **options: Any) -> Fitted:
         """To the first so many pictures."""
@@ -260,6 +262,35 @@ def run_rendered(arguments: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
+def run_swaps(arguments: argparse.Namespace) -> dict[str, float]:
+    """``swaps``: what of a fit's colours is lost in albedo and what in light."""
+    case = Case.of(arguments.first, arguments.size, ABLATED, known=True)
+    fitted = case.fit(ABLATED, pose_sigma=0.0)
+    person, light = fitted.people[rendered.SIDE], fitted.places.light
+    own, own_light = person.albedo.average.data.clone(), light.data.clone()
+    # a finer mesh begins with the coarser one's vertices
+    truth = torch.tensor(case.subject.log_albedo[: len(own)], dtype=torch.float32)
+    room = torch.tensor(case.room, dtype=torch.float32).expand_as(own_light)
+    # a bright hand in dim light and the reverse are one picture
+    gain = (own - truth).median(0).values
+    swaps = {
+        "as fitted": (own, own_light),
+        "true albedo": (truth + gain, own_light),
+        "true light": (own - gain, room),
+        "both": (truth, room),
+    }
+    result = {}
+    for name, (albedo, lit_by) in swaps.items():
+        person.albedo.average.data, light.data = albedo.clone(), lit_by.clone()
+        rows = [
+            score(mesh_picture(fitted, t, w, case.camera), image)["inside"]
+            for (t, w), image in zip(case.truths, case.images)
+        ]
+        result[name] = float(np.mean(rows))
+        print(f"{name:12} {result[name]:6.2f} dB inside", flush=True)
+    return result
+
+
 def run_real(arguments: argparse.Namespace) -> list[dict[str, object]]:
     """20 frames of one person fitted, the other five driven; and ``igsn`` from one."""
     from hand_toolkit.avatar import Avatar
@@ -324,6 +355,7 @@ def run_speed(arguments: argparse.Namespace) -> dict[str, float]:
     return result
 
 
+SECTIONS = ("views", "ablations", "swaps", "real", "speed", "cost")
 COST_VIEWS, COST_SIZE = 20, 800
 """Pictures of ``cost``, and their side: the hands in them are 512 pixels long, or nearly."""
 
@@ -350,7 +382,7 @@ def run_cost(arguments: argparse.Namespace) -> dict[str, float]:
 def main() -> None:
     """Run the section that was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("section", choices=("views", "ablations", "real", "speed", "cost"))
+    parser.add_argument("section", choices=SECTIONS)
     parser.add_argument("--subjects", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first subject")
     parser.add_argument("--known", action="store_true", help="give the true poses and places")
@@ -367,7 +399,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.section == "speed" and arguments.avatar is None:
         parser.error("speed draws an avatar; give --avatar FILE.hand")
-    sections: dict[str, Any] = {"real": run_real, "speed": run_speed, "cost": run_cost}
+    sections: dict[str, Any] = {
+        "real": run_real, "speed": run_speed, "cost": run_cost, "swaps": run_swaps
+    }  # fmt: skip
     result = sections.get(arguments.section, run_rendered)(arguments)
     if arguments.json:
         atomic_write(arguments.json, json.dumps(result, indent=1))
