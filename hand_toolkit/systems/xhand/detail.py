@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,16 +28,34 @@ from .renderer import NeuralRenderer
 from .skin import visible_part
 from .smooth_steps import SmoothSteps
 
-D_RATE, D_SMOOTHING = 3.0, 4.0
-"""Step in millimetres before smoothing, and λ, of the average displacement on a mesh divided once;
-λ is four times that where edges are half as long, to reach as far."""
+MASK, SMOOTH_ALBEDO = 0.6, 0.3
+"""Weights of the mask, and of the part-aware term of albedo beside the pictures."""
 
-MASK, EDGE, SIZE = 0.6, 5e3, 200.0
-"""Weights of the mask, and (XHand: 1e5 and 1e4) of edges that change their length and of
-displacement. The paper's hold a hand of 1 mm bumps to a quarter of them at this length of fit."""
 
-SMOOTH_ALBEDO, SMOOTH_DISPLACEMENT = 0.3, 0.005
-"""What the part-aware terms weigh beside the pictures; displacement counts in millimetres here."""
+@dataclasses.dataclass(frozen=True)
+class Hold:
+    """How hard displacement is held.
+
+    Attributes:
+        rate: step in millimetres before smoothing.
+        smoothing: λ of the steps on a mesh divided once; four times that where edges are half as
+            long, to reach as far.
+        edge, size: weights of edges that change their length and of displacement (XHand: 1e5, 1e4).
+        rough: of the part-aware term, of millimetres.
+    """
+
+    rate: float
+    smoothing: float
+    edge: float
+    size: float
+    rough: float
+
+
+KNOWN = Hold(3.0, 4.0, 5e3, 200.0, 0.005)
+"""Where poses are known. The paper's weights hold bumps of 1 mm to a quarter in so few steps."""
+
+ESTIMATED = Hold(1.0, 15.0, 1e5, 2e3, 0.02)
+"""Where they are estimated: what poses and masks have wrong would swell fingers."""
 
 KEEP = 0.05
 """Pull of albedo that no view shows back to its completion."""
@@ -74,6 +93,7 @@ class Detail:
             refine_poses: whether poses and places may be moved.
         """
         self.moves = refine_poses and config.place_steps > 0 and config.pose_sigma > 0
+        self.hold = KNOWN if config.pose_sigma == 0 else ESTIMATED
         self.shown, self.people, self.places, self.config = shown, people, places, config
         self._smooth = {
             s: laplacian(p.model.faces, len(p.model.template)) for s, p in people.items()
@@ -175,14 +195,15 @@ class Detail:
         cost = cost + KEEP * (away * self._unseen[side]).mean() * 100
         if posed.displacement is not None:
             moved = posed.displacement
-            cost = cost + SMOOTH_DISPLACEMENT * smoothness(
+            cost = cost + self.hold.rough * smoothness(
                 moved / MM, self._smooth[side], DISPLACEMENT_PARTS, plain
             )
             a, b = self._edges[side].T
             rest = torch.from_numpy(person.model.template).float()
             before = (rest[a] - rest[b]).norm(dim=-1)
             after = (rest[a] + moved[a] - rest[b] - moved[b]).norm(dim=-1)
-            cost = cost + EDGE * ((after - before) ** 2).mean() + SIZE * (moved**2).sum(-1).mean()
+            cost = cost + self.hold.edge * ((after - before) ** 2).mean()
+            cost = cost + self.hold.size * (moved**2).sum(-1).mean()
         if person.weights is not None:
             changed = person.weights.average
             cost = (
@@ -194,7 +215,7 @@ class Detail:
 
     def run(self, tell: Progress) -> None:
         """Fit."""
-        config, people = self.config, self.people
+        config, people, hold = self.config, self.people, self.hold
         groups: list[dict[str, object]] = [{"params": [self.places.light], "lr": 0.005}]
         if self.moves:
             groups.append({"params": [self.places.angles, self.places.turns], "lr": 0.001})
@@ -206,8 +227,8 @@ class Detail:
                 groups.append({"params": _others(person.albedo), "lr": config.rate})
             if person.displacement is not None:
                 average = person.displacement.average
-                reach = D_SMOOTHING * 4.0 ** (person.model.level - 1)
-                smooth.append(SmoothSteps(average, person.model.faces, D_RATE, reach))
+                reach = hold.smoothing * 4.0 ** (person.model.level - 1)
+                smooth.append(SmoothSteps(average, person.model.faces, hold.rate, reach))
                 groups.append({"params": _others(person.displacement), "lr": config.rate})
             if person.weights is not None:
                 groups.append({"params": [person.weights.average], "lr": 0.01})
@@ -223,7 +244,7 @@ class Detail:
             for group, start in zip(optimizer.param_groups, starts):
                 group["lr"] = start * 0.1 ** (step / passes)
             for steps in smooth:
-                steps.rate = D_RATE * 0.1 ** (step / passes)
+                steps.rate = hold.rate * 0.1 ** (step / passes)
             order = random.permutation(count)
             for chosen in np.array_split(order, int(np.ceil(count / batch))):
                 optimizer.zero_grad()
