@@ -45,7 +45,7 @@ def bake(
         light: (9, 3) of the reference view.
         camera: of the reference view.
         provenance, extras: of the avatar.
-        dims: side -> (V,) how much of the light reaches each vertex in the views' mean. Splats are
+        dims: side -> (V,) how much of the light reaches each vertex at most. Splats are
             lit without obstruction, so their albedo has it; folds between fingers stay dark.
         per_face: splats on a triangle: 1, 4 or 16.
     """

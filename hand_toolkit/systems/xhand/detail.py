@@ -141,16 +141,19 @@ class Detail:
         light = np.average(self.places.light.numpy().astype(np.float64), axis=0, weights=share)
         return soften_unseen(light, np.concatenate(normals), np.concatenate(weights))
 
-    def mean_visible(self, side: str) -> np.ndarray:
-        """(V,) how much of the light reaches each vertex, over the views that show the hand."""
+    def most_visible(self, side: str) -> np.ndarray:
+        """(V,) how much of the light reaches each vertex in the most open of the views.
+
+        What fists alone keep from the light would be a shadow on the open palm.
+        """
         own = [
             part
             for t in range(len(self.shown))
             for n, part in zip(self.places.of_view(t), self._visible[t])
             if self.places.sides[n] == side
         ]
-        mean: np.ndarray = torch.stack(own).mean(0)[:, 0].numpy()
-        return mean
+        most: np.ndarray = torch.stack(own).max(0).values[:, 0].numpy()
+        return most
 
     def view_loss(self, t: int) -> tuple[torch.Tensor, dict[str, PosedPerson]]:
         """What one view costs, and its hands."""

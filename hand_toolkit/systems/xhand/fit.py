@@ -154,7 +154,7 @@ def _fit(
     if others:
         provenance["further_photos"] = others
     light = detail.common_light()
-    dims = {side: detail.mean_visible(side) for side in people}
+    dims = {side: detail.most_visible(side) for side in people}
     avatar = bake(people, skins, hands[reference], light, view.camera, provenance, extras, dims)
     stages.finish()
     return Fitted(avatar, people, skins, shown, places, left_out, renderers)
