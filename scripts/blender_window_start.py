@@ -63,8 +63,8 @@ def props():
             above = bone(f"Hand{finger}{k + 1}", *place, above)
     above = hand
     for k in range(3):
-        place = [(0.085 - 0.03 * n, -0.01 * n, 0.11 + 0.015 * n) for n in (k, k + 1)]
-        above = bone(f"HandThumb{k + 1}", *place, above)
+        head, tail = ((0.085 - 0.03 * n, -0.01 * n, 0.11 + 0.015 * n) for n in (k, k + 1))
+        above = bone(f"HandThumb{k + 1}", head, tail, above)
     bpy.ops.object.mode_set(mode="OBJECT")
     bent = body.pose.bones["mixamorig:RightHandIndex2"]
     bent.rotation_mode = "QUATERNION"
