@@ -27,10 +27,10 @@ HANDS = ("auto", "left", "right", "both")
 MAX_HANDS = 4
 """Hands that are looked for, so that the best of each side can be chosen."""
 
-GIVEN_MASK = FitWeights(outline_m=0.0035, shape_prior=1.5)
+GIVEN_MASK = FitWeights(outline_m=0.0025, shape_prior=1.5)
 """How an outline pulls that the user gave (``benchmarks/real_hand.py`` measures both)."""
 
-FOUND_MASK = FitWeights(outline_m=0.004, shape_prior=1.5)
+FOUND_MASK = FitWeights(outline_m=0.0028, shape_prior=1.5)
 """The same for an outline that colours gave, which takes in some background."""
 
 
