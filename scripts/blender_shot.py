@@ -17,16 +17,13 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
-import sys
-import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from blender_run import ROOT, run
 
 
 def main() -> None:
-    """Build, render, check; ends the process at once, as bpy does not survive Python's own exit."""
+    """Build, render, check."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("output", type=Path)
     parser.add_argument("--hand", type=Path, help="a .hand file, not to fit a picture")
@@ -36,26 +33,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=3)
     parser.add_argument("--samples", type=int, default=24)
     parser.add_argument("--width", type=int, default=640)
-    parser.add_argument("--python", default=sys.executable, help="the toolkit's Python")
-    options = parser.parse_args()
-    options.output = options.output.resolve()
-    options.output.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("HAND_TOOLKIT_PYTHON", options.python)
-    os.environ.setdefault("BLENDER_USER_RESOURCES", str(options.output / "blender"))
-    sys.path.insert(0, str(ROOT))
-    import blender_addon
-
-    code = 1
-    try:
-        shoot(options)
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        blender_addon.unregister()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    run(parser, shoot)
 
 
 def shoot(options: argparse.Namespace) -> None:

@@ -12,44 +12,23 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
-import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from blender_run import run
+
 LAMPS = (("key", (-0.5, -0.6, 0.5), 9.0), ("rim", (0.5, 0.4, 0.35), 6.0))
 """Name, place in metres and watts of the area lamps."""
 
 
 def main() -> None:
-    """Draw; ends the process at once, as bpy does not survive Python's own exit."""
+    """Draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("avatar", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--samples", type=int, default=16)
-    parser.add_argument("--python", default=sys.executable, help="the toolkit's Python")
-    options = parser.parse_args()
-    options.output = options.output.resolve()
-    options.output.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("HAND_TOOLKIT_PYTHON", options.python)
-    os.environ.setdefault("BLENDER_USER_RESOURCES", str(options.output / "blender"))
-    sys.path.insert(0, str(ROOT))
-    import blender_addon
-
-    code = 1
-    try:
-        draw(options)
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        blender_addon.unregister()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    run(parser, draw)
 
 
 def draw(options: argparse.Namespace) -> None:

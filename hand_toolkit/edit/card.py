@@ -12,9 +12,10 @@ from .metric import (
     CARD_M,
     FOUND_PX,
     card_plane,
-    observed_hand,
     palm_normal,
     parse_points,
+    photo_joints,
+    rays_of,
     with_card,
 )
 
@@ -60,7 +61,7 @@ def with_card_of(avatar: Avatar, told: str) -> Avatar:
             f"{photo.name} is {width}x{height} pixels, and the photo that the avatar was fitted to "
             f"{camera.width}x{camera.height}; give that photo"
         )
-    corners = find_card(photo, camera, palm_normal(observed_hand(avatar)[1]))
+    corners = find_card(photo, camera, palm_normal(photo_joints(avatar)))
     corners = corners * [camera.width / width, camera.height / height]
     return with_card(avatar, corners, FOUND_PX)
 
@@ -145,7 +146,7 @@ def _card_misfit(corners: np.ndarray, camera: Camera, palm: np.ndarray | None) -
         normal, middle = card_plane(corners, camera, palm)
     except InputError:
         return np.inf
-    rays = np.c_[(corners - [camera.cx, camera.cy]) / [camera.fx, camera.fy], np.ones(4)]
+    rays = rays_of(corners, camera)
     there = rays * ((normal @ middle) / (rays @ normal))[:, None]
     edges = np.linalg.norm(np.diff(there[[0, 1, 2, 3, 0]], axis=0), axis=1)
     pairs = np.sort([(edges[0] + edges[2]) / 2, (edges[1] + edges[3]) / 2])[::-1]

@@ -18,6 +18,7 @@ from ..skin.uv_layout import bilinear
 from .apply import linear_albedo, recorded, with_albedo
 from .chart import flattened, point_at
 from .refine import is_loose, refined
+from .size import photo_hand
 
 SMALLEST_MM, LARGEST_MM = 2.0, 200.0
 PIXEL_M = 2.5e-4
@@ -95,7 +96,7 @@ def decalled(avatar: Avatar, decal: Decal, side: str | None = None) -> Avatar:
         InputError: a place that is not on the skin.
     """
     if side is None:
-        side = next((h.side for h in avatar.hands if h.observed), avatar.sides[0])
+        side = photo_hand(avatar).side
     hand = avatar.hand(side)
     model = surface(avatar.hand_model, side, avatar.level)
     vertices = rest_hand(model, hand.shape)[0]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..avatar import Avatar
 from ..core.errors import InputError
-from .size import SHORTEST_M, UNITS_M, hand_length, with_hand_length
+from .size import SHORTEST_M, UNITS_M, hand_length, photo_hand, with_hand_length
 
 if TYPE_CHECKING:
     from ..core.types import Camera
@@ -69,7 +69,7 @@ def with_card(avatar: Avatar, corners: np.ndarray, off_px: float = MARK_PX) -> A
     Raises:
         InputError: no card has such corners, or the hand would have no hand's size.
     """
-    _, joints = observed_hand(avatar)
+    joints = photo_joints(avatar)
     normal, middle = card_plane(corners, avatar.camera, palm_normal(joints), off_px)
     plane = normal, float(normal @ middle)
     return _on_plane(avatar, joints, plane, "a card in the photo")
@@ -86,13 +86,13 @@ def with_ruler(avatar: Avatar, ends: np.ndarray, metres: float) -> Avatar:
     Raises:
         InputError: the points or the length cannot be.
     """
-    _, joints = observed_hand(avatar)
+    joints = photo_joints(avatar)
     if np.linalg.norm(ends[1] - ends[0]) < 8:
         raise InputError("the two marks are less than 8 pixels apart; mark a longer piece")
     if not 0.005 <= metres <= 2:
         raise InputError(f"{100 * metres:g} cm between the marks; accepted is 0.5 to 200 cm")
     normal = palm_normal(joints)
-    rays = _rays(ends, avatar.camera)
+    rays = rays_of(ends, avatar.camera)
     # whatever its tilt, a plane shows the known distance and the hand in one proportion
     there = rays / (rays @ normal)[:, None]
     place = -metres / float(np.linalg.norm(there[1] - there[0]))
@@ -137,7 +137,7 @@ def card_plane(
         raise InputError("two of the card's corners are the same; mark all four")
     centre = corners.mean(axis=0)
     around = np.argsort(np.arctan2(*(corners - centre).T[::-1]))
-    seen = _rays(corners[around], camera)[:, :2]
+    seen = rays_of(corners[around], camera)[:, :2]
     pixel = off_px * max(camera.width, camera.height) / 1000 / camera.fx
     size = np.linalg.norm(np.diff(seen[[0, 1, 2, 3, 0]], axis=0), axis=1)
     best: tuple[float, np.ndarray, np.ndarray, float] | None = None
@@ -174,15 +174,15 @@ def card_plane(
     return (normal if normal @ middle < 0 else -normal), middle
 
 
-def observed_hand(avatar: Avatar) -> tuple[np.ndarray, np.ndarray]:
-    """Skin (V, 3) and keypoints (21, 3) of the photo's hand, in camera axes."""
+def photo_joints(avatar: Avatar) -> np.ndarray:
+    """(21, 3) keypoints of the photo's hand, in camera axes."""
     from ..avatar import surface
     from ..hand_model import pose_hand_numpy
 
-    hand = next((h for h in avatar.hands if h.observed), avatar.hands[0])
+    hand = photo_hand(avatar)
     model = surface(avatar.hand_model, hand.side, 0)
-    posed = pose_hand_numpy(model, hand.source_theta[:16], hand.shape, hand.source_translation)
-    return posed[0], posed[2]
+    theta = hand.source_theta[:16]
+    return pose_hand_numpy(model, theta, hand.shape, hand.source_translation)[2]
 
 
 def palm_normal(joints: np.ndarray) -> np.ndarray:
@@ -193,7 +193,7 @@ def palm_normal(joints: np.ndarray) -> np.ndarray:
     return normal if normal @ middle < 0 else -normal
 
 
-def _rays(pixels: np.ndarray, camera: Camera) -> np.ndarray:
+def rays_of(pixels: np.ndarray, camera: Camera) -> np.ndarray:
     """(N, 3) directions of depth 1."""
     flat = (pixels - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
     return np.concatenate([flat, np.ones((len(flat), 1))], axis=1)
@@ -221,8 +221,7 @@ def _on_plane(
             sum(np.linalg.norm(p[a] - p[b]) for a, b in MEASURED) for p in (there, flat)
         )
         factor = float(shown / fitted)
-    first = next((h for h in avatar.hands if h.observed), avatar.hands[0])
-    length = hand_length(avatar, first.side) * factor
+    length = hand_length(avatar, photo_hand(avatar).side) * factor
     if not (np.isfinite(length) and 2 * SHORTEST_M <= length <= 0.3):
         raise InputError(
             f"by {words} the hand would be {100 * length:.1f} cm long; was the mark on what the "

@@ -26,6 +26,11 @@ TIP = 12
 """Keypoint of the middle finger's tip."""
 
 
+def photo_hand(avatar: Avatar) -> AvatarHand:
+    """The hand that the photo showed, the right one of two; else the first there is."""
+    return next((h for h in avatar.hands if h.observed), avatar.hands[0])
+
+
 def hand_length(avatar: Avatar, side: str) -> float:
     """Metres from the wrist to the tip of the middle finger of the flat hand."""
     return _length(surface(avatar.hand_model, side, 0), avatar.hand(side).shape)
@@ -69,7 +74,7 @@ def with_hand_length(avatar: Avatar, metres: float, known_from: str = "") -> Ava
         InputError: a length that no hand has.
     """
     _checked_length(metres)
-    first = next((h for h in avatar.hands if h.observed), avatar.hands[0])
+    first = photo_hand(avatar)
     factor = metres / hand_length(avatar, first.side)
     grown = _scaled(avatar, factor)
     record = f"hand length {1000 * metres:.1f} mm"

@@ -85,6 +85,28 @@ class NetworkFile(Generic[N]):
             found |= {n[len(kind) :]: v.float() for n, v in tensors.items() if n.startswith(kind)}
         return self._made(path, state, found), state
 
+    def export(self, checkpoint: Path, out: Path, notes: Mapping[str, Any]) -> Path:
+        """Write the averaged network of a training's checkpoint.
+
+        Args:
+            checkpoint: of ``hand-toolkit train``.
+            out: the ``.safetensors`` file.
+            notes: command, scores: what a reader needs to judge the weights; step and settings
+                are added.
+
+        Raises:
+            InputError: no such file.
+            FileFormatError: it is damaged, or no checkpoint of this network.
+        """
+        network, state = self.of_checkpoint(checkpoint)
+        settings = dict(state["settings"])
+        if settings.get("start"):
+            settings["start"] = Path(settings["start"]).name
+        known = {"step": state["progress"]["step"], "settings": settings}
+        if "images" in state:
+            known["images"] = state["images"]
+        return self.write(network, {**known, **notes}, out)
+
     def _made(self, path: Path, header: Mapping[str, Any], tensors: Mapping[str, Any]) -> N:
         try:
             network = self.network(from_mapping(self.config, header["config"]))

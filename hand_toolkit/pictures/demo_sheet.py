@@ -132,7 +132,7 @@ def plan(
     sides: tuple[str, ...],
 ) -> Shot:
     """Poses and cameras of what ``hand-toolkit render`` was asked for."""
-    held = None if pose is None else held_pose(avatar, pose, sides)
+    held = None if pose is None else _held_pose(avatar, pose, sides)
     if pose is not None and held is None:
         return _posed_shot(avatar, pose, frame, camera, size, fps)
     width, height = size or (768, 768)
@@ -142,7 +142,12 @@ def plan(
         if fps is not None and fps != sequence.fps:
             sequence = resample(sequence, fps)
         return _motion_shot(avatar, sequence, camera, width, height, frame)
-    if camera == "photo" and held is None:
+    if camera == "photo":
+        if held is not None:
+            raise InputError(
+                "--camera photo shows the photo's own pose; with a built-in --pose give front, "
+                "back or orbit:DEGREES"
+            )
         theta, where, view = source_view(avatar)
         return Shot([(theta, where)], [view.resized(*size) if size else view], fps or 24)
     upright = held or shown_upright(avatar, sides=sides)
@@ -152,30 +157,29 @@ def plan(
     return Shot([upright], _views(camera, points, width, height, size), fps or 24)
 
 
-def held_pose(avatar: Avatar, pose: Path, sides: tuple[str, ...]) -> Posed | None:
+def _held_pose(avatar: Avatar, pose: Path, sides: tuple[str, ...]) -> Posed | None:
     """Hands upright in a built-in pose; None where ``pose`` is a file.
 
     Raises:
         InputError: neither such a file nor such a pose.
     """
     name = str(pose)
-    if name not in pose_names() or pose.is_file():
-        if not pose.is_file():
-            raise InputError(f"there is no file {name} and no such built-in pose{near(name)}")
+    if pose.is_file():
         return None
+    if name not in pose_names():
+        raise InputError(f"there is no file {name} and no such built-in pose; {_meant(name)}")
     _, where = shown_upright(avatar, sides=sides)
     return {s: display_theta(s, avatar_pose(avatar, s, name)) for s in where}, where
 
 
-def near(name: str) -> str:
-    """What somebody may have meant, and where all names are, as the end of a sentence."""
+def _meant(name: str) -> str:
+    """What somebody may have meant, or all poses there are."""
     import difflib
 
     likely = difflib.get_close_matches(name, pose_names(), 2)
-    meant = (
-        f"; did you mean {' or '.join(likely)}?" if likely else "; accepted are files (.npz) and:"
-    )
-    return meant if likely else f"{meant} {', '.join(pose_names())}"
+    if likely:
+        return f"did you mean {' or '.join(likely)}?"
+    return f"accepted are motion files and: {', '.join(pose_names())}"
 
 
 def _views(

@@ -27,11 +27,8 @@ HANDS = ("auto", "left", "right", "both")
 MAX_HANDS = 4
 """Hands that are looked for, so that the best of each side can be chosen."""
 
-GIVEN_MASK = FitWeights(outline_m=0.0025, shape_prior=1.5)
-"""How an outline pulls that the user gave (``benchmarks/real_hand.py`` measures both)."""
-
-FOUND_MASK = FitWeights(outline_m=0.0028, shape_prior=1.5)
-"""The same for an outline that colours gave, which takes in some background."""
+OUTLINED = FitWeights(outline_m=0.0028, shape_prior=1.5)
+"""How an outline pulls that was found or given (``benchmarks/real_hand.py`` measures both)."""
 
 
 RIVAL = 0.4
@@ -244,14 +241,13 @@ def refine_fits(
         photo, estimate, list(silhouettes), nearest, segmenter=segmenter, mask=mask
     )
     chain = hand_chain(hand_model)
-    weights = GIVEN_MASK if given else FOUND_MASK
     views, states = [], []
     for k, (fit, hand) in enumerate(zip(fits, estimate.hands)):
         others = np.delete(area.shares, k, axis=0)
         ignore = others.max(axis=0) > 0.5 if len(others) else None
         view = mask_view(area.shares[k], camera, hand.keypoints_2d, hand.side == "left", ignore)
         views.append(view)
-        states.append(refine_outline(chain, fit.state, fit.targets, view, weights, seed=seed))
+        states.append(refine_outline(chain, fit.state, fit.targets, view, OUTLINED, seed=seed))
     if len(fits) == 2:
         mirrors = np.stack([mirror_of(fit.side) for fit in fits])
         if hands_meet(chain, (states[0], states[1]), mirrors):
@@ -261,7 +257,7 @@ def refine_fits(
             states = list(
                 refine_pair(
                     chain, (states[0], states[1]), targets, mirrors, (views[0], views[1]), owner,
-                    weights, seed=seed,
+                    OUTLINED, seed=seed,
                 )
             )  # fmt: skip
     refined = [dataclasses.replace(fit, state=state) for fit, state in zip(fits, states)]

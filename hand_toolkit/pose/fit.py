@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..core.conventions import KEYPOINT_PARENTS
 from ..core.errors import InputError
 from ..core.types import Camera, HandObservation, HandPose
 from ..geometry.rotations import matrix_from_axis_angle
@@ -213,8 +214,7 @@ def of_model_lengths(points: np.ndarray, rest: np.ndarray) -> np.ndarray:
         rest: (21, 3) the mean hand's.
     """
     result = np.zeros((21, 3))
-    for k in range(1, 21):
-        before = 0 if k % 4 == 1 else k - 1
+    for k, before in enumerate(KEYPOINT_PARENTS[1:], 1):
         bone = points[k] - points[before]
         length = np.linalg.norm(rest[k] - rest[before])
         result[k] = result[before] + bone * (length / max(float(np.linalg.norm(bone)), 1e-9))
@@ -241,8 +241,7 @@ def _with_known_depth(
     if observation.keypoints_depth_sigma_m is not None:
         sigma = SIGMA_GAIN * observation.keypoints_depth_sigma_m
     sigma = np.maximum(sigma, LEAST_SIGMA_M)
-    # image depths are enlarged by the solver, these are not flat
-    known = (metres - metres[PALM].mean()) / (distance * usual.depth_gain)
+    known = (metres - metres[PALM].mean()) / distance
     one, two = weights / IMAGE_DEPTH_SIGMA_M**2, 1 / sigma**2
     return (one * depth + two * known) / (one + two), usual.depth_m * np.sqrt(one + two)
 
@@ -259,7 +258,7 @@ def make_starts(
         turns.append(kabsch(rest, targets.world[0, PALM]))
     lifted = np.concatenate([flat * distance, np.zeros((21, 1))], axis=1)
     if targets.depth_weights.any():
-        lifted[:, 2] = targets.depth[0] * weights.depth_gain * distance
+        lifted[:, 2] = targets.depth[0] * distance
         turns.append(kabsch(rest, lifted[PALM]))
     if observation.theta is not None:
         theta = observation.theta[0]

@@ -29,7 +29,6 @@ class FitWeights:
         world_m: 3D keypoints about the palm's centre, metres.
         world_along: weight of their part along the ray to the palm, against that across it.
         depth_m: image depth along the ray to the palm, metres.
-        depth_gain: what image depths are multiplied with; detectors flatten them.
         limit: past a joint limit, radians.
         coupling: DIP flexion about ``coupling_ratio`` times PIP flexion, radians.
         coupling_ratio: see above.
@@ -43,7 +42,6 @@ class FitWeights:
     world_m: float = 0.0088
     world_along: float = 0.6
     depth_m: float = 0.0088
-    depth_gain: float = 1.0
     limit: float = 0.05
     coupling: float = DIP_SIGMA
     coupling_ratio: float = DIP_PER_PIP
@@ -171,9 +169,8 @@ class Problem:
         flatten = np.eye(3) + (w.world_along - 1) * t.ray[:, :, None] * t.ray[:, None, :]
         parts.append((((centred - t.world) @ flatten) * scale).reshape(batch, 63))
         along = np.einsum("bki,bi->bk", centred, t.ray)
-        gain = t.depth * w.depth_gain
         scale_depth = t.depth_weights / w.depth_m
-        parts.append((along - gain * state.translation[:, 2:]) * scale_depth)
+        parts.append((along - t.depth * state.translation[:, 2:]) * scale_depth)
         if full is not None:
             turned = full.copy()
             turned[..., 3:6] = 0
@@ -181,7 +178,7 @@ class Problem:
             flat_turned = flatten[:, None] @ turned
             jacobians.append((flat_turned * scale[..., None]).reshape(batch, 63, size))
             by_depth = (t.ray[:, None, None] @ turned)[:, :, 0]
-            by_depth[..., 5] -= gain
+            by_depth[..., 5] -= t.depth
             jacobians.append(by_depth * scale_depth[..., None])
 
         angles = state.angles

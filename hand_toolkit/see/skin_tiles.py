@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..core.conventions import KEYPOINT_PARENTS
 from .crops import crop_of_points
 from .views import Detection, View
 
@@ -25,10 +26,6 @@ LEAST_DARK = 24
 
 LEAST_SHARE = 0.02
 """Of a tile's pixels that show skin and no known hand."""
-
-BONES = tuple(
-    (0 if k == 0 else 4 * finger + k, 4 * finger + k + 1) for finger in range(5) for k in range(4)
-)
 
 
 def skin_tiles(
@@ -64,9 +61,8 @@ def _bone_colours(pyramid: list[np.ndarray], hand: Detection) -> np.ndarray:
     colours, lit = _colours(view.cut(pyramid))
     matrix = view.matrix()
     points = hand.keypoints @ matrix[:2, :2].T + matrix[:2, 2]
-    ends = points[np.array(BONES)]
     steps = np.linspace(0.1, 0.9, 7)[:, None, None]
-    along = (ends[:, 0] * (1 - steps) + ends[:, 1] * steps).reshape(-1, 2)
+    along = (points[KEYPOINT_PARENTS[1:]] * (1 - steps) + points[1:] * steps).reshape(-1, 2)
     x, y = np.clip(along, 0, view.size - 1).astype(int).T
     return np.asarray(colours[y, x][lit[y, x]])
 

@@ -61,6 +61,7 @@ def test_render_takes_built_in_poses_and_orbits(
     for words, said in (
         (["--pose", "fits"], "did you mean fist"),
         (["--pose", "nothing-like-it"], "thumbs_up"),
+        (["--pose", "fist", "--camera", "photo"], "orbit:DEGREES"),
         (["--camera", "orbit:x"], "orbit:50"),
         (["--motion", "walk"], "open-close"),
     ):

@@ -9,7 +9,6 @@ from hand_toolkit.core.conventions import mirror_theta
 from hand_toolkit.core.types import Camera, HandObservation
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
 from hand_toolkit.hand_model.limits import FREE_HIGHEST, FREE_LOWEST, FREE_MEAN, FREE_SIGMA, compose
-from hand_toolkit.pose.solver import FitWeights
 
 CAMERA = Camera(520.0, 520.0, 160.0, 120.0, 320, 240)
 
@@ -39,6 +38,6 @@ def known_hand(
     blur = noise * random.normal(size=(21, 3))
     pixels = CAMERA.project(points) + noise * random.normal(size=(21, 2))
     relative = points - points[0] + blur / 1000
-    depth = relative[:, 2] / translation[2] * CAMERA.fx / FitWeights().depth_gain
+    depth = relative[:, 2] / translation[2] * CAMERA.fx
     observation = HandObservation(side, 0.9, pixels, relative, depth)
     return observation, {"points": points, "theta": theta, "shape": shape}

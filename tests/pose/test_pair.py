@@ -10,7 +10,7 @@ from known_hands import CAMERA, known_hand
 
 from hand_toolkit.core.types import HandObservation
 from hand_toolkit.geometry.silhouette import hand_silhouettes
-from hand_toolkit.pose.estimate import FOUND_MASK, posed_mesh, to_estimate
+from hand_toolkit.pose.estimate import OUTLINED, posed_mesh, to_estimate
 from hand_toolkit.pose.fit import HandFit, fit_hand, hand_chain, mirror_of
 from hand_toolkit.pose.outline import mask_view
 from hand_toolkit.pose.pair import hands_meet, owner_view, refine_pair
@@ -71,7 +71,7 @@ def test_the_hand_that_is_seen_comes_to_the_front(crossed: list[HandFit], front:
         MIRRORS,
         (views[0], views[1]),
         owner_view(shares, CAMERA, points),
-        FOUND_MASK,
+        OUTLINED,
     )
     after = [dataclasses.replace(fit, state=state) for fit, state in zip(crossed, states)]
     # measured: 0 of these pixels before and .85 after, and all before and .95 after

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...learn.weights import NetworkFile
 from .config import HhmrConfig
@@ -29,23 +28,7 @@ FILE = NetworkFile(
     "run 'hand-toolkit train DATA -o OUT --system hhmr', or install hand-toolkit again",
 )
 read_network, load_network = FILE.read, FILE.load
-
-
-def export_weights(checkpoint: Path, out: Path, notes: Mapping[str, Any]) -> Path:
-    """Write the averaged network of a checkpoint of ``hand-toolkit train --system hhmr``.
-
-    Args:
-        checkpoint: of the training.
-        out: the ``.safetensors`` file.
-        notes: command, scores: what a reader needs to judge the weights.
-    """
-    network, state = FILE.of_checkpoint(checkpoint)
-    known = {
-        "step": state["progress"]["step"],
-        "settings": state["settings"],
-        "images": state.get("images", 0),
-    }
-    return FILE.write(network, {**known, **notes}, out)
+export_weights = FILE.export
 
 
 if __name__ == "__main__":

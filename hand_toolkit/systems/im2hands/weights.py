@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...learn.weights import NetworkFile
 from .config import Im2HandsConfig
@@ -29,20 +28,7 @@ FILE = NetworkFile(
     "run 'hand-toolkit train DATA -o OUT --system im2hands', or install hand-toolkit again",
 )
 read_network, load_network, checkpoint_network = FILE.read, FILE.load, FILE.of_checkpoint
-
-
-def export_weights(checkpoint: Path, out: Path, notes: Mapping[str, Any]) -> Path:
-    """Write the networks of a checkpoint of ``hand-toolkit train --system im2hands``.
-
-    Args:
-        checkpoint: of the training.
-        out: the ``.safetensors`` file.
-        notes: command, scores: what a reader needs to judge the weights.
-    """
-    network, state = FILE.of_checkpoint(checkpoint)
-    settings = {**state["settings"], "start": Path(state["settings"]["start"]).name}
-    known = {"step": state["progress"]["step"], "settings": settings}
-    return FILE.write(network, {**known, **notes}, out)
+export_weights = FILE.export
 
 
 if __name__ == "__main__":
