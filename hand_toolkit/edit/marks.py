@@ -25,8 +25,11 @@ LACQUER_FINE = 0.3
 FRECKLES = 260
 """Freckles of a hand at amount 1."""
 
-VEIN_ABSORPTION = np.array([0.38, 0.20, 0.14])
+VEIN_ABSORPTION = np.array([0.34, 0.19, 0.15])
 """Optical density of a vein at amount 1: it takes red most, so that it looks blue-green."""
+
+HALO, HALO_WIDTH = 0.4, 2.2
+"""Part of a vein's density that skin's scattering spreads, and over how many of its widths."""
 
 
 def lacquered(avatar: Avatar, colours: str) -> Avatar:
@@ -181,10 +184,11 @@ def veined(avatar: Avatar, amount: float, seed: int = 0) -> Avatar:
         flat = hand_plane(rest_points(model, hand), keypoints)
         vein = np.zeros(len(flat))
         for path, width in _vein_paths(hand_plane(keypoints, keypoints), seed):
-            gap = polyline_distance(flat, smooth_curve(path), 4 * width)
-            # they rise and sink under the skin
-            deep = 0.7 + 0.3 * np.cos(140 * flat[:, 1] + 900 * path[0, 0])
-            vein = np.maximum(vein, deep * np.exp(-((gap / width) ** 2)))
+            gap = polyline_distance(flat, smooth_curve(path), 5 * width) / width
+            # they rise and sink under the skin, and are lost in places
+            sunk = np.cos(170 * flat[:, 1] + 900 * path[0, 0]) * np.cos(110 * flat[:, 0] + width)
+            line = (1 - HALO) * np.exp(-(gap**2)) + HALO * np.exp(-((gap / HALO_WIDTH) ** 2))
+            vein = np.maximum(vein, (0.62 + 0.38 * sunk) * line)
         wrist, knuckles = np.clip(flat[:, 1] / 0.02, 0, 1), np.clip(1.6 - flat[:, 1] / 0.07, 0, 1)
         density = amount * vein * wrist * knuckles * (zones.finger < 0) * zones.back**2
         density[density < 0.003] = 0
@@ -222,12 +226,12 @@ def _vein_paths(knuckles: np.ndarray, seed: int) -> list[tuple[np.ndarray, float
     paths = []
     for start, into in zip(starts, (joins[0], joins[int(rng.random() < 0.5)], joins[1])):
         middle = start + (into - start) * [[0.3], [0.65]] + rng.normal(0, 0.0022, (2, 2))
-        paths.append((np.vstack([start - [0, 0.004], middle, into]), 0.0009))
+        paths.append((np.vstack([start - [0, 0.004], middle, into]), 0.0015))
     for join, trunk in zip(joins, trunks):
         middle = join + (trunk - join) * [[0.35], [0.7]] + rng.normal(0, 0.002, (2, 2))
-        paths.append((np.vstack([join, middle, trunk]), 0.0012))
+        paths.append((np.vstack([join, middle, trunk]), 0.0019))
     link = joins[1] + (joins[0] - joins[1]) * [[0.3], [0.7]] + rng.normal(0, 0.002, (2, 2))
-    paths.append((np.vstack([joins[1], link, joins[0] - [0, 0.012]]), 0.0007))
+    paths.append((np.vstack([joins[1], link, joins[0] - [0, 0.012]]), 0.0013))
     return paths
 
 
