@@ -160,6 +160,7 @@ def try_out(
             "found": found,
             "expected": sorted(situation.theta, reverse=True),
             "pa_mpjpe_mm": round(float(np.mean(errors)), 2) if errors else None,
+            "confidence": [round(h.confidence, 2) for h in result.estimate.hands],
             "psnr_mask": round(psnr_mask(shown, photo / 255.0, result.mask > 0.5), 2),
         }
     except HandToolkitError as error:
@@ -177,11 +178,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=Path, default=Path("docs/images"))
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", help="situations whose name has this in it")
     options = parser.parse_args()
     avatar = fit_photo(PICTURE).avatar
     side = next(h.side for h in avatar.hands if h.observed)
     lines, figures = [], []
     for seed, situation in enumerate(situations(side)):
+        if options.only and options.only not in situation.name:
+            continue
         line, numbers = try_out(avatar, situation, seed, print)
         lines.append(line)
         figures.append(numbers)

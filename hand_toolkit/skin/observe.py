@@ -200,11 +200,28 @@ def unlike(pixels: np.ndarray, expected: np.ndarray, tolerance: float = 1.0) -> 
 FAR = 99.0
 """Distance of pixels that :func:`background_distance` does not compare."""
 
+MOST_UNLIKE = 6.0
+"""Distance beyond which nothing tells more; the search ends there."""
 
-def background_distance(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """(H, W) how far, in colour and place, a mask pixel is from what lies around the mask.
+
+COMPARED = 6000
+"""Pixels around the mask that each of its own is compared with; more change distances by .01."""
+
+
+def background_distance(
+    pixels: np.ndarray, mask: np.ndarray, where: np.ndarray | None = None
+) -> np.ndarray:
+    """How far, in colour and place, a mask pixel is from what lies around the mask.
 
     Tells a wall that shows past a finger from a painted nail. Below 1 both look alike.
+
+    Args:
+        pixels: (H, W, 3) sRGB in [0, 1].
+        mask: (H, W) in [0, 1].
+        where: (H, W) bool, pixels to compare; the mask's by default, and never others.
+
+    Returns:
+        (H, W), at most ``MOST_UNLIKE``; ``FAR`` where nothing was compared.
     """
     from scipy.ndimage import binary_dilation
     from scipy.spatial import cKDTree
@@ -225,8 +242,12 @@ def background_distance(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
         ],
         axis=-1,
     )
-    step = max(1, int(ring.sum()) // 20000)
-    result[inside] = cKDTree(features[ring][::step]).query(features[inside], workers=-1)[0]
+    step = max(1, int(ring.sum()) // COMPARED)
+    wanted = inside if where is None else inside & where
+    nearest = cKDTree(features[ring][::step]).query(
+        features[wanted], eps=0.1, distance_upper_bound=MOST_UNLIKE, workers=-1
+    )[0]
+    result[wanted] = np.minimum(nearest, MOST_UNLIKE)
     return result
 
 

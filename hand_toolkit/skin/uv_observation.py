@@ -23,6 +23,7 @@ from .light import LUMINANCE, estimate_light, visibility
 from .observe import (
     DEPTH_TOLERANCE_M,
     FAR,
+    MOST_UNLIKE,
     background_distance,
     inner_rim,
     near_depth,
@@ -197,7 +198,7 @@ def unlike_background(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
         cv2.resize(a.astype(np.float32), size, interpolation=cv2.INTER_AREA) for a in (pixels, mask)
     )
     distance = background_distance(small, small_mask)
-    near = np.minimum(np.where(distance < FAR, distance, 0.0), 6.0) / 6.0
+    near = np.where(distance < FAR, distance, 0.0) / MOST_UNLIKE
     return cv2.resize(near.astype(np.float32), mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 

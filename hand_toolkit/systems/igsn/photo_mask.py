@@ -68,8 +68,8 @@ def background_pixels(
         np.concatenate([s.faces + k for s, k in zip(surfaces, starts)]),
         dataclasses.replace(camera, world_to_camera=np.eye(4)),
     ).depth
-    distance = background_distance(pixels, mask)
-    return outline_rim(depth) * shows_background(distance, pixels, expected)
+    rim = outline_rim(depth)
+    return rim * shows_background(background_distance(pixels, mask, rim > 0), pixels, expected)
 
 
 def _grown(picture: torch.Tensor, radius: int) -> torch.Tensor:

@@ -17,6 +17,7 @@ from ...core.errors import InputError
 from ...core.types import Camera, PoseEstimate, Progress
 from ...geometry.colour import srgb_to_linear
 from ...hand_model import load_hand_model
+from ...learn.adam import Adam
 from ...learn.losses import gradient_loss, image_loss, mask_loss
 from ...learn.repeatable import repeatable_sums
 from ...pose.estimate import known_hand
@@ -286,7 +287,7 @@ class Fitting:
         """One step for each view a round; of many views fewer rounds, as each view's steps
         serve all."""
         c = self.config
-        optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
+        optimizer = Adam(groups, betas=(0.9, 0.99))
         share = min(1.0, MOST_COST / len(self.views))
         rounds = max(1, round(steps * share)) if steps else 0
         halve_at = [round(at * share) for at in c.halve_at]
@@ -302,7 +303,7 @@ class Fitting:
                 loss = self.loss(view, points[k], anew=c.refine and step % ENCODE_EVERY == 0)
                 if extra is not None:
                     loss = loss + extra()
-                optimizer.zero_grad(set_to_none=True)
+                optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 values.append(float(loss.detach()))

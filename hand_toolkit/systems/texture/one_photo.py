@@ -264,7 +264,7 @@ def _drop_background(
         for o, r in zip(seen, at_rim)
     ]
     expected = FittedSkin.of(hands, bindings, core, known).complete().baked
-    distance = background_distance(crop.pixels, crop.mask)
+    distance = background_distance(crop.pixels, crop.mask, rim > 0)
     at_splats = [sample(distance[..., None], o.pixel)[:, 0] for o in seen]
     kept = []
     for o, r, d, e in zip(seen, at_rim, at_splats, expected):
