@@ -42,6 +42,9 @@ def gather(  # type: ignore[no-untyped-def]
             dv = dx * vx + dy * vy + dz * vz
             xx, xy, xz = covariance[i, 0], covariance[i, 1], covariance[i, 2]
             yy, yz, zz = covariance[i, 3], covariance[i, 4], covariance[i, 5]
+            # no splat is longer than its trace: most candidates end here
+            if du * du + dv * dv > 12.0 * (xx + yy + zz + blur):
+                continue
             sx = xx * ux + xy * uy + xz * uz
             sy = xy * ux + yy * uy + yz * uz
             sz = xz * ux + yz * uy + zz * uz

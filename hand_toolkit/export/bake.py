@@ -68,19 +68,21 @@ def bake_textures(avatar: Avatar, hand: SceneHand, size: int, source: str = "alb
     Raises:
         InputError: a size or source that is not accepted.
     """
-    picture, covered, face = _picture(avatar, hand, size, source)
-    model, reach = hand.model, max(8.0, size / 32)
+    picture, covered, face, grown = _picture(avatar, hand, size, source)
+    model = hand.model
     nail, palm = nails_and_palm(model.name, size)
     area = face_normals(hand.vertices, model.faces)[1].sum()
     fine = fine_log_albedo(picture[..., :3], covered, float(np.sqrt(area / covered.sum())))
     height = picture[..., 4] + DEPTH_M * fine * (1 - nail)
     relief = _relief_normals(height, covered, face, hand, size)
     rough = roughness_map(fine, nail, palm)[..., None]
-    grown = dilated(np.concatenate([relief, rough], axis=-1), covered, reach)
+    if not np.array_equal(grown.known, covered):
+        grown = Growth(covered, _reach(size))
+    skin = grown.of(np.concatenate([relief, rough], axis=-1))
     return Textures(
         color=_bytes(picture[..., :3]),
-        normal=_bytes(grown[..., :3] * 0.5 + 0.5),
-        roughness=_bytes(grown[..., 3]),
+        normal=_bytes(skin[..., :3] * 0.5 + 0.5),
+        roughness=_bytes(skin[..., 3]),
         evidence=_bytes(picture[..., 3]),
         covered=covered,
     )
@@ -98,8 +100,11 @@ def bake_skin(avatar: Avatar, hand: SceneHand, size: int) -> np.ndarray:
 
 def _picture(
     avatar: Avatar, hand: SceneHand, size: int, source: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colour, evidence and height (S, S, 5), the layout (S, S) bool, and its triangles (S, S)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Growth]:
+    """Colour, evidence and height (S, S, 5), the layout (S, S) bool, and its triangles (S, S).
+
+    The last is how the picture was grown over what is not seen.
+    """
     if source not in SOURCES:
         raise InputError(f"texture source {source!r}; accepted are: {', '.join(SOURCES)}")
     if not 16 <= size <= 8192:
@@ -119,28 +124,56 @@ def _picture(
     seen[covered] = cover > MIN_COVER
     picture = np.zeros((size, size, 5), np.float32)
     picture[covered] = values
-    return dilated(picture, seen, max(8.0, size / 32)), covered, face
+    grown = Growth(seen, _reach(size))
+    return grown.of(picture), covered, face, grown
 
 
-def dilated(picture: np.ndarray, known: np.ndarray, reach: float) -> np.ndarray:
-    """``picture`` (S, S, C) grown over unknown texels.
+def _reach(size: int) -> float:
+    """Texels over which a picture of ``size`` is grown beyond its islands."""
+    return max(8.0, size / 32)
+
+
+class Growth:
+    """How pictures grow over unknown texels, for all that know the same ones.
 
     Up to ``reach`` texels away they take the nearest known texel's value, beyond it the mean.
     """
-    from scipy.ndimage import distance_transform_edt
 
-    if known.all() or not known.any():
-        return picture
-    # the nearest texel matters at the islands' rims alone: half of the texels lie beyond
-    rows, columns = distance_transform_edt(~known, return_distances=False, return_indices=True)
-    unknown = np.flatnonzero(~known)
-    row, column = np.unravel_index(unknown, known.shape)
-    source = rows.ravel()[unknown], columns.ravel()[unknown]
-    near = np.hypot(source[0] - row, source[1] - column) <= reach
-    filled = picture.copy()
-    filled[row[near], column[near]] = picture[source[0][near], source[1][near]]
-    filled[row[~near], column[~near]] = picture[known].mean(0)
-    return filled
+    def __init__(self, known: np.ndarray, reach: float) -> None:
+        """
+        Args:
+            known: (S, S) bool.
+            reach: texels.
+        """
+        from scipy.ndimage import distance_transform_edt
+
+        self.known = known
+        self._trivial = bool(known.all() or not known.any())
+        if self._trivial:
+            return
+        # the nearest texel matters at the islands' rims alone: half of the texels lie beyond
+        rows, columns = distance_transform_edt(~known, return_distances=False, return_indices=True)
+        unknown = np.flatnonzero(~known)
+        row, column = np.unravel_index(unknown, known.shape)
+        source = rows.ravel()[unknown], columns.ravel()[unknown]
+        near = (source[0] - row) ** 2 + (source[1] - column) ** 2 <= reach**2
+        self._far, self._near = unknown[~near], unknown[near]
+        self._source = source[0][near] * known.shape[1] + source[1][near]
+
+    def of(self, picture: np.ndarray) -> np.ndarray:
+        """``picture`` (S, S, C), grown."""
+        if self._trivial:
+            return picture
+        flat = picture.reshape(-1, picture.shape[-1])
+        filled = flat.copy()
+        filled[self._near] = flat[self._source]
+        filled[self._far] = picture[self.known].mean(0)
+        return filled.reshape(picture.shape)
+
+
+def dilated(picture: np.ndarray, known: np.ndarray, reach: float) -> np.ndarray:
+    """``picture`` (S, S, C) grown over unknown texels; see :class:`Growth`."""
+    return Growth(known, reach).of(picture)
 
 
 def _transfer(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 HEIGHT = 0.4
@@ -67,6 +69,41 @@ def dome(
     return np.concatenate([*rings, [centre + rise * axis]]), np.concatenate(faces)
 
 
+@dataclass(frozen=True)
+class Closing:
+    """A dome over a mesh's one opening, ready for any pose of the mesh.
+
+    Attributes:
+        loop: (K,) vertices of the rim, none where the mesh has no opening.
+        faces: (F, 3) the mesh's own first.
+    """
+
+    loop: np.ndarray
+    faces: np.ndarray
+    count: int
+
+    @staticmethod
+    def of(faces: np.ndarray, count: int = RINGS) -> Closing:
+        """That of a mesh with faces (F, 3), ``count`` rings high."""
+        edges = open_edges(faces)
+        if not len(edges):
+            return Closing(np.zeros(0, np.int64), faces, count)
+        loop, vertices = rim_loop(edges), int(faces.max()) + 1
+        turn = np.linspace(0, 2 * np.pi, len(loop), endpoint=False)
+        circle = np.stack([np.cos(turn), np.sin(turn), np.zeros(len(loop))], axis=1)
+        added, over = dome(circle, np.array([0.0, 0.0, 1.0]), count=count)
+        index = np.concatenate([loop, vertices + np.arange(len(added) - len(loop))])
+        return Closing(loop, np.concatenate([faces, index[over].astype(faces.dtype)]), count)
+
+    def vertices(self, vertices: np.ndarray) -> np.ndarray:
+        """The mesh's vertices (V, 3), and after them the dome's."""
+        if not len(self.loop):
+            return vertices
+        rim = vertices[self.loop].astype(np.float64)
+        added = dome(rim, vertices.mean(axis=0), count=self.count)[0][len(self.loop) :]
+        return np.concatenate([vertices, added.astype(vertices.dtype)])
+
+
 def closed_mesh(
     vertices: np.ndarray, faces: np.ndarray, count: int = RINGS
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -80,13 +117,5 @@ def closed_mesh(
     Returns:
         Vertices, the mesh's own first, and faces, the mesh's own first.
     """
-    edges = open_edges(faces)
-    if not len(edges):
-        return vertices, faces
-    loop = rim_loop(edges)
-    added, over = dome(vertices[loop], vertices.mean(axis=0), count=count)
-    index = np.concatenate([loop, len(vertices) + np.arange(len(added) - len(loop))])
-    return (
-        np.concatenate([vertices, added[len(loop) :]]),
-        np.concatenate([faces, index[over].astype(faces.dtype)]),
-    )
+    closing = Closing.of(faces, count)
+    return closing.vertices(vertices), closing.faces

@@ -70,7 +70,17 @@ def lower_depth(vertices: np.ndarray, faces: np.ndarray, camera: Camera, depth: 
         depth: metres along z.
     """
     nowhere = np.empty((0, 0), np.int32)
-    _fill()(_projected(vertices, camera), _indices(faces), nowhere, depth)
+    points = np.empty((len(vertices), 3))
+    pose = np.ascontiguousarray(camera.world_to_camera, np.float64)
+    lens = (camera.fx, camera.fy, camera.cx, camera.cy, camera.near)
+    _project()(np.ascontiguousarray(vertices), pose, *map(float, lens), points)
+    _fill()(points, _indices(faces), nowhere, depth)
+
+
+def nearest_depth(vertices: np.ndarray, camera: Camera) -> float:
+    """Least depth of vertices (V, 3), metres along the camera's axis; infinite without any."""
+    axis, shift = camera.world_to_camera[2, :3], float(camera.world_to_camera[2, 3])
+    return float(_nearest()(np.ascontiguousarray(vertices), *map(float, axis), shift))
 
 
 def rasterize_uv(
@@ -87,11 +97,10 @@ def rasterize_uv(
     texels[:, :2] = np.asarray(uvs, np.float64) * [width, -height] + [0, height]
     face = np.full((height, width), -1, np.int32)
     depth = np.full((height, width), np.inf, np.float32)
-    _fill()(texels, _indices(uv_faces), face, depth)
-    rows, columns = np.nonzero(face >= 0)
-    centres = np.stack([columns + 0.5, rows + 0.5], 1)
+    indices = _indices(uv_faces)
+    _fill()(texels, indices, face, depth)
     weights = np.zeros((height, width, 3), np.float32)
-    weights[rows, columns] = barycentric_2d(centres, texels[uv_faces[face[rows, columns]], :2])
+    _weigh()(texels, indices, face, weights)
     return face, weights
 
 
@@ -119,6 +128,82 @@ def _projected(vertices: np.ndarray, camera: Camera) -> np.ndarray:
 
 def _indices(faces: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(faces, dtype=np.int64)
+
+
+@cache
+def _nearest() -> Any:
+    from ..core.jit import compiled
+
+    return compiled(nogil=True)(_least_depth)
+
+
+def _least_depth(vertices: np.ndarray, x: float, y: float, z: float, shift: float) -> float:
+    """Without BLAS, whose own threads get in each other's way where several ask at once."""
+    least = np.inf
+    for n in range(vertices.shape[0]):
+        least = min(least, vertices[n, 0] * x + vertices[n, 1] * y + vertices[n, 2] * z + shift)
+    return least
+
+
+@cache
+def _project() -> Any:
+    from ..core.jit import compiled
+
+    return compiled(nogil=True, error_model="numpy")(_project_points)
+
+
+def _project_points(
+    vertices: np.ndarray,
+    pose: np.ndarray,
+    fx: float,
+    fy: float,
+    cx: float,
+    cy: float,
+    near: float,
+    points: np.ndarray,
+) -> None:
+    """:func:`_projected` without holding up other threads."""
+    for n in range(vertices.shape[0]):
+        a, b, c = np.float64(vertices[n, 0]), np.float64(vertices[n, 1]), np.float64(vertices[n, 2])
+        x = pose[0, 0] * a + pose[0, 1] * b + pose[0, 2] * c + pose[0, 3]
+        y = pose[1, 0] * a + pose[1, 1] * b + pose[1, 2] * c + pose[1, 3]
+        z = pose[2, 0] * a + pose[2, 1] * b + pose[2, 2] * c + pose[2, 3]
+        if z > near:
+            points[n, 0] = x / z * fx + cx
+            points[n, 1] = y / z * fy + cy
+            points[n, 2] = z
+        else:
+            points[n, 0] = x
+            points[n, 1] = y
+            points[n, 2] = -1.0
+
+
+@cache
+def _weigh() -> Any:
+    from ..core.jit import compiled
+
+    return compiled(nogil=True, error_model="numpy")(_weigh_centres)
+
+
+def _weigh_centres(
+    points: np.ndarray, faces: np.ndarray, face: np.ndarray, weights: np.ndarray
+) -> None:
+    """Fill ``weights`` (H, W, 3) of each pixel's centre in its triangle ``face`` (H, W)."""
+    for row in range(face.shape[0]):
+        for column in range(face.shape[1]):
+            if face[row, column] < 0:
+                continue
+            corner = faces[face[row, column]]
+            x0, y0 = points[corner[0], 0], points[corner[0], 1]
+            ax, ay = points[corner[1], 0] - x0, points[corner[1], 1] - y0
+            bx, by = points[corner[2], 0] - x0, points[corner[2], 1] - y0
+            px, py = column + 0.5 - x0, row + 0.5 - y0
+            doubled = ax * by - ay * bx
+            u = (px * by - py * bx) / doubled
+            v = (ax * py - ay * px) / doubled
+            weights[row, column, 0] = 1 - u - v
+            weights[row, column, 1] = u
+            weights[row, column, 2] = v
 
 
 @cache

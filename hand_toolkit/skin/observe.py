@@ -224,7 +224,8 @@ def background_distance(
         (H, W), at most ``MOST_UNLIKE``; ``FAR`` where nothing was compared.
     """
     from scipy.ndimage import binary_dilation
-    from scipy.spatial import cKDTree
+
+    from ..geometry.nearest import nearest_distances
 
     size = max(mask.shape)
     inside = mask > 0.02
@@ -244,9 +245,7 @@ def background_distance(
     )
     step = max(1, int(ring.sum()) // COMPARED)
     wanted = inside if where is None else inside & where
-    nearest = cKDTree(features[ring][::step]).query(
-        features[wanted], eps=0.1, distance_upper_bound=MOST_UNLIKE, workers=-1
-    )[0]
+    nearest = nearest_distances(features[ring][::step], features[wanted])
     result[wanted] = np.minimum(nearest, MOST_UNLIKE)
     return result
 

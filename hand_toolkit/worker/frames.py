@@ -150,11 +150,11 @@ class FrameRenderer:
         occluders = Occluders.of(arrays)
         surfaces = [points for _, _, points in hands]
         tints = [tuple(map(float, entry.get("tint") or (1.0,) * 3)) for _, entry, _ in hands]
-        light = scene.light(surfaces, tints, params, arrays, occluders, view)
+        light = scene.light(surfaces, tints, params, arrays, occluders, view, self._pool)
         lit = time.perf_counter()
         # Transparent frames are drawn on black: premultiplied sRGB divides back exactly.
         ground = (0.0, 0.0, 0.0) if background is None else tuple(background)
-        meshes = list(zip(surfaces, scene.faces))
+        meshes = scene.meshes(surfaces)
         trim = bool(params.get("trim"))
         drawing = 0.0
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.types import Camera
-from ..geometry.raster import lower_depth
+from ..geometry.raster import lower_depth, nearest_depth
 
 SUBSAMPLES = 4
 """Samples a pixel has along each side."""
@@ -54,7 +54,8 @@ class Occluders:
         for name, table in faces.items():
             if table.size and not 0 <= int(table.min()) <= int(table.max()) < len(vertices):
                 raise InputError(f"the faces {name!r} name vertices that were not sent")
-        return Occluders(vertices, **faces)
+        # wide once, as every shadow map takes them
+        return Occluders(vertices, **{n: table.astype(np.int64) for n, table in faces.items()})
 
 
 def visible_share(
@@ -131,6 +132,9 @@ def lower_clipped(vertices: np.ndarray, faces: np.ndarray, view: Camera, depth: 
         depth: (H, W) float32, lowered in place.
     """
     if not len(faces):
+        return
+    if nearest_depth(vertices, view) > 1.001 * view.near:
+        lower_depth(vertices, faces, view, depth)
         return
     pose = view.world_to_camera
     points = np.asarray(vertices, np.float64) @ pose[:3, :3].T + pose[:3, 3]

@@ -7,6 +7,7 @@ splat, with the distance and direction that it has; the sky's shadows at each ve
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,12 +16,13 @@ import numpy as np
 from ..avatar import AvatarHand, lighting
 from ..core.errors import InputError
 from ..core.types import Camera
-from ..geometry.colour import linear_to_srgb, srgb_to_linear
-from ..geometry.surfaces import at_surface, vertex_normals
+from ..geometry.colour import srgb_to_linear
+from ..geometry.surfaces import vertex_normals
 from ..hand_model import HandModel
+from ..render import get_threads
 from .occlusion import Meshes, Occluders, lower_clipped
 
-DISTANT, POINT, SPOT, AREA = range(4)
+DISTANT = 0
 LAMP_FIELDS = 16
 """kind; position, or direction to a distant lamp (3); linear colour (3): the shade of a white
 surface that faces it, at one metre where the lamp is near; radius, metres, or the tangent of half
@@ -36,11 +38,6 @@ LIFT = 0.0012
 SKY_LIFT = 0.003
 SKY_SOFT = 0.35
 """Tangent of the half angle of one part of the sky."""
-BOUNCE = 0.08
-"""Least share of the light in a shadow, for what skin and objects throw back into it."""
-ROUGHNESS = 0.45
-SPECULAR = 0.028
-"""Reflectance of skin at normal incidence (Weyrich et al. 2006)."""
 
 
 @dataclass(frozen=True)
@@ -101,97 +98,121 @@ class SceneLight:
         )
 
 
+@dataclass(frozen=True)
+class LitHand:
+    """What does not change of a hand that is lit from frame to frame.
+
+    Attributes:
+        hand, model: the splats, and the mesh that carries them.
+        mirrored: the posed mesh is its own mirror image, its faces inside out.
+        albedo: (N, 3) linear reflectance of its splats.
+        baked: (N, 3) linear colours as photographed.
+    """
+
+    hand: AvatarHand
+    model: HandModel
+    mirrored: bool
+    albedo: np.ndarray
+    baked: np.ndarray
+
+    @staticmethod
+    def of(hand: AvatarHand, model: HandModel, mirrored: bool) -> LitHand:
+        """Prepared."""
+        from ..export.axes import base_colors
+
+        albedo, baked = (srgb_to_linear(c) for c in (hand.albedo, base_colors(hand.color)))
+        return LitHand(
+            hand, model, mirrored, np.ascontiguousarray(albedo), np.ascontiguousarray(baked)
+        )
+
+
 def lit_colors(
-    bound: tuple[AvatarHand, HandModel, bool],
+    bound: LitHand,
     vertices: np.ndarray,
     hands: Meshes,
     light: SceneLight,
     photo: np.ndarray,
     tint: np.ndarray,
+    pool: Executor,
 ) -> np.ndarray:
-    """(N, 3) sRGB of a hand's splats on its posed mesh.
+    """(N, 3) float32 sRGB of a hand's splats on its posed mesh.
 
     Args:
-        bound: the splats, the mesh that carries them, and whether the posed mesh is its own
-            mirror image, its faces inside out.
+        bound: the hand.
         vertices: (V, 3) posed, world metres.
         hands: all hands' meshes: they cast shadows on each other and on themselves.
         light: the scene's.
         photo: (K, 3) shading SH of the photo's light in world axes.
         tint: (3,) linear factor on the skin.
+        pool: threads to share the work among.
     """
-    hand, model, mirrored = bound
-    faces, binding = model.faces, hand.binding
-    normals = vertex_normals(vertices.astype(np.float64), faces) * (-1.0 if mirrored else 1.0)
-    where = binding.triangle, binding.barycentric
-    point = at_surface(vertices, faces, *where).astype(np.float64)
-    normal = at_surface(normals, faces, *where)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    centre = (vertices.max(axis=0) + vertices.min(axis=0)) / 2.0
-    radius = float(np.linalg.norm(vertices - centre, axis=1).max())
-    around = _Around(hands, light.occluders, centre.astype(np.float64), radius, light.shadows)
+    from . import light_kernels as kernels
 
+    faces = bound.model.faces
     corners = vertices.astype(np.float64)
-    ratio, open_sky = _sky(corners, normals, light, around)
-    ratio = at_surface(ratio, faces, *where)
-    smooth = lighting.shade(light.smooth, normal)
-    if light.base == "scene":
-        lit = smooth * ratio
-        gloss = at_surface(
-            _sky_gloss(normals, _to_eye(corners, light), light, open_sky), faces, *where
+    normals = vertex_normals(corners, faces) * (-1.0 if bound.mirrored else 1.0)
+    centre = (corners.max(axis=0) + corners.min(axis=0)) / 2.0
+    radius = float(np.linalg.norm(corners - centre, axis=1).max())
+    around = _Around(hands, light.occluders, centre, radius, light.shadows)
+    maps = [pool.submit(around.lamp, lamp) for lamp in light.lamps]
+    ratio, shine = _sky(corners, normals, light, around, pool)
+    smooth = lighting.shade(light.smooth, normals)
+    own = lighting.shade(photo, normals) if light.base == "photo" else np.ones_like(normals)
+    values = np.concatenate([smooth, smooth * ratio, shine, own], axis=1)
+    shadows = [found.result() for found in maps]
+    binding = bound.hand.binding
+    count = len(binding.triangle)
+    out = np.empty((count, 3), np.float32)
+    scene = light.base == "scene"
+    base = bound.baked if light.base == "baked" else bound.albedo
+    least = kernels.BOUNCE if scene else 0.0
+
+    def shade(first: int, last: int) -> None:
+        part = slice(first, last)
+        point, normal = np.empty((last - first, 3)), np.empty((last - first, 3))
+        there = np.empty((last - first, values.shape[1]))
+        where = binding.triangle[part], binding.barycentric[part]
+        kernels.on_skin(*where, faces, corners, normals, values, point, normal, there)
+        whole, lit, gloss, photographed = (
+            np.ascontiguousarray(there[:, k : k + 3]) for k in (0, 3, 6, 9)
         )
-        view = _to_eye(point, light)
-        for lamp in light.lamps:
-            shade, to_lamp, facing = lamp_shade(lamp, point, normal)
-            seen = around.lamp(lamp, point, normal)[:, None]
-            lit += shade * np.maximum(seen, BOUNCE) * np.maximum(facing, 0.0)[:, None]
-            gloss += shade * seen * _highlight(normal, view, to_lamp, facing)[:, None]
-        linear = srgb_to_linear(hand.albedo) * tint * lit + light.gloss * gloss
-        return linear_to_srgb(linear).astype(np.float32)
-    whole, seen = smooth.copy(), smooth * ratio
-    for lamp in light.lamps:
-        shade, _, facing = lamp_shade(lamp, point, normal)
-        shade = shade * np.maximum(facing, 0.0)[:, None]
-        whole += shade
-        seen += shade * around.lamp(lamp, point, normal)[:, None]
-    # a skin that only the photo lights has no shadows to take
-    dark = np.where(whole > 1e-5, np.maximum(seen / np.maximum(whole, 1e-5), BOUNCE), 1.0)
-    if light.base == "photo":
-        linear = srgb_to_linear(hand.albedo) * lighting.shade(photo, normal)
-    else:
-        linear = srgb_to_linear(_plain(hand.color))
-    return linear_to_srgb(linear * dark * tint).astype(np.float32)
-
-
-def lamp_shade(
-    lamp: np.ndarray, point: np.ndarray, normal: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What a lamp shades white surfaces that face it, unshadowed.
-
-    Args:
-        lamp: (16,).
-        point, normal: (N, 3).
-
-    Returns:
-        (N, 3) shade, (N, 3) unit directions to the lamp, (N,) cosine to the normal.
-    """
-    kind = int(lamp[0])
-    if kind == DISTANT:
-        to_lamp = np.broadcast_to(lamp[1:4], point.shape)
-        return np.tile(lamp[4:7], (len(point), 1)), to_lamp, normal @ lamp[1:4]
-    to_lamp = lamp[1:4] - point
-    distance = np.maximum(np.linalg.norm(to_lamp, axis=1, keepdims=True), 1e-3)
-    to_lamp = to_lamp / distance
-    share = np.ones(len(point))
-    if kind in (SPOT, AREA):
-        along = -(to_lamp @ lamp[8:11])
-        if kind == AREA:
-            share = np.maximum(along, 0.0)
+        for lamp, shadow in zip(light.lamps, shadows):
+            known = (shadow.depth, shadow.pose, shadow.focal, shadow.soft, shadow.lift, shadow.bias)
+            kernels.add_lamp(lamp, point, normal, light.eye, least, *known, whole, lit, gloss)
+        if scene:
+            kernels.lit_skin(base[part], tint, lit, gloss, light.gloss, out[part])
         else:
-            t = np.clip((along - lamp[11]) / max(float(lamp[12]), 1e-6), 0.0, 1.0)
-            share = t * t * (3 - 2 * t)
-    shade = lamp[4:7] * (share[:, None] / np.maximum(distance, lamp[7]) ** 2)
-    return shade, to_lamp, np.einsum("nc,nc->n", normal, to_lamp)
+            kernels.darkened_skin(base[part], tint, photographed, whole, lit, out[part])
+
+    edges = np.linspace(0, count, 2 * get_threads() + 1).astype(int).tolist()
+    for _ in pool.map(shade, edges[:-1], edges[1:]):
+        pass
+    return out
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """A lamp's shadow map around a hand.
+
+    Attributes:
+        depth: (S, S) float32 metres along its axis; (0, 0) where the lamp reaches everything.
+        pose: (3, 4) world to lamp.
+        focal: texels.
+        soft: the lamp's radius, or tangent of its half angle.
+        lift: metres off the skin from where it is looked for.
+        bias: metres before a point that still belong to its own surface.
+    """
+
+    depth: np.ndarray
+    pose: np.ndarray
+    focal: float
+    soft: float
+    lift: float
+    bias: float
+
+
+def _unshadowed(soft: float) -> Shadow:
+    return Shadow(np.zeros((0, 0), np.float32), np.zeros((3, 4)), 1.0, soft, 0.0, 0.0)
 
 
 class _Around:
@@ -200,44 +221,37 @@ class _Around:
     def __init__(
         self, hands: Meshes, occluders: Occluders, centre: np.ndarray, radius: float, on: bool
     ) -> None:
-        self._meshes = [*hands, (occluders.vertices, occluders.shading)]
+        self._hands = [
+            (vertices, faces, (vertices.max(axis=0) + vertices.min(axis=0)) / 2.0)
+            for vertices, faces in hands
+        ]
+        self._others = (occluders.vertices, occluders.shading)
         self._centre, self._radius, self._on = centre, radius, on
 
-    def lamp(self, lamp: np.ndarray, point: np.ndarray, normal: np.ndarray) -> np.ndarray:
-        """(N,) share of the lamp that each point sees."""
+    def lamp(self, lamp: np.ndarray) -> Shadow:
+        """That of a lamp (16,)."""
+        soft, distant = float(lamp[7]), int(lamp[0]) == DISTANT
         if not self._on or not lamp[13]:
-            return np.ones(len(point))
-        distant = int(lamp[0]) == DISTANT
+            return _unshadowed(soft)
         place = self._far(lamp[1:4]) if distant else lamp[1:4]
-        return self._share(place, point, normal, float(lamp[7]), distant, LAMP_TEXELS, LIFT)
+        return self._map(place, soft, distant, LAMP_TEXELS, LIFT)
 
-    def sky(self, direction: np.ndarray, point: np.ndarray, normal: np.ndarray) -> np.ndarray:
-        """(N,) share of a part of the sky that each point sees."""
+    def sky(self, direction: np.ndarray) -> Shadow:
+        """That of a part of the sky."""
         if not self._on:
-            return np.ones(len(point))
-        return self._share(
-            self._far(direction), point, normal, SKY_SOFT, True, SKY_TEXELS, SKY_LIFT
-        )
+            return _unshadowed(SKY_SOFT)
+        return self._map(self._far(direction), SKY_SOFT, True, SKY_TEXELS, SKY_LIFT)
 
     def _far(self, direction: np.ndarray) -> np.ndarray:
         return self._centre + direction * (FAR_RADII * self._radius)
 
-    def _share(
-        self,
-        place: np.ndarray,
-        point: np.ndarray,
-        normal: np.ndarray,
-        soft: float,
-        distant: bool,
-        texels: int,
-        lift: float,
-    ) -> np.ndarray:
-        from .kernels import lit_share
-
+    def _map(
+        self, place: np.ndarray, soft: float, distant: bool, texels: int, lift: float
+    ) -> Shadow:
         along = self._centre - place
         distance = float(np.linalg.norm(along))
         if distance <= 1.05 * self._radius:  # a lamp within reach of the fingers lights them all
-            return np.ones(len(point))
+            return _unshadowed(soft)
         axis = along / distance
         aside = np.cross(axis, [0.0, 0.0, 1.0] if abs(axis[2]) < 0.9 else [1.0, 0.0, 0.0])
         aside /= np.linalg.norm(aside)
@@ -248,72 +262,43 @@ class _Around:
         near = 1e-3 if distant else max(float(soft), 1e-3)
         view = Camera(focal, focal, texels / 2, texels / 2, texels, texels, pose, near, 1e9)
         depth = np.full((texels, texels), np.inf, np.float32)
-        for vertices, faces in self._meshes:
-            lower_clipped(vertices, faces, view, depth)
-        out = np.empty(len(point))
-        texel = distance / focal
-        lift = lift + 0.5 * texel
-        lit_share(point, normal, depth, pose[:3], focal, soft, distant, lift, 0.5 * lift, out)
-        return out
+        for vertices, faces, middle in self._hands:
+            apart = middle - self._centre
+            # as large as this hand: one that stands aside, or behind, throws no shadow here
+            aside_by = float(np.linalg.norm(apart - axis * (axis @ apart)))
+            if not distant or (aside_by < 3.0 * self._radius and axis @ apart < 3.0 * self._radius):
+                lower_clipped(vertices, faces, view, depth)
+        lower_clipped(*self._others, view, depth)
+        lift = lift + 0.5 * distance / focal
+        return Shadow(depth, pose[:3], float(focal), soft, lift, 0.5 * lift)
 
 
 def _sky(
-    vertices: np.ndarray, normals: np.ndarray, light: SceneLight, around: _Around
+    vertices: np.ndarray,
+    normals: np.ndarray,
+    light: SceneLight,
+    around: _Around,
+    pool: Executor,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(V, 3) share of the sky's light and (V, D) of its parts that each vertex sees."""
+    """(V, 3) share of the sky's light that each vertex sees, and (V, 3) its highlights."""
+    from . import light_kernels as kernels
+
     parts = light.sky
     seen = np.ones((len(vertices), len(parts)))
-    if not len(parts):
-        return np.ones((len(vertices), 3)), seen
-    facing = np.maximum(normals @ parts[:, :3].T, 0.0)
-    for k, part in enumerate(parts):
-        use = facing[:, k] > 0
-        if use.any():
-            seen[use, k] = around.sky(part[:3], vertices[use], normals[use])
-    whole = facing @ parts[:, 3:]
-    shown = (facing * seen) @ parts[:, 3:]
-    return np.where(whole > 1e-7, shown / np.maximum(whole, 1e-7), 1.0), seen
+    facing = normals @ parts[:, :3].T
 
+    def look(k: int) -> None:
+        use = np.flatnonzero(facing[:, k] > 0)
+        shadow = around.sky(parts[k, :3])
+        if len(use) and shadow.depth.size:
+            share = np.empty(len(use))
+            known = (shadow.depth, shadow.pose, shadow.focal, shadow.soft, True)
+            lifted = (shadow.lift, shadow.bias)
+            kernels.lit_share(vertices[use], normals[use], *known, *lifted, share)
+            seen[use, k] = share
 
-def _to_eye(point: np.ndarray, light: SceneLight) -> np.ndarray:
-    """(N, 3) unit directions from points to the camera."""
-    view = light.eye - point
-    return view / np.maximum(np.linalg.norm(view, axis=1, keepdims=True), 1e-9)
-
-
-def _sky_gloss(
-    normal: np.ndarray, view: np.ndarray, light: SceneLight, seen: np.ndarray
-) -> np.ndarray:
-    """(N, 3) highlights of all parts of the sky."""
-    total = np.zeros_like(normal)
-    if light.gloss <= 0:
-        return total
-    for k, part in enumerate(light.sky):
-        facing = normal @ part[:3]
-        to_part = np.broadcast_to(part[:3], normal.shape)
-        total += (_highlight(normal, view, to_part, facing) * seen[:, k])[:, None] * part[3:]
-    return total
-
-
-def _highlight(
-    normal: np.ndarray, view: np.ndarray, to_lamp: np.ndarray, facing: np.ndarray
-) -> np.ndarray:
-    """(N,) gloss relative to the shade of a facing white surface: GGX with Kelemen's visibility.
-
-    Kelemen and Szirmay-Kalos (2001): D F / (4 (l.h)²); times pi, as shade is irradiance over pi.
-    """
-    half = to_lamp + view
-    half /= np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-9)
-    cosine = np.clip(np.einsum("nc,nc->n", normal, half), 0.0, 1.0)
-    across = np.clip(np.einsum("nc,nc->n", to_lamp, half), 0.1, 1.0)
-    alpha = ROUGHNESS**2
-    spread = alpha**2 / (np.pi * (cosine**2 * (alpha**2 - 1) + 1) ** 2)
-    mirror = SPECULAR + (1 - SPECULAR) * (1 - across) ** 5
-    return np.pi * spread * mirror / (4 * across**2) * np.clip(facing, 0.0, 1.0)
-
-
-def _plain(color: np.ndarray) -> np.ndarray:
-    """(N, 3) sRGB of colours that may be SH: their value without the view."""
-    from ..export.axes import base_colors
-
-    return base_colors(color)
+    for _ in pool.map(look, range(len(parts))):
+        pass
+    ratio, shine = np.empty_like(normals), np.empty_like(normals)
+    kernels.sky_at(vertices, normals, parts, seen, light.eye, light.gloss > 0, ratio, shine)
+    return ratio, shine

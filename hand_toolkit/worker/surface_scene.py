@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
 
 from ..avatar import Avatar, AvatarHand, SurfaceBinding, lighting, surface
+from ..avatar.stump import is_closed
 from ..core.conventions import SH_C0
 from ..core.types import Camera, Rendering
+from ..geometry.closing import Closing
 from ..geometry.colour import linear_to_srgb, srgb_to_linear
-from .occlusion import Occluders
-from .scene_light import SceneLight, lit_colors
+from .occlusion import Meshes, Occluders
+from .scene_light import LitHand, SceneLight, lit_colors
 
 Tint = tuple[float, ...]
 
 
 class SurfaceScene:
-    """Hands of one set, prepared.
-
-    Attributes:
-        faces: (F, 3) of each hand's mesh.
-    """
+    """Hands of one set, prepared."""
 
     def __init__(self, hands: Sequence[tuple[Avatar, str, bool]], view: Camera) -> None:
         """
@@ -39,12 +38,38 @@ class SurfaceScene:
              surface(a.hand_model, side, a.level))
             for a, side, mirrored in hands
         ]  # fmt: skip
-        self.faces = [model.faces for _, model in bound]
+        # where splats close the wrist, what hides and shades is closed, too
+        closings = [
+            Closing.of(model.faces) if is_closed(hand, model.faces) else None
+            for hand, model in bound
+        ]
+        self._closings = closings
+        self._faces = [
+            np.ascontiguousarray(model.faces if closing is None else closing.faces, np.int64)
+            for closing, (_, model) in zip(closings, bound)
+        ]
         self._bound = bound
+        self._lit: list[LitHand | None] = [None] * len(bound)
         self._mirrored = [mirrored for _, _, mirrored in hands]
         self._photo = [avatar.photo_light for avatar, _, _ in hands]
         self._shown: list[Tint | None] = [(1.0, 1.0, 1.0)] * len(bound)
         self._renderer = HandsRenderer(bound, view, options=RenderOptions(antialiased=True))
+
+    def meshes(self, surfaces: Sequence[np.ndarray]) -> Meshes:
+        """What hides and shades: each hand's mesh with a dome over its wrist's opening.
+
+        Args:
+            surfaces: (V, 3) of each hand, world metres.
+
+        Raises:
+            InputError: vertices of another mesh.
+        """
+        for number, points in enumerate(surfaces):
+            self._renderer.check(number, points)
+        return [
+            (points if closing is None else closing.vertices(points), faces)
+            for points, closing, faces in zip(surfaces, self._closings, self._faces)
+        ]
 
     def light(
         self,
@@ -54,6 +79,7 @@ class SurfaceScene:
         arrays: Mapping[str, np.ndarray],
         occluders: Occluders,
         view: Camera,
+        pool: Executor,
     ) -> list[np.ndarray | None]:
         """Light the hands for the frames to come; what ``draw`` takes.
 
@@ -63,6 +89,7 @@ class SurfaceScene:
             params, arrays: of the request, see :meth:`.frames.FrameRenderer.draw`.
             occluders: what casts shadows beside the hands.
             view: the camera.
+            pool: threads to share the work among.
 
         Raises:
             InputError: vertices of another mesh, or a light that is none.
@@ -71,21 +98,21 @@ class SurfaceScene:
         detailed = "lamps" in arrays or "sky" in arrays
         turn = view.world_to_camera[:3, :3]
         lights: list[np.ndarray | None] = []
+        solid = self.meshes(surfaces)
         scene = None
         if detailed:
             scene = SceneLight.of({**params, "light": kind}, arrays, occluders, view)
         for number, (tint, mirrored) in enumerate(zip(tints, self._mirrored)):
             if scene is not None or (mirrored and kind != "baked"):
-                hand, model = self._bound[number]
-                self._renderer.check(number, surfaces[number])
                 shining = scene or _unshadowed(kind, arrays, occluders, view)
                 color = lit_colors(
-                    (hand, model, mirrored),
+                    self._prepared(number),
                     surfaces[number],
-                    list(zip(surfaces, self.faces)),
+                    solid,
                     shining,
                     lighting.rotate(self._photo[number], turn.T),
-                    np.asarray(tint),
+                    np.asarray(tint, np.float64),
+                    pool,
                 )
                 self._renderer.recolor(number, color)
                 self._shown[number] = None
@@ -101,6 +128,13 @@ class SurfaceScene:
             else:
                 lights.append(lighting.rotate(arrays["light"], turn) * np.asarray(tint))
         return lights
+
+    def _prepared(self, number: int) -> LitHand:
+        """A hand's linear colours, made when a lamp first shines on it."""
+        made = self._lit[number]
+        if made is None:
+            made = self._lit[number] = LitHand.of(*self._bound[number], self._mirrored[number])
+        return made
 
     def draw(
         self,

@@ -10,7 +10,7 @@ import pytest
 from hand_toolkit.core.errors import InputError
 from hand_toolkit.core.types import Camera
 from hand_toolkit.worker.frames import lens_views
-from hand_toolkit.worker.kernels import lit_share
+from hand_toolkit.worker.light_kernels import lit_share
 from hand_toolkit.worker.occlusion import Occluders, lower_clipped, visible_share
 
 FACES = np.array([[0, 1, 2], [2, 1, 3]], np.int32)

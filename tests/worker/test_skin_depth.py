@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from hand_toolkit.core.types import Camera
@@ -54,3 +56,30 @@ def test_the_nearest_of_two_meshes_wins_from_either_side() -> None:
 
 def test_triangles_that_reach_before_the_camera_are_left_out() -> None:
     assert (skin_depth([(plane(3.0, 0.0, 0.5), FACES)], view()) > 1e9).all()
+
+
+def test_the_wrist_is_closed_where_splats_close_it() -> None:
+    from hand_toolkit.avatar import surface
+    from hand_toolkit.avatar.stump import closed
+    from hand_toolkit.testing.avatars import procedural_avatar
+    from hand_toolkit.worker.surface_scene import SurfaceScene
+
+    avatar = procedural_avatar(2, splats_per_face=1)
+    hand = avatar.hand("right")
+    model = surface(avatar.hand_model, "right", avatar.level)
+    points = model.template.astype(np.float32)
+    # seen along the forearm, from where the opening shows the hand's inside
+    pose = np.eye(4)
+    pose[:3, :3] = [[0, 0, 1], [0, 1, 0], [-1, 0, 0]]
+    wrist = points[np.argmin(np.abs(points[:, 0] - points[:, 0].max()))]
+    pose[:3, 3] = -pose[:3, :3] @ (wrist + [0.2, 0, 0])
+    camera = Camera(400.0, 400.0, 40.0, 30.0, 80, 60, world_to_camera=pose, near=0.01, far=9.0)
+    depths = []
+    for one in (hand, closed(hand, model)):
+        made = dataclasses.replace(avatar, hands=(one,))
+        scene = SurfaceScene([(made, "right", False)], camera)
+        depths.append(skin_depth(list(scene.meshes([points])), camera))
+    seen = (depths[0] < 1e9) & (depths[1] < 1e9)
+    assert seen.sum() > 300
+    assert (depths[1] <= depths[0] + 1e-6)[seen].all()
+    assert ((depths[0] - depths[1])[seen] > 0.01).mean() > 0.05

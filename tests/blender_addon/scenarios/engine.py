@@ -243,7 +243,10 @@ def world_color(world, color):
 
 
 def mesh_depth(view, hands):
-    """(H, W) planar depth of the hands' meshes by ray casting, bottom row first, inf outside."""
+    """(H, W) planar depth of the hands' meshes by ray casting, bottom row first, inf outside.
+
+    Rays that meet a mesh from within come through the opening at the wrist, which the splats close.
+    """
     from mathutils.bvhtree import BVHTree
 
     c = view.camera
@@ -269,7 +272,7 @@ def mesh_depth(view, hands):
             length = np.linalg.norm(world)
             for tree in trees:
                 hit = tree.ray_cast(Vector(eye), Vector(world / length))
-                if hit[0] is not None:
+                if hit[0] is not None and hit[1].dot(Vector(world)) < 0:
                     row = c["height"] - 1 - y
                     depth[row, x] = min(depth[row, x], hit[3] / length)
     return depth
