@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 
-from . import lights, link, occluders, scene_data
+from . import bounce, lights, link, occluders, scene_data
 from .client import FrameBlock
 from .errors import HandError
 
@@ -123,6 +123,8 @@ def scene_light(depsgraph, hands, viewport=False):
     arrays["light"] = lights.world_light(scene.world)
     arrays["lamps"] = lights.lamps(depsgraph)
     arrays["sky"] = lights.sky_parts(scene.world, VIEWPORT_SKY_PARTS if viewport else SKY_PARTS)
+    if settings.light == "SCENE":
+        arrays["bounce"] = bounce.bounced(depsgraph, hands, arrays["lamps"], viewport)
     return params, arrays
 
 

@@ -124,9 +124,10 @@ class FrameRenderer:
                 ``trim`` to cut what stands out beyond the meshes;
                 ``shadows`` for those of lamps, sky and objects; ``gloss``, a factor; ``lens`` for
                 depth of field, see :func:`lens_views`.
-            arrays: ``light`` (K, 3) shading SH of the sky in the axes of the vertices, ``lamps``
-                and ``sky`` (:class:`.scene_light.SceneLight`), ``occluder_vertices``, ``hiding``
-                and ``shading`` (:class:`.occlusion.Occluders`).
+            arrays: ``light`` (K, 3) shading SH of the sky in the axes of the vertices, ``bounce``
+                likewise of what other objects throw back, ``lamps`` and ``sky``
+                (:class:`.scene_light.SceneLight`), ``occluder_vertices``, ``hiding`` and
+                ``shading`` (:class:`.occlusion.Occluders`).
             pixels: (H, W, 4) written: scene-linear Rec. 709, premultiplied, bottom row first.
             depth: (H, W) written: metres along the view axis, ``FAR_DEPTH`` where no hand is.
 

@@ -48,6 +48,7 @@ class SceneLight:
         base: "scene" for the bare skin in this light; "photo" and "baked" take only its shadows,
             as factors on the photo's own light.
         smooth: (K, 3) shading SH of the sky, without shadows.
+        bounce: (K, 3) shading SH of what the scene's objects throw back or emit.
         sky: (D, 6) directions to parts of the sky and the shade that each gives a facing surface.
         lamps: (L, 16), see ``LAMP_FIELDS``.
         occluders: what casts shadows beside the hands.
@@ -58,6 +59,7 @@ class SceneLight:
 
     base: str
     smooth: np.ndarray
+    bounce: np.ndarray
     sky: np.ndarray
     lamps: np.ndarray
     occluders: Occluders
@@ -77,9 +79,10 @@ class SceneLight:
         Raises:
             InputError: arrays of another shape.
         """
-        smooth = arrays.get("light", np.zeros((9, 3)))
-        if smooth.ndim != 2 or smooth.shape[1] != 3 or len(smooth) not in (1, 4, 9, 16):
-            raise InputError(f"the light has shape {smooth.shape}; accepted is (K, 3)")
+        smooth, bounce = (arrays.get(name, np.zeros((9, 3))) for name in ("light", "bounce"))
+        for light in (smooth, bounce):
+            if light.ndim != 2 or light.shape[1] != 3 or len(light) not in (1, 4, 9, 16):
+                raise InputError(f"the light has shape {light.shape}; accepted is (K, 3)")
         sky = arrays.get("sky", np.zeros((0, 6)))
         lamps = arrays.get("lamps", np.zeros((0, LAMP_FIELDS)))
         for name, array, width in (("sky", sky, 6), ("lamps", lamps, LAMP_FIELDS)):
@@ -89,6 +92,7 @@ class SceneLight:
         return SceneLight(
             str(params.get("light") or "scene"),
             smooth,
+            bounce,
             sky,
             lamps,
             occluders,
@@ -158,7 +162,8 @@ def lit_colors(
     ratio, shine = _sky(corners, normals, light, around, pool)
     smooth = lighting.shade(light.smooth, normals)
     own = lighting.shade(photo, normals) if light.base == "photo" else np.ones_like(normals)
-    values = np.concatenate([smooth, smooth * ratio, shine, own], axis=1)
+    thrown = lighting.shade(light.bounce, normals)
+    values = np.concatenate([smooth + thrown, smooth * ratio + thrown, shine, own], axis=1)
     shadows = [found.result() for found in maps]
     binding = bound.hand.binding
     count = len(binding.triangle)

@@ -72,7 +72,7 @@ def test_the_wrist_is_closed_where_splats_close_it() -> None:
     pose = np.eye(4)
     pose[:3, :3] = [[0, 0, 1], [0, 1, 0], [-1, 0, 0]]
     wrist = points[np.argmin(np.abs(points[:, 0] - points[:, 0].max()))]
-    pose[:3, 3] = -pose[:3, :3] @ (wrist + [0.2, 0, 0])
+    pose[:3, 3] = -pose[:3, :3] @ (wrist + np.array([0.2, 0.0, 0.0]))
     camera = Camera(400.0, 400.0, 40.0, 30.0, 80, 60, world_to_camera=pose, near=0.01, far=9.0)
     depths = []
     for one in (hand, closed(hand, model)):
