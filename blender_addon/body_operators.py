@@ -345,7 +345,7 @@ class HAND_TOOLKIT_OT_grasp(NeedsHand, WorkerOperator, bpy.types.Operator):
     bl_idname = "hand_toolkit.grasp"
     bl_label = "Close until Contact"
     bl_description = (
-        "Close the fingers around an object from the pose in which they are, each until it touches"
+        "Close the fingers around the selected mesh, or the nearest in reach, each until it touches"
     )
     title = "Closing the hand"
 

@@ -221,8 +221,10 @@ def draw_frame(hands, view, background, light, lens=None, while_waiting=None):
         params["block"] = _block.reserve(width, height)
         link.worker().call("render", params, arrays, 600.0, while_waiting)
         pixels, depth = (a.copy() for a in _block.frame(width, height))
-    shown = depth < FAR_DEPTH
-    depth[shown] = depth[shown] / scale_of(hands) - view.depth_offset
+    scale = scale_of(hands)
+    if scale != 1.0 or view.depth_offset:
+        shown = depth < FAR_DEPTH
+        depth[shown] = depth[shown] / scale - view.depth_offset
     return pixels, depth
 
 

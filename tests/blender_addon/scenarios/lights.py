@@ -1,10 +1,12 @@
 """World and lamps as spherical harmonics, beside what Cycles makes of a white matt ball."""
 
+from types import SimpleNamespace
+
 import bpy
 import numpy as np
 from common import FOLDER, load_pixels, scenario
 
-from blender_addon import lights
+from blender_addon import bounce, lights
 
 SIZE = 64
 
@@ -51,8 +53,12 @@ def compare(name):
     shading = np.maximum(lights.sh_basis(normal) @ lights.world_light(scene.world), 0)
     for row in lights.lamps(graph):
         shading = shading + shade(row, 0.1 * normal, normal)
+    hand = SimpleNamespace(vertices=np.zeros((1, 3)))
+    thrown = bounce.bounced(graph, [hand], lights.lamps(graph))
+    shading = shading + np.maximum(lights.sh_basis(normal) @ thrown, 0)
     difference = np.abs(shading - picture)[inside]
     return {
+        "thrown": float(np.abs(thrown).max()),
         "mean": float(difference.mean() / picture[inside].mean()),
         "brightness": float(shading[inside].mean() / picture[inside].mean()),
     }
@@ -87,13 +93,29 @@ def lamp(kind, energy, location, rotation=(0, 0, 0), color=(1, 1, 1), **more):
     return ob
 
 
+def floor(color, glow=0.0):
+    """A table below the ball, seen edge-on; it may shine by itself."""
+    bpy.ops.mesh.primitive_plane_add(size=3, location=(0, 0, -0.35))
+    ob = bpy.context.object
+    material = bpy.data.materials.new("floor")
+    if not material.node_tree:
+        material.use_nodes = True
+    shader = next(n for n in material.node_tree.nodes if n.type == "BSDF_PRINCIPLED")
+    shader.inputs["Base Color"].default_value = (*color, 1)
+    shader.inputs["Specular IOR Level"].default_value = 0.0
+    shader.inputs["Emission Color"].default_value = (1, 1, 1, 1)
+    shader.inputs["Emission Strength"].default_value = glow
+    ob.data.materials.append(material)
+    return ob
+
+
 def run():
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
     scene.cycles.samples, scene.cycles.device = 64, "CPU"
     scene.cycles.use_denoising = False
     scene.render.resolution_x = scene.render.resolution_y = SIZE
-    ball()
+    ball().hand_toolkit.kind = "SURFACE"  # which rays from within pass, as they pass a hand's
     data = bpy.data.cameras.new("Camera")
     data.type, data.ortho_scale = "ORTHO", 0.2
     ob = bpy.data.objects.new("Camera", data)
@@ -124,6 +146,14 @@ def run():
         ob = made()
         report[name] = compare(name)
         bpy.data.objects.remove(ob)
+
+    ob, table = lamp("SUN", 3.0, (0, 0, 0), (0.7, 0.2, 0.0)), floor((0.7, 0.4, 0.3))
+    report["table"] = compare("table")
+    bpy.data.objects.remove(ob)
+    bpy.data.objects.remove(table)
+    table = floor((0.0, 0.0, 0.0), glow=1.5)
+    report["glow"] = compare("glow")
+    bpy.data.objects.remove(table)
 
     # an environment picture: a bright patch to the upper right, blue elsewhere
     image = bpy.data.images.new("sky", 64, 32, float_buffer=True)
