@@ -37,6 +37,7 @@ NAMES = {
     "fit_s": "  of it the fit, s",
     "first_time_s": "import of that .hand file by a fresh worker, s",
     "first_time_cpu_s": "  processor time, s",
+    "first_time_stands_s": "  of it until the hand stands there, s",
     "second_time_s": "import of it again, its skin baked before, s",
     "second_time_cpu_s": "  processor time, s",
     "splats_per_hand": "splats a hand",
@@ -161,7 +162,7 @@ def _figures(options: argparse.Namespace) -> dict[str, object]:
     import numpy as np
 
     import blender_addon
-    from blender_addon import link, rig, scene_data
+    from blender_addon import bringing, link, rig, scene_data
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
     blender_addon.register()
@@ -182,6 +183,13 @@ def _figures(options: argparse.Namespace) -> dict[str, object]:
         bpy.ops.hand_toolkit.remove_avatar()
     link.stop()
     link.worker().call("ping")
+    building = bringing.await_textures
+
+    def stands(root: object, baking: object) -> None:
+        figures[f"{key}_stands_s"] = time.perf_counter() - begin
+        building(root, baking)
+
+    bringing.await_textures = stands
     for key in ("first_time", "second_time"):
         begin, used = time.perf_counter(), _processor_seconds()
         bpy.ops.hand_toolkit.import_avatar(filepath=output)
@@ -207,6 +215,7 @@ def _figures(options: argparse.Namespace) -> dict[str, object]:
     for ob in [o for o in scene.objects if o.name in {"Lamp", "Plane"}]:
         bpy.data.objects.remove(ob)
     scene.hand_toolkit.light = "PHOTO"
+    bpy.ops.hand_toolkit.select_hand(name=hand.name)
 
     scene.render.resolution_x, scene.render.resolution_y = 1920, 1080
     bpy.ops.hand_toolkit.load_motion(name="open-close")
@@ -252,8 +261,9 @@ def _viewport(kind: str, hand: object, theta: object) -> dict[str, float]:
     import bpy
     import numpy as np
 
-    from blender_addon import camera, rig, shown
+    from blender_addon import camera, client, link, rig, shown
 
+    block, size = client.FrameBlock(), (960, 540)
     rng, scene = np.random.default_rng(0), bpy.context.scene
     times, drawing = [], []
     for k in range(FRAMES + 4):
@@ -270,7 +280,10 @@ def _viewport(kind: str, hand: object, theta: object) -> dict[str, float]:
         if around is not None:
             light[1].update(around.arrays())
         middle = time.perf_counter()
-        shown.draw_frame(hands, view, None, light)
+        params, arrays = shown.request_of(hands, view, None, light)
+        params["block"] = block.reserve(*size)
+        link.worker().submit("render", params, arrays).result()
+        assert block.frame(*size)[0].any()
         times.append(time.perf_counter() - begin)
         drawing.append(time.perf_counter() - middle)
     assert scene.hand_toolkit.light == ("SCENE" if kind == "lit_viewport" else "PHOTO")
