@@ -44,10 +44,16 @@ NAMES = {
     "viewport_fps": "viewport 960x540, one hand moving, frames/s",
     "viewport_median_fps": "  median",
     "viewport_worker_ms": "  the worker's part, ms",
+    "viewport_light_ms": "    light, median, ms",
+    "viewport_render_ms": "    splats, median, ms",
+    "viewport_encode_ms": "    depth, cover and encoding, median, ms",
     "viewport_cpu_ms": "  processor time a frame, ms",
     "lit_viewport_fps": "the same in a scene's light, frames/s",
     "lit_viewport_median_fps": "  median",
     "lit_viewport_worker_ms": "  the worker's part, ms",
+    "lit_viewport_light_ms": "    light, median, ms",
+    "lit_viewport_render_ms": "    splats, median, ms",
+    "lit_viewport_encode_ms": "    depth, cover and encoding, median, ms",
     "lit_viewport_cpu_ms": "  processor time a frame, ms",
     "animation_fps": "animation 1920x1080 into PNG, frames/s",
     "animation_cpu_ms": "  processor time a frame, ms",
@@ -265,7 +271,7 @@ def _viewport(kind: str, hand: object, theta: object) -> dict[str, float]:
 
     block, size = client.FrameBlock(), (960, 540)
     rng, scene = np.random.default_rng(0), bpy.context.scene
-    times, drawing = [], []
+    times, drawing, stages = [], [], []
     for k in range(FRAMES + 4):
         if k == 4:
             used = _processor_seconds()
@@ -282,7 +288,8 @@ def _viewport(kind: str, hand: object, theta: object) -> dict[str, float]:
         middle = time.perf_counter()
         params, arrays = shown.request_of(hands, view, None, light)
         params["block"] = block.reserve(*size)
-        link.worker().submit("render", params, arrays).result()
+        told, _ = link.worker().submit("render", params, arrays).result()
+        stages.append(list(told["ms"].values()))
         assert block.frame(*size)[0].any()
         times.append(time.perf_counter() - begin)
         drawing.append(time.perf_counter() - middle)
@@ -291,6 +298,10 @@ def _viewport(kind: str, hand: object, theta: object) -> dict[str, float]:
         f"{kind}_fps": float(1 / np.min(times[4:])),
         f"{kind}_median_fps": float(1 / np.median(times[4:])),
         f"{kind}_worker_ms": float(np.min(drawing[4:]) * 1e3),
+        **{
+            f"{kind}_{name}_ms": float(value)
+            for name, value in zip(told["ms"], np.median(stages[4:], axis=0))
+        },
         f"{kind}_cpu_ms": 1e3 * (_processor_seconds() - used) / FRAMES,
     }
 
