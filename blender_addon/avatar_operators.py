@@ -37,6 +37,7 @@ class HAND_TOOLKIT_OT_import_avatar(HandOperator, bpy.types.Operator):
         self.interactive = True
         if self.filepath:  # a file that was dropped into the view
             return self.execute(context)
+        link.ask_offers()  # the worker starts, and loads, while a file is chosen
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 

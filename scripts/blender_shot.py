@@ -288,9 +288,9 @@ def camera(scene, options: argparse.Namespace) -> None:  # type: ignore[no-untyp
     data.dof.use_dof, data.dof.aperture_fstop, data.dof.focus_distance = True, 2.0, 0.71
     ob = bpy.data.objects.new("Camera", data)
     scene.collection.objects.link(ob)
-    ob.location = (-0.3, -0.6, 0.34)
+    ob.location = (-0.3, -0.6, 0.17)  # low, so that the sky stands behind the table
     ob.rotation_mode = "QUATERNION"
-    ob.rotation_quaternion = (Vector((0.055, -0.02, 0.085)) - ob.location).to_track_quat("-Z", "Y")
+    ob.rotation_quaternion = (Vector((0.055, -0.02, 0.11)) - ob.location).to_track_quat("-Z", "Y")
     scene.camera = ob
     scene.render.resolution_x, scene.render.resolution_y = options.width, options.width * 9 // 16
     scene.render.resolution_percentage = 100

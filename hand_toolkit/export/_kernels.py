@@ -87,3 +87,16 @@ def gather(  # type: ignore[no-untyped-def]
         if total > 0.0:
             for c in range(channels):
                 out[p, c] /= total
+
+
+@compiled(parallel=True)
+def on_faces(values, faces, face, weights, out):  # type: ignore[no-untyped-def]
+    """``out`` (P, C): values (V, C) of a mesh's vertices at points (P,) of its faces."""
+    for p in numba.prange(face.shape[0]):
+        a, b, c = faces[face[p], 0], faces[face[p], 1], faces[face[p], 2]
+        for k in range(values.shape[1]):
+            out[p, k] = (
+                weights[p, 0] * values[a, k]
+                + weights[p, 1] * values[b, k]
+                + weights[p, 2] * values[c, k]
+            )

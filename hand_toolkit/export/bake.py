@@ -21,7 +21,6 @@ from ..core.errors import InputError
 from ..geometry.raster import rasterize_uv
 from ..geometry.rotations import covariances
 from ..geometry.surfaces import (
-    at_surface,
     face_normals,
     triangle_frames,
     uv_gradients,
@@ -76,8 +75,6 @@ def bake_textures(avatar: Avatar, hand: SceneHand, size: int, source: str = "alb
     height = picture[..., 4] + DEPTH_M * fine * (1 - nail)
     relief = _relief_normals(height, covered, face, hand, size)
     rough = roughness_map(fine, nail, palm)[..., None]
-    if not np.array_equal(grown.known, covered):
-        grown = Growth(covered, _reach(size))
     skin = grown.of(np.concatenate([relief, rough], axis=-1))
     return Textures(
         color=_bytes(picture[..., :3]),
@@ -109,15 +106,19 @@ def _picture(
         raise InputError(f"texture source {source!r}; accepted are: {', '.join(SOURCES)}")
     if not 16 <= size <= 8192:
         raise InputError(f"texture size {size}; accepted is 16 to 8192")
+    from ._kernels import on_faces
+
     model = hand.model
     face, bary = rasterize_uv(model.uvs, model.uv_faces, size, size)
     covered = face >= 0
     faces = face[covered]
     weights = bary[covered]
-    points = at_surface(hand.vertices, model.faces, faces, weights)
     normals = vertex_normals(hand.vertices, model.faces)
-    normal = at_surface(normals, model.faces, faces, weights)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    skin = np.concatenate([hand.vertices, normals], axis=1).astype(np.float64)
+    there = np.empty((len(faces), 6), np.float32)
+    on_faces(skin, model.faces, faces, weights, there)
+    points, normal = np.ascontiguousarray(there[:, :3]), there[:, 3:]
+    normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
     values, cover = _transfer(avatar, hand, faces, points, normal, size, source)
 
     seen = np.zeros_like(covered)
@@ -267,7 +268,7 @@ def _blurred(height: np.ndarray, covered: np.ndarray) -> np.ndarray:
     """Height smoothed over one texel, within the layout only."""
     from scipy.ndimage import gaussian_filter
 
-    mask = covered.astype(np.float64)
+    mask = covered.astype(np.float32)
     weight = gaussian_filter(mask, 1.0)
     value = gaussian_filter(height * mask, 1.0)
     return np.where(covered, value / np.maximum(weight, 1e-6), height)

@@ -53,11 +53,11 @@ def fine_log_albedo(color: np.ndarray, covered: np.ndarray, texel_m: float) -> n
 
     from ..geometry.colour import srgb_to_linear
 
-    log = np.log(np.maximum(srgb_to_linear(color).mean(axis=-1), 5e-3))
+    log = np.log(np.maximum(srgb_to_linear(color).mean(axis=-1), 5e-3)).astype(np.float32)
     # a little blur first: single texels are the photo's noise
     log = gaussian_filter(log, 0.6 * max(1.0, 0.0003 / texel_m))
     sigma = FINE_M / texel_m
-    weight = gaussian_filter(covered.astype(np.float64), sigma)
+    weight = gaussian_filter(covered.astype(np.float32), sigma)
     around = gaussian_filter(log * covered, sigma) / np.maximum(weight, 1e-6)
     fine = DEEPEST * np.tanh((log - around) / DEEPEST)
     return np.where(covered, fine, 0.0)

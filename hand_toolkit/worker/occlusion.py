@@ -73,7 +73,7 @@ def visible_share(
     """
     if not trim and not len(occluders.hiding):
         return None
-    box = _box(hands, view)
+    box = box_of(hands, view)
     if box is None:
         return None
     x0, y0, x1, y1 = box
@@ -106,14 +106,17 @@ def visible_share(
     return share
 
 
-def _box(hands: Meshes, view: Camera) -> tuple[int, int, int, int] | None:
+def box_of(hands: Meshes, view: Camera) -> tuple[int, int, int, int] | None:
     """(x0, y0, x1, y1) pixels around the hands, or None where none is in the picture."""
     points = np.concatenate([vertices for vertices, _ in hands]).astype(np.float64)
     pose = view.world_to_camera
-    seen = points @ pose[:3, :3].T + pose[:3, 3]
-    seen = seen[seen[:, 2] > view.near]
-    if not len(seen):
+    # without BLAS, whose own threads get in each other's way where several ask at once
+    seen = (points[:, None, :] * pose[:3, :3]).sum(axis=2) + pose[:3, 3]
+    before = seen[:, 2] > view.near
+    if not before.any():
         return None
+    if not before.all():  # what reaches behind the camera may end anywhere in the picture
+        return 0, 0, view.width, view.height
     margin = 0.01 * view.fx / seen[:, 2].min() + 2  # splats stand out from the skin
     x = seen[:, 0] / seen[:, 2] * view.fx + view.cx
     y = seen[:, 1] / seen[:, 2] * view.fy + view.cy
