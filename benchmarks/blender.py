@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = ROOT / "tests" / "blender_addon" / "scenarios"
@@ -191,7 +192,7 @@ def _figures(options: argparse.Namespace) -> dict[str, object]:
     link.worker().call("ping")
     building = bringing.await_textures
 
-    def stands(root: object, baking: object) -> None:
+    def stands(root: Any, baking: Any) -> None:
         figures[f"{key}_stands_s"] = time.perf_counter() - begin
         building(root, baking)
 
@@ -260,7 +261,7 @@ def _figures(options: argparse.Namespace) -> dict[str, object]:
     return figures
 
 
-def _viewport(kind: str, hand: object, theta: object) -> dict[str, float]:
+def _viewport(kind: str, hand: Any, theta: Any) -> dict[str, float]:
     """Frames of a hand that moves, as the *Rendered* viewport asks for them."""
     import time
 

@@ -285,7 +285,7 @@ def camera(scene, options: argparse.Namespace) -> None:  # type: ignore[no-untyp
 
     data = bpy.data.cameras.new("Camera")
     data.lens, data.clip_start = 65.0, 0.01
-    data.dof.use_dof, data.dof.aperture_fstop, data.dof.focus_distance = True, 2.0, 0.71
+    data.dof.use_dof, data.dof.aperture_fstop, data.dof.focus_distance = True, 4.0, 0.69
     ob = bpy.data.objects.new("Camera", data)
     scene.collection.objects.link(ob)
     ob.location = (-0.3, -0.6, 0.17)  # low, so that the sky stands behind the table
