@@ -99,13 +99,6 @@ def body_scale(hand, armature, name, joints):
     return bones[name].length / knuckle
 
 
-def attached(hand):
-    """Whether a hand is on a body."""
-    if pair.is_pair(hand):
-        return pair.follows(hand)
-    return hand.parent is not None and scene_data.root_of(hand.parent) != scene_data.root_of(hand)
-
-
 def attach(context, hand, armature, name, joints, *, size="BODY", roll=0.0, own_forearm=True):
     """Put a hand on a body's bone: its wrist at the bone's head, along it, of its size.
 
@@ -166,7 +159,7 @@ def _follow(context, hand, armature, bone, place):
         place: matrix in the world that an armature of this hand alone would have.
     """
     other = rig.other_rig(hand)
-    if other is None or not attached(other):  # else the size is chosen
+    if other is None or not scene_data.attached(other):  # else the size is chosen
         size = Matrix.Scale(abs(place.determinant()) ** (1 / 3), 4)
         turn = Matrix(axes.TO_BLENDER.tolist()).to_4x4()
         body = armature.matrix_world
@@ -283,7 +276,7 @@ class HAND_TOOLKIT_OT_detach(NeedsHand, HandOperator, bpy.types.Operator):
 
     def run(self, context):
         hand = active_hand(context)
-        if not attached(hand):
+        if not scene_data.attached(hand):
             raise HandError(f"{hand.name} is on no body")
         if pair.is_pair(hand):
             _let_go(context, hand)

@@ -7,7 +7,6 @@ import bpy
 
 from . import (
     axes,
-    body_operators,
     compositing,
     controls,
     fingertips,
@@ -157,7 +156,7 @@ class HAND_TOOLKIT_PT_motion(HandPanel, bpy.types.Panel):
         column.operator("hand_toolkit.repair_contact", icon="MOD_PHYSICS")
         column = layout.column(align=True)
         column.operator("hand_toolkit.attach", icon="BONE_DATA")
-        if body_operators.attached(hand):
+        if scene_data.attached(hand):
             column.operator("hand_toolkit.detach", icon="UNLINKED")
         column.operator("hand_toolkit.grasp", icon="VIEW_PAN")
         layout.label(text="Motions of the toolkit")

@@ -233,11 +233,15 @@ class MotionOperator(NeedsHand, WorkerOperator):
             if not len(seen):
                 continue
             used.append(pair.side_of(hand))
+            turned = theta[:, k]
+            if scene_data.attached(hand):  # the body's bone turns the wrist already
+                turned = turned.copy()
+                turned[:, 0] = rig.get_theta(hand)[0]
             moved = None
             if place != "KEEP":
                 moved = where[:, k] - origin if scene_data.at_origin(hand) else None
             if one_frame:
-                rig.set_theta(hand, theta[seen[0], k], None if moved is None else moved[seen[0]])
+                rig.set_theta(hand, turned[seen[0]], None if moved is None else moved[seen[0]])
                 posed(context, hand)
                 continue
             let_go |= set(fingertips.let_go(hand, start))
@@ -247,7 +251,7 @@ class MotionOperator(NeedsHand, WorkerOperator):
                 last,
                 rig.key_motion(
                     hand,
-                    theta[span, k],
+                    turned[span],
                     None if moved is None else moved[span],
                     begin,
                     value["fps"],

@@ -296,3 +296,10 @@ def _relate(folder):
             data.path = bpy.path.relpath(full, start=folder)
         except ValueError:  # another drive on Windows has no relative path
             data.path = full
+
+
+def attached(hand):
+    """Whether a hand is on a body."""
+    if pair.is_pair(hand):
+        return pair.follows(hand)
+    return hand.parent is not None and root_of(hand.parent) != root_of(hand)

@@ -68,6 +68,7 @@ class Viewport:
                 light[1].update(around.arrays())
             background = shown.film_background(depsgraph.scene)
             params, arrays = shown.request_of(hands, view, background, light)
+            params["depth"] = False  # only the picture is shown
             self.size = (view.camera["width"], view.camera["height"])
             params["block"] = self._block.reserve(*self.size)
             self._asked_at = time.perf_counter()

@@ -121,7 +121,8 @@ class FrameRenderer:
             params: ``camera``, the fields of :class:`Camera`; ``background`` sRGB or None for
                 transparent; ``light`` "photo" for the photo's light, which goes with the camera,
                 "baked" for the colours as photographed, "scene" for that of ``arrays``;
-                ``trim`` to cut what stands out beyond the meshes;
+                ``trim`` to cut what stands out beyond the meshes; ``depth`` false where nobody
+                asks for it, which is then that of the splats;
                 ``shadows`` for those of lamps, sky and objects; ``gloss``, a factor; ``lens`` for
                 depth of field, see :func:`lens_views`.
             arrays: ``light`` (K, 3) shading SH of the sky in the axes of the vertices, ``bounce``
@@ -155,24 +156,25 @@ class FrameRenderer:
         lit = time.perf_counter()
         # Transparent frames are drawn on black: premultiplied sRGB divides back exactly.
         ground = (0.0, 0.0, 0.0) if background is None else tuple(background)
-        meshes = scene.meshes(surfaces)
         trim = bool(params.get("trim"))
+        deep = bool(params.get("depth", True))
+        meshes = scene.meshes(surfaces) if deep or trim or len(occluders.hiding) else []
         drawing = 0.0
 
-        def shoot(seen: Camera, into: np.ndarray, deep: np.ndarray) -> None:
+        def shoot(seen: Camera, into: np.ndarray, far: np.ndarray) -> None:
             nonlocal drawing
             start = time.perf_counter()
             picture = scene.draw(surfaces, light, seen, ground)
             drawing += time.perf_counter() - start
-            self._finish(picture, meshes, (occluders, trim), seen, background, into, deep)
+            self._finish(picture, meshes, (occluders, trim), seen, background, into, far)
 
         shoot(view, pixels, depth)
         lens = lens_views(view, params.get("lens"))
         if lens:
-            room, deep = np.empty_like(pixels), np.empty_like(depth)
+            room, unused = np.empty_like(pixels), np.empty_like(depth)
             total = np.zeros_like(pixels)
             for seen in lens:
-                shoot(seen, room, deep)
+                shoot(seen, room, unused)
                 total += room
             np.divide(total, len(lens), out=pixels)
         done = time.perf_counter()

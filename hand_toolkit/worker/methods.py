@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from .grasping import grasped
 from .natural import natural_pose
 from .retargeting import matched_bones, retargeted
 from .surfaces import describe_hand, reshape_hand
+from .warm import warm
 
 if TYPE_CHECKING:
     from .server import Job
@@ -322,7 +324,11 @@ def _pose_of(arrays: Any) -> dict[str, np.ndarray] | None:
 
 
 def capabilities(job: Job) -> Answer:
-    """What is installed: pose sources, hand models, methods, exporters, motions, failures."""
+    """What is installed: pose sources, hand models, methods, exporters, motions, failures.
+
+    Hosts ask it when somebody begins to choose a file: meanwhile what the answer needs is loaded.
+    """
+    threading.Thread(target=warm, name="warm", daemon=True).start()
     from ..animate import MOTIONS, pose_names
     from ..core.registry import registry
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from ..core.errors import CancelledError, HandToolkitError
 from . import protocol
-from .warm import warm
 
 log = logging.getLogger("hand_toolkit.worker")
 
@@ -105,7 +104,6 @@ class Server:
                 {"type": "error", "id": 0, "kind": "Protocol", "message": greeting}
             )
             return 2
-        threading.Thread(target=warm, name="warm", daemon=True).start()
         for name, lane in self._lanes.items():
             threading.Thread(target=self._work, args=(lane,), name=name, daemon=True).start()
         try:

@@ -98,8 +98,10 @@ class SurfaceScene:
         detailed = "lamps" in arrays or "sky" in arrays
         turn = view.world_to_camera[:3, :3]
         lights: list[np.ndarray | None] = []
-        solid = self.meshes(surfaces)
         scene = None
+        solid: Meshes = []
+        if detailed or any(self._mirrored):
+            solid = self.meshes(surfaces)
         if detailed:
             scene = SceneLight.of({**params, "light": kind}, arrays, occluders, view)
         for number, (tint, mirrored) in enumerate(zip(tints, self._mirrored)):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import numpy as np
 
 from ..core.errors import HandToolkitError
 
 log = logging.getLogger(__name__)
+_loaded = threading.Lock()
 
 
 def warm() -> None:
-    """Load the default hand, and what bakes its skin; a second and a half of the first import.
+    """Load, once, the default hand and what bakes its skin: half of an import by a fresh worker.
 
     Nothing is lost where that fails: whoever needs it loads it then, and says what is wrong.
     """
+    if not _loaded.acquire(blocking=False):
+        return  # it was done before, or is being done
     try:
         _load()
     except (HandToolkitError, OSError, ImportError) as error:

@@ -69,6 +69,19 @@ def run():
             "parent": [hand.parent.name, hand.parent_bone],
         }
     report["found"] = [r.name == rigs[r.hand_toolkit.side].name for r in scene_data.rigs_of(root)]
+    # poses of the body's fingers leave the wrist to the bone that turns it
+    index = one.pose.bones["f_index.01.R"]
+    index.rotation_mode, index.rotation_euler = "XYZ", (0.5, 0.0, 0.0)
+    before = world(right, rig.pose_bones(right)[axes.JOINTS.index("middle1")].head)
+    ops.select_hand(name=right.name)
+    assert ops.retarget(source=one.name) == {"FINISHED"}
+    bpy.context.view_layer.update()
+    after = world(right, rig.pose_bones(right)[axes.JOINTS.index("middle1")].head)
+    assert np.allclose(before, after, atol=1e-5), (before, after)
+    assert np.abs(rig.get_theta(right)[4:7]).max() < 0.05 < np.abs(rig.get_theta(right)[1]).max()
+    index.rotation_euler = (0.0, 0.0, 0.0)
+    rig.set_theta(right, np.zeros((16, 3)))
+    bpy.context.view_layer.update()
     # the body moves, the hand goes along; the forearm points to the elbow
     pose = one.pose.bones["forearm.R"]
     pose.rotation_mode = "XYZ"

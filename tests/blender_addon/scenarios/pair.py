@@ -10,7 +10,6 @@ from mathutils import Matrix, Vector
 
 from blender_addon import (
     axes,
-    body_operators,
     controls,
     exporting,
     fingertips,
@@ -206,14 +205,14 @@ def run():
             off += [np.linalg.norm(wrist - np.array(one.matrix_world @ there.head))]
             off += [np.linalg.norm(knuckle - np.array(one.matrix_world @ middle.head))]
         report[f"on the body {turn}"] = float(max(off))
-    assert body_operators.attached(right) and body_operators.attached(left)
+    assert scene_data.attached(right) and scene_data.attached(left)
     before = np.array(armature.matrix_world @ rig.pose_bones(right)[0].matrix)
     select(right)
     assert ops.detach() == {"FINISHED"}
     bpy.context.view_layer.update()
     after = np.array(armature.matrix_world @ rig.pose_bones(right)[0].matrix)
     report["detached"] = float(np.abs(before - after).max())
-    assert not body_operators.attached(right) and body_operators.attached(left)
+    assert not scene_data.attached(right) and scene_data.attached(left)
     select(left)
     assert ops.detach() == {"FINISHED"} and not pair.follows(left)
     assert "is on no body" in refused(ops.detach)
