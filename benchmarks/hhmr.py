@@ -24,9 +24,11 @@ import torch
 from hhmr_pca import fit_pca, seen_hand, solved
 
 from hand_toolkit.core.types import Camera, HandObservation
+from hand_toolkit.geometry.rotations import matrix_from_axis_angle
 from hand_toolkit.hand_model import load_hand_model
-from hand_toolkit.hand_model.limits import FREE_HIGHEST, FREE_LOWEST, compose
-from hand_toolkit.pose.fit import fit_hand, hand_chain, make_starts
+from hand_toolkit.hand_model.limits import FREE_HIGHEST, FREE_LOWEST, compose, decompose
+from hand_toolkit.pose.fit import HandFit, fit_hand, hand_chain, make_starts
+from hand_toolkit.pose.kinematics import State
 from hand_toolkit.pose.solver import FitWeights, solve
 from hand_toolkit.systems.hhmr import evaluate
 from hand_toolkit.systems.hhmr.conditions import Conditions
@@ -34,6 +36,7 @@ from hand_toolkit.systems.hhmr.config import UNIT_M
 from hand_toolkit.systems.hhmr.diffusion import Guidance, sample
 from hand_toolkit.systems.hhmr.guidance import joint_misfit, projection_misfit
 from hand_toolkit.systems.hhmr.hands import posed, random_shapes
+from hand_toolkit.systems.hhmr.made import MadeHands
 from hand_toolkit.systems.hhmr.network import HhmrNetwork
 from hand_toolkit.systems.hhmr.poses import draw_bank, penetration
 from hand_toolkit.systems.hhmr.recordings import Recordings, read_recordings
@@ -48,6 +51,9 @@ CROSSED_M = 0.006
 """Overlap of finger bones from which fingers count as passing through each other."""
 
 PCA_POSES = 2000
+
+STARTS = 4
+"""Hypotheses that the solver also begins at."""
 
 
 class Bench:
@@ -136,7 +142,7 @@ def inpaint(bench: Bench) -> None:
         conditions = evaluate.own_conditions(bench.network, target, mask)
         rows[name] = sample(bench.network, conditions, bench.steps[0], 5, Guidance(misfit, scale))
     mean, covariance = bench.pca()
-    from hand_toolkit.hand_model.limits import FREE_JOINT, decompose
+    from hand_toolkit.hand_model.limits import FREE_JOINT
 
     angles = decompose(hands.theta.numpy().astype(np.float64))
     kept = FREE_JOINT // 3 >= 2
@@ -355,6 +361,9 @@ def real(bench: Bench) -> None:
     def note(part: str, name: str, value: float) -> None:
         rows.setdefault(part, {}).setdefault(name, []).append(value)
 
+    def placed(fit: HandFit, camera: Camera) -> np.ndarray:
+        return to_estimate([fit], camera, "default").hands[0].joints_cam_m
+
     for number, frame in enumerate(one_subject(bench.arguments.photos)):
         part = "odd" if number % 2 else "even"
         if part not in bench.arguments.frames:
@@ -367,8 +376,7 @@ def real(bench: Bench) -> None:
         true = frame.joints_m
 
         def solved(observation: HandObservation, camera: Camera = camera) -> np.ndarray:
-            fit = fit_either_side(observation, camera)
-            return to_estimate([fit], camera, "default").hands[0].joints_cam_m
+            return placed(fit_either_side(observation, camera), camera)
 
         note(part, "solver", pa_mpjpe_mm(solved(seen), true))
         if seen.keypoints_3d is not None:
@@ -392,6 +400,9 @@ def real(bench: Bench) -> None:
                 pa_mpjpe_mm(onto.mean(0).numpy(), true),
             )
             note(part, f"{name}: best of {len(error)}", min(error))
+            more = fit_hand(seen, camera, previous=_starts(hands))
+            note(part, f"{name}: {STARTS} of them as further starts of the solver",
+                 pa_mpjpe_mm(placed(more, camera), true))  # fmt: skip
             given = as_observation(hands, seen, frame.photo)
             note(part, f"{name}: then solver with its θ",
                  pa_mpjpe_mm(solved(replace(given, keypoints_3d=seen.keypoints_3d,
@@ -402,6 +413,17 @@ def real(bench: Bench) -> None:
                       pa_mpjpe_mm=float(np.mean(values)))  # fmt: skip
 
 
+def _starts(hands: MadeHands) -> State:
+    """The likeliest hypotheses as states of the solver."""
+    side, best = hands.side, np.argsort(-hands.likelihood)[:STARTS]
+    mirror = np.array([-1.0 if side == "left" else 1.0, 1, 1])
+    wrist = hands.theta[best, 0] * ([1, -1, -1] if side == "left" else [1, 1, 1])
+    return State(
+        matrix_from_axis_angle(wrist), hands.translation[best] * mirror,
+        decompose(hands.theta[best], side), hands.shape[best],
+    )  # fmt: skip
+
+
 def timing(bench: Bench) -> None:
     """Milliseconds a hand."""
     for count in (1, 64):
@@ -409,7 +431,7 @@ def timing(bench: Bench) -> None:
         conditions = replace(conditions, seen_3d=~conditions.seen_3d)
         target = torch.zeros(count, 21, 3, device=bench.device)
         misfit = joint_misfit(bench.network.joints, target, conditions.seen_3d)
-        for steps in (10, 50):
+        for steps in bench.steps:
             for name, guide in (("plain", None), ("guided", Guidance(misfit))):
                 if count * steps > 640 and bench.device.type == "cpu":
                     continue

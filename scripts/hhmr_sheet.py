@@ -9,13 +9,17 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from hand_toolkit.core.types import Camera
 from hand_toolkit.geometry.raster import rasterize_mesh
-from hand_toolkit.geometry.surfaces import face_normals
+from hand_toolkit.geometry.surfaces import vertex_normals
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
+from hand_toolkit.hand_model.limits import decompose
 from hand_toolkit.synth.poses import family_angles, rest_theta
+from hand_toolkit.systems.hhmr.evaluate import self_intersections
+from hand_toolkit.systems.hhmr.poses import penetration
 from hand_toolkit.systems.hhmr.uses import complete, fit_picture, generate, kept_joints
 from hand_toolkit.systems.hhmr.weights import load_network, read_network
 
@@ -47,9 +51,10 @@ def tile(vertices: np.ndarray, faces: np.ndarray, color: np.ndarray) -> np.ndarr
     middle = np.array([-0.075, 0, 0])
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = turn, -turn @ middle + [0, 0, 0.8]
-    camera = Camera(7.0 * TILE, 7.0 * TILE, TILE, 1.2 * TILE, 2 * TILE, 2 * TILE, matrix)
+    camera = Camera(6.4 * TILE, 6.4 * TILE, TILE, 1.05 * TILE, 2 * TILE, 2 * TILE, matrix)
     raster = rasterize_mesh(vertices, faces, camera)
-    shade = np.clip(-(face_normals(vertices @ turn.T, faces)[0] @ -LIGHT), 0, 1)
+    normals = vertex_normals(vertices @ turn.T, faces)[faces].mean(1)
+    shade = np.clip(normals @ LIGHT, 0, 1)
     shaded = np.broadcast_to(color, (len(faces), 3)) * (0.35 + 0.65 * shade[:, None])
     picture = np.ones((2 * TILE, 2 * TILE, 3))
     hit = raster.triangle >= 0
@@ -77,18 +82,25 @@ def main() -> None:
     parser.add_argument("--mesh", action="store_true", help="the sampled meshes, not their θ")
     options = parser.parse_args()
     network = read_network(options.weights)[0] if options.weights else load_network()
-    model = load_hand_model("default", "right", 0)
+    model = load_hand_model("default", "right", 0 if options.mesh else 1)
     faces = model.faces
+    told: dict[str, list[tuple[float, float]]] = {}
 
-    def of_theta(theta: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    def of_theta(theta: np.ndarray, shape: np.ndarray, row: str) -> np.ndarray:
         theta = theta.copy()
         theta[0] = 0
-        return pose_hand_numpy(model, theta, shape, np.zeros(3))[0]
+        angles = torch.as_tensor(decompose(theta)[None], dtype=torch.float32)
+        vertices = pose_hand_numpy(model, theta, shape, np.zeros(3))[0]
+        crossing = 100 * self_intersections(vertices, faces)
+        told.setdefault(row, []).append((1e3 * float(penetration(angles)), crossing))
+        return vertices
 
     tiles = []
     made = generate(20, seed=options.seed, steps=options.steps, network=network)
     for k in range(20):
-        shown = made.vertices[k] if options.mesh else of_theta(made.theta[k], made.shape[k])
+        shown = (
+            made.vertices[k] if options.mesh else of_theta(made.theta[k], made.shape[k], "random")
+        )
         tiles.append(tile(shown, faces, SKIN))
     owner = model.weights.argmax(1)
     for number, (name, fingers) in enumerate(COMPLETED):
@@ -101,7 +113,7 @@ def main() -> None:
         )
         kept = np.isin(owner, kept_joints(fingers))[faces].all(1)
         color = np.where(kept[:, None], KEPT, SKIN)
-        tiles.append(tile(of_theta(found.theta[0], found.shape[0]), faces, color))
+        tiles.append(tile(of_theta(found.theta[0], found.shape[0], "completed"), faces, color))
     # hypotheses of a hand whose index and middle fingers are hidden
     theta = rest_theta(family_angles("asl_w"))
     theta[0] = [0.0, 0.0, 0.0]
@@ -115,8 +127,13 @@ def main() -> None:
         seen, camera, count=10, seed=options.seed, steps=options.steps, network=network
     )
     for k in range(10):
-        tiles.append(tile(of_theta(found.theta[k], found.shape[k]), faces, SKIN))
+        tiles.append(tile(of_theta(found.theta[k], found.shape[k], "hypotheses"), faces, SKIN))
     Image.fromarray(rows_of(tiles, 10)).save(options.out)
+    for row, values in told.items():
+        overlap, crossing = np.array(values).T
+        print(f"{row}: {len(values)} hands, bones of fingers overlap by {overlap.max():.1f} mm at "
+              f"most (mean {overlap.mean():.1f}), faces through others {crossing.mean():.2f} %, "
+              f"most {crossing.max():.2f}")  # fmt: skip
 
 
 if __name__ == "__main__":

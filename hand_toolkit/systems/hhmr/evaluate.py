@@ -21,6 +21,9 @@ from .recordings import Recordings
 
 MM = 1000.0
 
+SIZE_GROUPS = (0.5, 0.85, 0.97)
+"""Shares of triangles, smallest first, at which they are grouped to search for near ones."""
+
 
 @dataclass(frozen=True)
 class HeldOutHands:
@@ -134,15 +137,8 @@ def self_intersections(vertices: np.ndarray, faces: np.ndarray) -> float:
         vertices: (V, 3).
         faces: (F, 3).
     """
-    from scipy.spatial import cKDTree
-
     corners = vertices[faces]
-    centre = corners.mean(1)
-    radius = np.linalg.norm(corners - centre[:, None], axis=-1).max(1)
-    pairs = cKDTree(centre).query_pairs(2 * float(radius.max()), output_type="ndarray")
-    a, b = pairs[:, 0], pairs[:, 1]
-    near = np.linalg.norm(centre[a] - centre[b], axis=1) < radius[a] + radius[b]
-    a, b = a[near], b[near]
+    a, b = near_faces(corners).T
     apart = ~(faces[a][:, :, None] == faces[b][:, None, :]).any((1, 2))
     a, b = a[apart], b[apart]
     hit = np.zeros(len(a), bool)
@@ -152,6 +148,31 @@ def self_intersections(vertices: np.ndarray, faces: np.ndarray) -> float:
     touched = np.zeros(len(faces), bool)
     touched[a[hit]] = touched[b[hit]] = True
     return float(touched.mean())
+
+
+def near_faces(corners: np.ndarray) -> np.ndarray:
+    """(P, 2) pairs of triangles (F, 3, 3) whose boxes overlap.
+
+    Few triangles are large, so trees of like ones are searched in pairs.
+    """
+    from scipy.spatial import cKDTree
+
+    low, high = corners.min(1), corners.max(1)
+    middle, half = 0.5 * (low + high), 0.5 * (high - low).max(1)
+    order = np.argsort(half)
+    groups = np.split(order, np.round(len(order) * np.array(SIZE_GROUPS)).astype(int))
+    trees = [cKDTree(middle[rows]) for rows in groups]
+    found = []
+    for k, tree in enumerate(trees):
+        for m in range(k + 1):
+            reach = float(half[groups[k]].max() + half[groups[m]].max())
+            near = tree.sparse_distance_matrix(trees[m], reach, np.inf, "ndarray")
+            a, b = groups[k][near["i"]], groups[m][near["j"]]
+            once = (a < b) | (m < k)
+            a, b = a[once], b[once]
+            meet = ((low[a] <= high[b]) & (low[b] <= high[a])).all(1)
+            found.append(np.stack([a[meet], b[meet]], 1))
+    return np.concatenate(found)
 
 
 def _pierced(start: np.ndarray, end: np.ndarray, triangle: np.ndarray) -> np.ndarray:

@@ -59,13 +59,20 @@ class GraphConvolution(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, V, outputs) of (B, V, inputs)."""
-        propagate = self._laplacian[0]
-        terms = [x]
-        if self.order > 1:
-            terms.append(propagate(x))
-        while len(terms) < self.order:
-            terms.append(2 * propagate(terms[-1]) - terms[-2])
-        return self.linear(torch.cat([t.to(x.dtype) for t in terms], -1))
+        propagate, weight = self._laplacian[0], self.linear.weight
+        # Clenshaw's recurrence: the sum of polynomials without keeping any of them
+        own = [
+            functional.linear(x, part, self.linear.bias if k == 0 else None)
+            for k, part in enumerate(weight.chunk(self.order, 1))
+        ]
+        last, before = own[-1], None
+        for k in range(self.order - 2, -1, -1):
+            moved = propagate(last).to(x.dtype)
+            total = torch.add(own[k], moved, alpha=2 if k else 1)
+            if before is not None:
+                total = total - before
+            last, before = total, last
+        return last
 
 
 class Attention(nn.Module):

@@ -55,6 +55,14 @@ class MadeHands:
         return np.asarray(build_pyramid("default", 3, 4).regressor @ self.vertices)
 
 
+def joined_hands(parts: list[MadeHands]) -> MadeHands:
+    """Hands of one side end to end; take some of them to make their likelihoods sum to one."""
+    names = ("theta", "shape", "translation", "vertices", "residual_mm", "likelihood")
+    return MadeHands(
+        parts[0].side, *(np.concatenate([getattr(p, name) for p in parts]) for name in names)
+    )
+
+
 def taken_fits(fitted: FittedMeshes, rows: np.ndarray) -> FittedMeshes:
     """Some of a batch of fits."""
     return FittedMeshes(fitted.state.take(rows), fitted.theta[rows], fitted.residual_m[rows])

@@ -97,8 +97,15 @@ class HhmrNetwork(nn.Module):
             return self.head(self.final(x.float()))  # type: ignore[no-any-return]
 
     def encode(self, conditions: Conditions) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens (B, T, W) of conditions and which of them are valid (B, T)."""
-        return self.conditions(conditions)  # type: ignore[no-any-return]
+        """Tokens (B, T, W) of conditions and which of them are valid (B, T).
+
+        Outside of training those that are valid for no hand are left out.
+        """
+        tokens, valid = self.conditions(conditions)
+        if not self.training:
+            kept = valid.any(0)
+            tokens, valid = tokens[:, kept], valid[:, kept]
+        return tokens, valid
 
     def joints(self, mesh: torch.Tensor) -> torch.Tensor:
         """(B, 21, 3) keypoints of meshes (B, V, 3)."""

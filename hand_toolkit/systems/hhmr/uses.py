@@ -16,6 +16,7 @@ from ...core.conventions import FINGERS, KEYPOINTS, MANO_JOINTS, side_index
 from ...core.errors import InputError
 from ...core.types import Camera
 from ...hand_model import load_hand_model, pose_hand_numpy
+from ...hand_model.limits import decompose
 from ...pose.fit import kabsch
 from .config import UNIT_M
 from .made import (
@@ -23,6 +24,7 @@ from .made import (
     MIRROR_THETA,
     MadeHands,
     joined_fits,
+    joined_hands,
     made_hands,
     taken_fits,
 )
@@ -35,8 +37,9 @@ if TYPE_CHECKING:
     from .network import HhmrNetwork
 
 MOST_SAMPLES = 1024
-THROUGH_M = 0.006
-"""Random hands whose finger bones overlap by more are drawn again."""
+THROUGH_M, THROUGH_SHARE = 0.006, 0.04
+"""Hands whose finger bones overlap by more, or more of whose faces pass through others, are drawn
+again; fists and creases have up to 3 % of such faces."""
 
 TRIES = 4
 
@@ -90,7 +93,7 @@ def generate(
         fitted = fit_meshes(vertices, network.config.hand_model)
         good = np.ones(wanted, bool)
         if screen and attempt < TRIES - 1:
-            good = _overlap(fitted) < THROUGH_M
+            good = crossed(fitted.theta, fitted.state.shape) < 1
         kept.append((vertices[good], taken_fits(fitted, np.flatnonzero(good))))
         have += int(good.sum())
         if have == count:
@@ -111,6 +114,7 @@ def complete(
     steps: int = STEPS,
     guidance: float = GUIDANCE,
     network: HhmrNetwork | None = None,
+    screen: bool = True,
 ) -> MadeHands:
     """Hands some of whose joints are given; the others are sampled.
 
@@ -122,6 +126,8 @@ def complete(
         side: of the hand.
         seed, steps, network: see :func:`generate`.
         guidance: strength; 0 is the network's own attention to what is given.
+        screen: draw hands again whose fingers pass through each other, at most three times; the
+            best draw stays, since what is given may cross already.
 
     Returns:
         Hands with exactly the given θ at the kept joints.
@@ -141,19 +147,32 @@ def complete(
     points = pose_hand_numpy(model, posed, shape, np.zeros(3))[2]
     seen = placed_keypoints(joints)
     points = np.where(seen[:, None], points, np.nan)
-    fitted = fit_points(
-        points, count=count, seed=seed, steps=steps, guidance=guidance, network=network,
-        own=True,
-    )  # fmt: skip
-    found = fitted.theta.copy()
-    found[:, 0] = right[0]
-    found[:, joints] = right[joints]
+    parts: list[MadeHands] = []
+    best, worst = np.arange(count), np.full(count, np.inf)
+    for attempt in range(TRIES if screen else 1):
+        again = np.flatnonzero(worst >= 1)
+        if not len(again):
+            break
+        fitted = fit_points(
+            points, count=len(again), seed=seed + 7919 * attempt, steps=steps, guidance=guidance,
+            network=network, own=True,
+        )  # fmt: skip
+        found = fitted.theta.copy()
+        found[:, 0] = right[0]
+        found[:, joints] = right[joints]
+        betas = np.repeat(shape[None], len(again), 0)
+        now = crossed(found, betas)
+        better = now < worst[again]
+        before = sum(len(part) for part in parts)
+        best[again[better]] = before + np.flatnonzero(better)
+        worst[again] = np.minimum(now, worst[again])
+        parts.append(replace(fitted, theta=found, shape=betas))
+    made = joined_hands(parts).take(best)
     if side_index(side):
-        found = found * MIRROR_THETA
-    shown = fitted.vertices if side == "right" else fitted.vertices * MIRROR
-    return replace(
-        fitted, side=side, theta=found, shape=np.repeat(shape[None], count, 0), vertices=shown
-    )
+        made = replace(
+            made, side=side, theta=made.theta * MIRROR_THETA, vertices=made.vertices * MIRROR
+        )
+    return made
 
 
 def complete_mesh(
@@ -412,9 +431,15 @@ def _checked(count: int, side: str, steps: int, network: HhmrNetwork | None) -> 
     return load_network() if network is None else network
 
 
-def _overlap(fitted: FittedMeshes) -> np.ndarray:
+def crossed(theta: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """(N,) how badly right hands of θ (N, 16, 3) and β (N, S) cross themselves; 1 is too much."""
     import torch
 
+    from .evaluate import self_intersections
     from .poses import penetration
 
-    return penetration(torch.as_tensor(fitted.state.angles, dtype=torch.float32)).numpy()
+    model = load_hand_model("default", "right", 0)
+    bones = penetration(torch.as_tensor(decompose(theta), dtype=torch.float32)).numpy()
+    meshes = [pose_hand_numpy(model, *one, np.zeros(3))[0] for one in zip(theta, shape)]
+    faces = np.array([self_intersections(mesh, model.faces) for mesh in meshes])
+    return np.asarray(np.maximum(bones / THROUGH_M, faces / THROUGH_SHARE))

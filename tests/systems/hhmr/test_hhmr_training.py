@@ -18,6 +18,7 @@ from hand_toolkit.systems.hhmr.config import PRESETS, HhmrSettings
 from hand_toolkit.systems.hhmr.diffusion import Guidance, noised, sample, signal_share
 from hand_toolkit.systems.hhmr.frames import centred, spin, upright_turn
 from hand_toolkit.systems.hhmr.guidance import joint_misfit, placed, projection_misfit
+from hand_toolkit.systems.hhmr.layers import GraphConvolution, Sparse
 from hand_toolkit.systems.hhmr.network import HhmrNetwork
 from hand_toolkit.systems.hhmr.poses import FLESH_M, draw_bank, penetration
 from hand_toolkit.systems.hhmr.pyramid import build_pyramid
@@ -48,6 +49,36 @@ def test_pyramid_keeps_fingers_apart() -> None:
     # what is smooth over the surface comes back nearly as it was
     back = first.up.dense() @ (first.down.dense() @ model.template)
     assert np.linalg.norm(back - model.template, axis=1).mean() < 0.004
+
+
+def test_graph_convolution_is_a_sum_of_chebyshev_polynomials() -> None:
+    table = build_pyramid("default", 3, 4).levels[2].laplacian
+    dense = torch.as_tensor(table.dense(), dtype=torch.float32)
+    x = torch.randn(2, len(dense), 4, generator=torch.Generator().manual_seed(0))
+    for order in (1, 2, 3, 4):
+        layer = GraphConvolution(Sparse(table), 4, 6, order)
+        terms = [x, dense @ x]
+        while len(terms) < order:
+            terms.append(2 * dense @ terms[-1] - terms[-2])
+        wanted = layer.linear(torch.cat(terms[:order], -1))
+        torch.testing.assert_close(layer(x), wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_absent_conditions_change_nothing() -> None:
+    torch.manual_seed(0)
+    network = HhmrNetwork(TINY).eval().requires_grad_(False)
+    none = Conditions.none(2, network.config, torch.device("cpu"))
+    seen = none.seen_3d.clone()
+    seen[1, :9] = True
+    given = dataclasses.replace(none, points_3d=torch.randn(2, 21, 3), seen_3d=seen)
+    assert network.encode(given)[0].shape[1] < network.conditions(given)[0].shape[1]
+    noisy = torch.randn(2, len(network.pyramid.levels[0].rows), 3)
+    level = torch.full((2,), 500)
+    found, whole = (
+        network(noisy, level, *told, given.upright)
+        for told in (network.encode(given), network.conditions(given))
+    )
+    torch.testing.assert_close(found, whole, atol=1e-4, rtol=1e-4)
 
 
 def test_regressor_finds_keypoints_of_posed_hands() -> None:

@@ -14,7 +14,7 @@ from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
 from hand_toolkit.synth.poses import family_angles, rest_theta
 from hand_toolkit.systems.hhmr import uses
 from hand_toolkit.systems.hhmr.config import PRESETS
-from hand_toolkit.systems.hhmr.evaluate import self_intersections
+from hand_toolkit.systems.hhmr.evaluate import near_faces, self_intersections
 from hand_toolkit.systems.hhmr.files import read_skeletons, write_hands
 from hand_toolkit.systems.hhmr.fits import fit_skeletons
 from hand_toolkit.systems.hhmr.network import HhmrNetwork
@@ -60,6 +60,50 @@ def test_self_intersections() -> None:
     middle = model.weights[:, [5, 6]].sum(1) > 0.5
     vertices[index] += vertices[middle].mean(0) - vertices[index].mean(0) + [0.02, 0, 0]
     assert flat < 1e-3 and self_intersections(vertices, model.faces) > 0.02
+
+
+def test_near_faces_are_all_whose_boxes_overlap() -> None:
+    rng = np.random.default_rng(0)
+    corners = rng.normal(size=(150, 1, 3)) + rng.exponential(0.15, (150, 1, 1)) * rng.normal(
+        size=(150, 3, 3)
+    )
+    low, high = corners.min(1), corners.max(1)
+    meet = ((low[:, None] <= high[None]) & (low[None] <= high[:, None])).all(2)
+    wanted = {(a, b) for a, b in zip(*np.nonzero(np.triu(meet, 1)))}
+    found = [tuple(sorted(pair)) for pair in near_faces(corners).tolist()]
+    assert len(found) == len(set(found)) and set(found) == wanted
+
+
+def test_hands_that_cross_are_drawn_again(
+    network: HhmrNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first draws cross, the third of the second hand crosses least."""
+    told = iter(([1.5, 2.0], [0.2, 3.0], [1.3], [1.8]))
+    monkeypatch.setattr(uses, "crossed", lambda theta, shape: np.array(next(told)))
+    drawn = []
+    whole = uses.fit_points
+
+    def noted(*given: object, seed: int, **more: object) -> object:
+        drawn.append(seed)
+        return whole(*given, seed=seed, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(uses, "fit_points", noted)
+    made = uses.complete(hand("pinch")[0], ["index"], count=2, steps=1, network=network)
+    assert len(drawn) == 4 and len(set(drawn)) == 4
+    third = whole(
+        indexed_points("pinch"), count=1, seed=drawn[2], steps=1, network=network, own=True
+    )
+    np.testing.assert_allclose(made.theta[1, 5], third.theta[0, 5], atol=1e-6)
+    assert made.likelihood.sum() == pytest.approx(1)
+
+
+def indexed_points(name: str) -> np.ndarray:
+    """What :func:`uses.complete` gives the network where the index finger stays."""
+    model = load_hand_model("default", "right", 0)
+    theta = hand(name)[0].copy()
+    theta[0] = 0
+    points = pose_hand_numpy(model, theta, np.zeros(34), np.zeros(3))[2]
+    return np.where(uses.placed_keypoints(uses.kept_joints(["index"]))[:, None], points, np.nan)
 
 
 def test_generate_is_seeded_and_mirrors(network: HhmrNetwork) -> None:
