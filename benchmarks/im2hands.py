@@ -9,6 +9,7 @@ import argparse
 import resource
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,11 @@ PLACES = 6000
 ON_SURFACE = 3000
 GRID_M = 0.002
 CELLS = 64
+KEYED = "keyed-clasp"
+FILM, FILM_STEP = 320, 2
+"""Edge of a film's tile, pixels, and of how many frames it shows one."""
+
+UNBOUND = "two hands, contact not kept"
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,12 @@ def surfaces(options: argparse.Namespace) -> None:
     from hand_toolkit.systems.im2hands.weights import load_network
 
     network = load_network(options.weights)
-    samples = read_samples(options.samples, options.count)
+    samples = read_samples(options.samples)
+    order = torch.arange(len(samples))
+    if options.eyes:
+        off = centred(samples.predicted) - centred(samples.keypoints)
+        order = order[off.norm(dim=-1).mean((1, 2)) < USABLE_M]
+    samples = taken(samples, order[: options.count])
     rows: dict[str, list[dict[str, float]]] = {}
     joints: dict[str, list[float]] = {}
     contact: list[float] = []
@@ -192,7 +203,8 @@ def surfaces(options: argparse.Namespace) -> None:
             seen += 1
         for source, given in sources.items():
             better = network.keypoints(given, one.images)
-            for name, points in (("given", given), ("refined", better)):
+            ungated = network.keypoints(given, one.images, gate=False)
+            for name, points in (("given", given), ("refined", better), ("no gate", ungated)):
                 error = (centred(points) - centred(one.keypoints)).norm(dim=-1).mean()
                 alone = points - points[:, :, :1] - one.keypoints + one.keypoints[:, :, :1]
                 joints.setdefault(f"{source}, {name}, pair", []).append(1e3 * float(error))
@@ -204,11 +216,13 @@ def surfaces(options: argparse.Namespace) -> None:
                 ("single hands", given, one.images, False),
                 ("without picture", given, None, True),
                 ("two hands", given, one.images, True),
+                (UNBOUND, given, one.images, True),
             ]
             if source != "true":
                 variants.append(("hand model, joints refined", better, None, None))
                 variants.append(("two hands, joints refined", better, one.images, True))
             for name, points, images, refine in variants:
+                network.keeps_touch = name != UNBOUND
                 if refine is None:
                     bodies = model_bodies(points[0].numpy().astype(float))
                 else:
@@ -224,6 +238,7 @@ def surfaces(options: argparse.Namespace) -> None:
         print(f"{name:<38}{mean['IoU']:7.3f}{mean['Chamfer mm']:12.2f}"
               f"{mean['crossing cm3']:14.3f}{100 * mean['touch']:7.0f}%")  # fmt: skip
     print("joints, mm off the true ones about the pair's middle, and about each wrist")
+    network.keeps_touch = True
     for name, errors in joints.items():
         print(f"{name:<38}{np.mean(errors):7.1f}   median {np.median(errors):5.1f}")
 
@@ -261,12 +276,16 @@ def resolution(options: argparse.Namespace) -> None:
 def motion(options: argparse.Namespace) -> None:
     """Volume that both hands claim, frame by frame, by a grid; before and after repair."""
     from hand_toolkit.animate import find_motion
+    from hand_toolkit.animate.builtin import keyed_clasp
     from hand_toolkit.pictures.plots import write_lines
-    from hand_toolkit.pose.repair import repair_motion
+    from hand_toolkit.pose.repair import compare_motions, repair_motion
 
-    given = find_motion(options.motion)
+    given = keyed_clasp() if options.motion == KEYED else find_motion(options.motion)
     begun = time.process_time()
-    repaired = repair_motion(given)
+    if options.after:
+        repaired = compare_motions(given, find_motion(options.after))
+    else:
+        repaired = repair_motion(given)
     seconds = time.process_time() - begun
     count = 34
     volumes = np.zeros((2, len(given)))
@@ -287,6 +306,37 @@ def motion(options: argparse.Namespace) -> None:
           f"{bend:.1f} degrees a frame")  # fmt: skip
     if options.plot:
         write_lines(options.plot, volumes, ("before", "after"), "inside both hands, cm3")
+    if options.video:
+        _film(options, given, repaired.motion)
+
+
+def _film(options: argparse.Namespace, before: Any, after: Any) -> None:
+    """Both motions side by side, drawn by the toolkit, from the front and the side."""
+    from hand_toolkit.avatar import Avatar
+    from hand_toolkit.core.cameras import look_at
+    from hand_toolkit.core.conventions import SIDES
+    from hand_toolkit.edit.pairs import with_both_hands
+    from hand_toolkit.media.video import write_video
+    from hand_toolkit.render import AvatarRenderer
+
+    avatar = with_both_hands(Avatar.load(options.avatar))
+    middle = before.translation[len(before) // 2].mean(0) - np.array([0, 0.08, 0])
+    views = [
+        AvatarRenderer(avatar, look_at(middle + 0.75 * np.array(way), middle, FILM, FILM, 0.5),
+                       (0.16, 0.16, 0.17))
+        for way in ((0.0, 0, -1), (0.87, -0.2, -0.45))
+    ]  # fmt: skip
+
+    def frames() -> Iterator[np.ndarray]:
+        for t in range(0, len(before), FILM_STEP):
+            rows = []
+            for motion in (before, after):
+                posed = [{s: a[t, k] for k, s in enumerate(SIDES)}
+                         for a in (motion.theta, motion.translation)]  # fmt: skip
+                rows.append(np.concatenate([view.render(posed[0], posed[1]) for view in views]))
+            yield np.concatenate(rows, 1)
+
+    write_video(options.video, frames(), before.fps / FILM_STEP)
 
 
 def apart(options: argparse.Namespace) -> None:
@@ -320,9 +370,13 @@ def main() -> int:
         part = jobs.add_parser(name, help=job.__doc__)
         part.add_argument("samples", type=Path)
         part.add_argument("--count", type=int, default=48)
+        part.add_argument("--eyes", action="store_true", help="pairs that the eyes found, alone")
         part.set_defaults(run=job)
     part = jobs.add_parser("motion", help=motion.__doc__)
-    part.add_argument("motion", nargs="?", default="clasp")
+    part.add_argument("motion", nargs="?", default=KEYED)
+    part.add_argument("--after", help="compare with this motion instead of repairing")
+    part.add_argument("--video", type=Path, help="MP4 of both, side by side")
+    part.add_argument("--avatar", type=Path, help=".hand file that the video shows")
     part.add_argument("--plot", type=Path)
     part.set_defaults(run=motion)
     options = parser.parse_args()

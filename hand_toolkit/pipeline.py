@@ -102,9 +102,18 @@ def fit_photo(
     if isinstance(paint_out, (str, Path)):
         paint_out = load_mask(paint_out, picture.size, "what is not believed")
     read = time.perf_counter() - start
+    if how.contact_offset and not how.contact:
+        raise InputError("contact_offset follows the surfaces of hands in contact; add contact")
+    touching = None
     if how.contact and pose is None:
-        pose = _in_contact(picture, how, mask)
+        pose = touching = _in_contact(picture, how, mask)
     result = _fit(picture, how, pose, [mask], report, tell, paint_out)
+    if how.contact_offset and touching is not None:
+        from .systems.im2hands.offset import offset_avatar
+
+        tell(0.99, "moving the skin onto the surfaces")
+        moved = offset_avatar(result.avatar, result.photo)
+        result = dataclasses.replace(result, avatar=moved)
     return dataclasses.replace(result, seconds={"read": read, **result.seconds})
 
 
@@ -174,6 +183,8 @@ class FitOptions:
         mirrored: the pictures are mirror images, as front cameras store them.
         contact: of one photo, fit hands that are close once more, so that they touch and do not
             cross; see :mod:`hand_toolkit.systems.im2hands.contact`.
+        contact_offset: with ``contact``, also move the skin onto the networks' surfaces; see
+            :mod:`hand_toolkit.systems.im2hands.offset`.
     """
 
     pose_source: str = DEFAULT_SOURCE
@@ -190,6 +201,7 @@ class FitOptions:
     max_views: int | None = None
     mirrored: bool = False
     contact: bool = False
+    contact_offset: bool = False
 
 
 def fit_options(given: Mapping[str, Any]) -> FitOptions:

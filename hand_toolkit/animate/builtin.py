@@ -13,6 +13,9 @@ from .motion import Motion, display_wrists, interpolate
 from .recorded import HOLD_S, PASS_S, SPELLING, recorded_angles, recorded_pose, spelt
 
 FPS = 30.0
+CLASP = Path(__file__).with_name("clasp.npz")
+"""Poses that ``scripts/settle_clasp.py`` writes."""
+
 Pose = Mapping[str, tuple[float, ...]]
 """Degrees by finger: flexion of the three joints, and where they are not zero abduction and twist
 of the first joint and abduction of the second."""
@@ -173,7 +176,18 @@ def _pinch() -> Motion:
 
 
 def _clasp() -> Motion:
-    """Two hands turn palm to palm, meet and bend their fingers over each other."""
+    """:func:`keyed_clasp`, parted where its hands went through each other."""
+    with np.load(CLASP, allow_pickle=False) as kept:
+        theta, where = kept["theta"].astype(float), kept["translation"].astype(float)
+    return Motion(theta, where, np.ones((len(theta), 2), bool), FPS, "clasp")
+
+
+def keyed_clasp() -> Motion:
+    """Two hands turn palm to palm, meet and bend their fingers over each other.
+
+    As keyed, palms and fingers lie up to 19 mm deep in each other; the built-in ``clasp`` is this
+    after ``scripts/settle_clasp.py``.
+    """
     from scipy.spatial.transform import Rotation
 
     flat, bent = finger_pose("flat", 4), finger_pose(dict.fromkeys(FIST, (44, 40, 18)), 12)
@@ -190,7 +204,7 @@ def _clasp() -> Motion:
     offset = distance[:, None, None] * shift
     offset[:, 0, 2] += 0.008 * distance
     offset[:, 1, 2] -= 0.008 * distance
-    return _both(theta, "clasp", offset)
+    return _both(theta, "keyed clasp", offset)
 
 
 def _spelling(name: str) -> Motion:

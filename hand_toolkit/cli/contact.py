@@ -33,8 +33,8 @@ def repair_contact(
     smoothly; frames that need nothing stay as they are.
 
     \b
-    hand-toolkit repair-contact clasp -o clasp.npz
-    hand-toolkit repair-contact moves.npz -o clean.npz --avatar me.hand --plot depth.png
+    hand-toolkit repair-contact moves.npz -o clean.npz --plot depth.png
+    hand-toolkit repair-contact clasp -o mine.npz --avatar me.hand
     """
     check_output(output, (".npz",))
     if plot is not None:

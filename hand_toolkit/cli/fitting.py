@@ -136,6 +136,11 @@ def _pose_options(command: Any) -> Any:
     show_default=True,
     help="Of one photo, fit close hands once more so that they touch and do not cross.",
 )
+@click.option(
+    "--contact-offset",
+    is_flag=True,
+    help="With --contact, also move the skin onto the two-hand networks' surfaces.",
+)
 @click.option("--report", type=_input, help="Folder for pictures and figures of the fit.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True

@@ -64,6 +64,8 @@ class PartingWeights:
     Attributes:
         turn: of a wrist's change, radians.
         place_m: of a wrist's place.
+        toward_m: of its place along z, the view of a photo, which says least about it; as across
+            if None. Hands are then rather backed off that way, too.
         flexion, last, sideways: of hinge angles, radians: bending, of the last joints, others.
         depth_m: of skin inside the other hand.
         touch_m: of parts that touched and came apart.
@@ -73,6 +75,7 @@ class PartingWeights:
 
     turn: float = 0.06
     place_m: float = 0.006
+    toward_m: float | None = None
     flexion: float = 0.20
     last: float = 0.10
     sideways: float = 0.10
@@ -88,7 +91,8 @@ class PartingWeights:
             self.flexion if name.endswith("flexion") else self.sideways
             for name in FREE_ANGLES
         ]  # fmt: skip
-        return np.array([self.turn] * 3 + [self.place_m] * 3 + angles)
+        toward = self.place_m if self.toward_m is None else self.toward_m
+        return np.array([self.turn] * 3 + [self.place_m] * 2 + [toward] + angles)
 
 
 @dataclass(frozen=True)
@@ -236,7 +240,9 @@ def part_hands(
     best = np.zeros((len(pair), 2, SIZE))
     best_depth, best_crossings = np.array([c.depth_m for c in first]), first
     frames = chosen.ease_s * fps
-    change = _backed_off(pair, first, frames, DEEP_M, SHALLOW_M)
+    view = None if chosen.toward_m is None else chosen.place_m / chosen.toward_m
+    deep = DEEP_M if view is None else SHALLOW_M
+    change = _backed_off(pair, first, frames, deep, SHALLOW_M if view is None else enough_m, view)
     now, crossings = pair, first
     if change.any():
         now = pair.moved(change)
@@ -246,7 +252,9 @@ def part_hands(
             break
         if number in (rounds // 2, rounds * 3 // 4) and best_depth.max() > STUCK_M:
             # fingers that would have to pass through each other: the hands part farther there
-            more = _backed_off(pair.moved(best), best_crossings, 0.5 * frames, STUCK_M, enough_m)
+            more = _backed_off(
+                pair.moved(best), best_crossings, 0.5 * frames, STUCK_M, enough_m, view
+            )
             change = best + more
             now = pair.moved(change)
             crossings = [now.crossing(t) for t in range(len(pair))]
@@ -265,13 +273,15 @@ def part_hands(
 
 
 def _backed_off(
-    pair: HandPair, crossings: list[Crossing], frames: float, deep_m: float, shallow_m: float
-) -> np.ndarray:
+    pair: HandPair, crossings: list[Crossing], frames: float, deep_m: float, shallow_m: float,
+    view: float | None = None,
+) -> np.ndarray:  # fmt: skip
     """(T, 2, 32) changes of place that part hands deeper than ``deep_m`` as wholes.
 
     From deep inside the nearest skin is often the far side's, so whole hands first go back, as far
     as each frame needs, eased over time: the way on which most of their skin leaves, or the way
-    from hand to hand, whichever is shorter.
+    from hand to hand, whichever is shorter; with ``view`` also along z, of which a metre counts as
+    so much of one across.
     """
     from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
@@ -287,13 +297,18 @@ def _backed_off(
         pushes[t] = (sign[:, None] * c.direction).sum(0)
         palms[t] = skins[int(t)][0].mean(0) - skins[int(t)][1].mean(0)
     found = []
-    for ways in (pushes, palms):
+    tried = [(pushes, 1.0), (palms, 1.0)]
+    if view is not None:
+        tried += [(np.tile([0.0, 0, sign], (len(pair), 1)), view) for sign in (-1.0, 1.0)]
+    for ways, counts in tried:
         ways = gaussian_filter1d(ways, max(2 * frames, 1.0), axis=0, mode="nearest")
         ways /= np.linalg.norm(ways, axis=1, keepdims=True) + 1e-12
         needed = np.zeros(len(pair))
         for t in deep:
             needed[t] = _way_back(skins[int(t)], ways[t], pair.hand_model, shallow_m)
-        found.append((needed.sum(), ways, needed))
+        # a way that is no way out is only taken where there is no other
+        blocked = (needed > 0.97 * MOST_BACK_M).sum()
+        found.append((blocked + counts * needed.sum(), ways, needed))
     _, ways, needed = min(found, key=lambda f: f[0])
     width = max(round(2 * frames), 1)
     eased = gaussian_filter1d(maximum_filter1d(needed, 2 * width + 1), width / 2)

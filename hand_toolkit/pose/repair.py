@@ -13,6 +13,7 @@ from ..core.conventions import SIDES
 from ..core.errors import InputError
 from ..hand_model import load_hand_model
 from ..hand_model.crossing import TOUCH_M, Crossing, crossing_volume
+from ..hand_model.limits import decompose
 from .parting import HandPair, PartingWeights, part_hands
 
 ENOUGH_M = 0.0005
@@ -118,6 +119,39 @@ def repair_motion(
     report(1.0, "hands parted")
     repaired = dataclasses.replace(motion, theta=theta, translation=place)
     return Repaired(repaired, depth, volume, contact, moved, turned)
+
+
+def compare_motions(before: Motion, after: Motion, hand_model: str = "default") -> Repaired:
+    """Two motions of the mean hands, frame by frame, measured as :func:`repair_motion` does.
+
+    Args:
+        before: as it was.
+        after: the same frames, repaired.
+        hand_model: name of the hand model.
+
+    Raises:
+        InputError: motions of different length.
+    """
+    if len(before) != len(after):
+        raise InputError(
+            f"'{before.name}' has {len(before)} frames and '{after.name}' {len(after)}; compare a "
+            "motion with its repaired version"
+        )
+    beta = np.zeros((2, len(load_hand_model(hand_model, "right").shape_names)))
+    depth, volume = np.zeros((len(before), 2)), np.zeros((len(before), 2))
+    contact = np.zeros((len(before), 2), bool)
+    for column, motion in enumerate((before, after)):
+        pair = HandPair(motion.theta, motion.translation, beta, hand_model)
+        for t in np.flatnonzero(motion.present.all(axis=1)):
+            _note(pair, int(t), pair.crossing(int(t), TOUCH_M), column, depth, volume, contact)
+    moved = np.linalg.norm(after.translation - before.translation, axis=-1).max(1)
+    turned = [
+        np.abs(decompose(after.theta[:, k], side) - decompose(before.theta[:, k], side)).max(1)
+        for k, side in enumerate(SIDES)
+    ]
+    return Repaired(
+        after, depth, volume, contact, 1e3 * moved, np.degrees(np.maximum(turned[0], turned[1]))
+    )
 
 
 def _note(

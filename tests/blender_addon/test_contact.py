@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hand_toolkit.animate import find_motion
+from hand_toolkit.animate.builtin import keyed_clasp
 from hand_toolkit.pose.parting import HandPair
 
 
 def test_keyed_frames_are_parted(blender, hand_file: Path, tmp_path: Path) -> None:
-    clasp = find_motion("clasp")
+    clasp = keyed_clasp()
     part = slice(46, 52)
     motion = tmp_path / "motion.npz"
     np.savez(motion, theta=clasp.theta[part], where=clasp.translation[part])

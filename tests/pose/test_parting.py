@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from hand_toolkit.animate import Motion, find_motion, load_motion, save_motion
+from hand_toolkit.animate.builtin import keyed_clasp
 from hand_toolkit.cli import run
 from hand_toolkit.core.errors import InputError
 from hand_toolkit.hand_model.limits import HIGHEST, LOWEST, joint_angles
-from hand_toolkit.pose.parting import HandPair, part_hands
+from hand_toolkit.pose.parting import HandPair, PartingWeights, part_hands
 from hand_toolkit.pose.repair import Repaired, repair_motion
 
 FIRST, LAST = 40, 53
@@ -20,7 +21,7 @@ FIRST, LAST = 40, 53
 
 @pytest.fixture(scope="module")
 def crossing() -> Motion:
-    clasp = find_motion("clasp")
+    clasp = keyed_clasp()
     part = slice(FIRST, LAST)
     return Motion(clasp.theta[part], clasp.translation[part], clasp.present[part], 30.0, "part")
 
@@ -71,6 +72,28 @@ def test_a_pair_apart_is_returned_at_once() -> None:
     motion = find_motion("pinch")
     pair = HandPair(motion.theta[:1], motion.translation[:1], np.zeros((2, 34)))
     assert not part_hands(pair).change.any()
+
+
+def test_a_photo_holds_hands_across_the_view(crossing: Motion) -> None:
+    deep = 11
+    pair = HandPair(crossing.theta[[deep]], crossing.translation[[deep]], np.zeros((2, 34)))
+    assert pair.crossing(0).depth_m > 0.001
+    found = part_hands(pair, weights=PartingWeights(place_m=0.0005, toward_m=0.02))
+    assert found.depth_m.max() < 0.001
+    moved = np.abs(found.change[0, :, 3:6]).max(0)
+    assert moved[:2].max() < 0.002
+
+
+def test_the_shipped_clasp_does_not_cross() -> None:
+    keyed, clasp = keyed_clasp(), find_motion("clasp")
+    assert len(keyed) == len(clasp) and clasp.present.all()
+    for t in (50, 75, 90):
+        before, after = (
+            HandPair(m.theta[[t]], m.translation[[t]], np.zeros((2, 34))).crossing(0)
+            for m in (keyed, clasp)
+        )
+        assert before.depth_m > 0.001 and after.depth_m < 0.001
+        assert after.touching()
 
 
 def test_bad_input_is_one_sentence(crossing: Motion, tmp_path: Path, capsys) -> None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 CLOSE_M = 0.018
 """A finger's width: hands that are farther apart do not concern each other."""
 
+ACROSS_M, TOWARD_M = 0.003, 0.012
+"""How far parting may move a wrist across and along the view: pixels hold it across."""
+
 ROUNDS = 5
 SAMPLED = 240
 """Vertices of each hand that follow the surface."""
@@ -74,7 +77,10 @@ def refine_contact(
     weights: ContactWeights | None = None,
     network: Im2HandsNetwork | None = None,
 ) -> PoseEstimate:
-    """The estimate with both hands fitted together; the same object where they are apart.
+    """The estimate with both hands fitted together.
+
+    It is the same object where they are apart, and where nothing crosses and the keypoints are as
+    good as the network tells.
 
     Args:
         photo: the picture.
@@ -92,6 +98,9 @@ def refine_contact(
         return estimate
     import torch
 
+    from ...hand_model.crossing import find_crossing
+    from ...pose.estimate import posed_mesh
+    from ...pose.repair import ENOUGH_M
     from .image import ImageFeatures, crop_about, features_of
     from .weights import load_network
 
@@ -105,9 +114,14 @@ def refine_contact(
     given = torch.as_tensor(points).float()[None]
     with torch.no_grad():
         wanted = network.keypoints(given, images) if refine_keypoints else given
+    hands = [hand for side in SIDES for hand in estimate.hands if hand.side == side]
+    skins = np.stack([posed_mesh(hand)[0] for hand in hands])
+    good = refine_keypoints and torch.equal(wanted, given)
+    if good and find_crossing(skins, hands[0].hand_model).depth_m < ENOUGH_M:
+        return estimate
+    with torch.no_grad():
         frames = network.frame(wanted, images)
         context = network.context(frames) if surfaces else None
-    hands = [hand for side in SIDES for hand in estimate.hands if hand.side == side]
     pair = HandPair(
         np.stack([hand.theta for hand in hands])[None],
         np.stack([hand.translation for hand in hands])[None],
@@ -120,7 +134,7 @@ def refine_contact(
         weights or ContactWeights(),
     )  # fmt: skip
     if part:
-        pair = part_hands(pair).pair
+        pair = part_hands(pair, weights=PartingWeights(place_m=ACROSS_M, toward_m=TOWARD_M)).pair
     return PoseEstimate(
         tuple(_hand(pair, k, hand, estimate.camera) for k, hand in enumerate(hands)),
         estimate.camera,
@@ -198,7 +212,7 @@ def _pulls(
     if field is not None:
         skin, by_skin = chain.vertices(state, posed, vertices[None])
         placed = skin[0] * mirror + where
-        gap, outward = _surface_gap(field, k, placed)
+        gap, outward = surface_gap(field, k, placed)
         near = np.abs(gap) < weights.reach_m
         moved = _with_place(by_skin[0] * mirror[None, :, None], mirror)[near]
         along = np.einsum("vc,vcp->vp", outward[near], moved)
@@ -214,7 +228,7 @@ def _with_place(jacobian: np.ndarray, mirror: np.ndarray) -> np.ndarray:
     return np.concatenate([jacobian[..., :3], place, jacobian[..., 3:]], axis=2)
 
 
-def _surface_gap(field: Any, side: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def surface_gap(field: Any, side: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Signed distances (N,) of places from a hand's surface, and its outward directions (N, 3)."""
     import torch
 

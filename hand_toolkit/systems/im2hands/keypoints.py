@@ -16,6 +16,12 @@ STEP_M = 0.02
 
 TOLD = 3 + 3 + 2
 LOOK = 32
+
+FLOOR_M = 0.008
+"""Keypoints that are right are moved by less than this on the average (6 mm, rarely 9): the network
+does not know how good its input is, so a correction as small as this says nothing."""
+
+GATE_POWER = 4
 GRAPH_LAYERS = 2
 
 
@@ -58,11 +64,20 @@ class KeypointRefinement(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, keypoints: torch.Tensor, images: ImageFeatures) -> torch.Tensor:
-        """(B, 2, 21, 3) better keypoints, the mean of the picture's answer and its mirror's."""
+    def forward(
+        self, keypoints: torch.Tensor, images: ImageFeatures, gate: bool = True
+    ) -> torch.Tensor:
+        """(B, 2, 21, 3) better keypoints, the mean of the picture's answer and its mirror's.
+
+        Args:
+            keypoints: (B, 2, 21, 3) metres, camera axes.
+            images: of their picture.
+            gate: trust large corrections alone, see :func:`believed`.
+        """
         plain = self.look(keypoints, images, False)
         other = self.look(*mirrored_pair(keypoints, images), True)
-        return 0.5 * (plain + mirrored_points(other))
+        change = 0.5 * (plain + mirrored_points(other)) - keypoints
+        return keypoints + (believed(change) if gate else change)
 
     def look(self, keypoints: torch.Tensor, images: ImageFeatures, mirror: bool) -> torch.Tensor:
         """(B, 2, 21, 3) better keypoints by one of the picture's two features.
@@ -86,6 +101,16 @@ class KeypointRefinement(nn.Module):
         change = STEP_M * self.out(self.final(x))
         change = change - change.mean(1, keepdim=True)
         return keypoints + change.unflatten(1, (2, 21))
+
+
+def believed(change: torch.Tensor) -> torch.Tensor:
+    """Corrections (B, 2, 21, 3), each pair's shrunk by how far it stands out from ``FLOOR_M``.
+
+    The factor 1 - (floor / mean length)^4, at least 0, as in Stein's positive-part estimate: good
+    keypoints stay, bad ones follow nearly whole.
+    """
+    length = change.norm(dim=-1).mean((1, 2)).clamp_min(1e-9)
+    return change * (1 - (FLOOR_M / length) ** GATE_POWER).clamp_min(0)[:, None, None, None]
 
 
 def mirrored_points(keypoints: torch.Tensor) -> torch.Tensor:

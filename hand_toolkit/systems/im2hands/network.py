@@ -18,6 +18,7 @@ from .refinement import (
     mirrored,
     other_logits,
     paired,
+    still_touching,
     surface_clouds,
 )
 
@@ -26,7 +27,14 @@ ASKED = MOST + 4.0
 
 
 class Im2HandsNetwork(nn.Module):
-    """Picture and keypoints of two hands to their occupancies."""
+    """Picture and keypoints of two hands to their occupancies.
+
+    Attributes:
+        initial, refinement, keypoints: the three networks.
+        keeps_touch: bound the refinement by :func:`.refinement.still_touching`.
+    """
+
+    keeps_touch: bool
 
     def __init__(self, config: Im2HandsConfig) -> None:
         super().__init__()
@@ -34,6 +42,7 @@ class Im2HandsNetwork(nn.Module):
         self.initial = InitialOccupancy(config)
         self.refinement = TwoHandRefinement(config)
         self.keypoints = KeypointRefinement(config)
+        self.keeps_touch = True
 
     def frame(self, keypoints: torch.Tensor, images: ImageFeatures | None) -> HandFrame:
         """2 B hands (see :func:`.refinement.mirrored`) of pairs of keypoints (B, 2, 21, 3)."""
@@ -57,8 +66,13 @@ class Im2HandsNetwork(nn.Module):
         own = self.initial(hands, own_places)
         if context is not None:
             other = other_logits(self.initial, hands, own_places)
-            own = self.refinement(context, own_places, own, other)
+            own = self._bounded(self.refinement(context, own_places, own, other), own, other)
         return paired(own)
+
+    def _bounded(
+        self, refined: torch.Tensor, own: torch.Tensor, other: torch.Tensor
+    ) -> torch.Tensor:
+        return still_touching(refined, own, other) if self.keeps_touch else refined
 
     def side_logits(
         self, hands: HandFrame, context: Context | None, side: int, places: torch.Tensor
@@ -86,5 +100,5 @@ class Im2HandsNetwork(nn.Module):
             refined = self.refinement(
                 context.take(row), mine[None, near], own[None, near], across[None]
             )
-            own = own.index_copy(0, near, refined[0])
+            own = own.index_copy(0, near, self._bounded(refined[0], own[near], across))
         return own

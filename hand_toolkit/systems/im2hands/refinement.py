@@ -27,6 +27,9 @@ FULL = 4.0
 MOST = 8.0
 """Logits by which a query's occupancy changes at most."""
 
+LEEWAY = 0.7
+"""Logits, about millimetres, that a hand may draw back from the border to the other."""
+
 AROUND = 8
 """Points in an anchor's latent."""
 
@@ -236,3 +239,16 @@ class TwoHandRefinement(nn.Module):
 def nearness(other: torch.Tensor) -> torch.Tensor:
     """How much of the correction holds where the other hand has these logits: 0 to 1."""
     return ((other + REACH) / (REACH - FULL)).clamp(0, 1)
+
+
+def still_touching(refined: torch.Tensor, own: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Refined logits that take no more from a hand than what parts it from the other.
+
+    Where both hands claim a place it is left to the one that claims it more, and ``LEEWAY`` beyond
+    the border between them may go: parts that crossed then touch instead of drawing back.
+
+    Args:
+        refined: logits after the refinement.
+        own, other: initial logits of both hands there.
+    """
+    return torch.maximum(refined, torch.minimum(own, 0.5 * (own - other)) - LEEWAY)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hand_toolkit.animate import find_motion
+from hand_toolkit.animate.builtin import keyed_clasp
 from hand_toolkit.systems.im2hands.config import PRESETS
 from hand_toolkit.systems.im2hands.image import COARSE_CHANNELS, FINE_CHANNELS, ImageFeatures
 from hand_toolkit.systems.im2hands.network import Im2HandsNetwork
@@ -16,7 +16,7 @@ AWAY = np.array([0.0, 0.0, 0.5])
 @pytest.fixture(scope="session")
 def theta_and_place() -> tuple[np.ndarray, np.ndarray]:
     """θ (2, 16, 3) and wrists (2, 3) of two hands whose fingers come to touch."""
-    clasp = find_motion("clasp")
+    clasp = keyed_clasp()
     return clasp.theta[49], clasp.translation[49] + AWAY
 
 

@@ -11,9 +11,9 @@ from hand_toolkit.animate.builtin import finger_pose
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
 from hand_toolkit.systems.im2hands.frames import bone_frames, bone_segments, segment_distance
 from hand_toolkit.systems.im2hands.image import ImageFeatures
-from hand_toolkit.systems.im2hands.keypoints import mirrored_pair, mirrored_points
+from hand_toolkit.systems.im2hands.keypoints import believed, mirrored_pair, mirrored_points
 from hand_toolkit.systems.im2hands.network import Im2HandsNetwork
-from hand_toolkit.systems.im2hands.refinement import mirrored
+from hand_toolkit.systems.im2hands.refinement import LEEWAY, mirrored, still_touching
 from hand_toolkit.systems.im2hands.truth import PosedPair, sample_places, signed_distance
 
 
@@ -128,3 +128,20 @@ def test_places_far_away_are_outside(network: Im2HandsNetwork, pair: PosedPair, 
     keypoints = torch.tensor(pair.keypoints).float()[None]
     hands = network.frame(keypoints, None)
     assert (network.side_logits(hands, None, side, torch.ones(3, 3)) < -20).all()
+
+
+def test_small_corrections_of_keypoints_are_not_believed() -> None:
+    change = torch.full((3, 2, 21, 3), 1.0) * torch.tensor([1.0, 4.0, 20.0]).view(3, 1, 1, 1) * 1e-3
+    found = believed(change)
+    assert not found[:2].any(), "within what right keypoints are moved by"
+    assert 0.95 < float(found[2, 0, 0, 0] / change[2, 0, 0, 0]) < 1
+
+
+def test_refinement_leaves_hands_in_touch() -> None:
+    own, other = torch.tensor([5.0, 2.0, -3.0, 4.0]), torch.tensor([1.0, 6.0, -20.0, -20.0])
+    found = still_touching(torch.full((4,), -9.0), own, other)
+    assert found[0] > 0, "what the hand claims more stays its own"
+    assert found[1] < 0, "what the other claims more is left to it"
+    assert torch.allclose(found[2:], own[2:] - LEEWAY), "elsewhere hardly anything goes"
+    kept = torch.tensor([4.9, 1.0, -3.0, 4.0])
+    assert torch.equal(still_touching(kept, own, torch.full((4,), -1.0)), kept)

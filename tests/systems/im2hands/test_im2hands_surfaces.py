@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ import torch
 import trimesh
 
 from hand_toolkit.core.errors import FileFormatError, InputError
-from hand_toolkit.core.types import Camera, HandPose, PoseEstimate
+from hand_toolkit.core.types import Camera, HandPose, Photo, PoseEstimate
+from hand_toolkit.geometry.surfaces import vertex_normals
+from hand_toolkit.hand_model import load_hand_model
 from hand_toolkit.systems.im2hands.contact import close_hands, refine_contact
 from hand_toolkit.systems.im2hands.extract import extract_surface
+from hand_toolkit.systems.im2hands.offset import normal_offsets, offset_avatar
 from hand_toolkit.systems.im2hands.surfaces import (
     checked_keypoints,
     pair_keypoints,
@@ -20,6 +24,7 @@ from hand_toolkit.systems.im2hands.surfaces import (
 )
 from hand_toolkit.systems.im2hands.truth import PosedPair, parted, posed_pair, signed_distance
 from hand_toolkit.systems.im2hands.weights import SHIPPED, read_network
+from hand_toolkit.testing.look import laid_avatar
 
 RADIUS = 0.04
 
@@ -105,6 +110,43 @@ def test_one_hand_is_refused_and_never_refined(
     assert refine_contact(None, alone) is alone  # type: ignore[arg-type]
 
 
+def test_hands_apart_and_hands_of_two_people(
+    pair: PosedPair, theta_and_place: tuple[np.ndarray, np.ndarray]
+) -> None:
+    theta, place = theta_and_place
+    away = place + np.array([[0, 0, 0], [0.2, 0, 0]])
+    far = estimate_of(pair, theta, away, ("right", "left"))
+    assert not close_hands(far)
+    assert refine_contact(None, far) is far  # type: ignore[arg-type]
+    near = estimate_of(pair, theta, place, ("right", "left"))
+    grown = near.hands[1].joints_cam_m
+    other = dataclasses.replace(near.hands[1], joints_cam_m=grown[:1] + 1.6 * (grown - grown[:1]))
+    with pytest.raises(InputError, match="two people") as error:
+        refine_contact(
+            Photo(np.zeros((512, 512, 3), np.uint8)),
+            dataclasses.replace(near, hands=(near.hands[0], other)),
+        )
+    assert "\n" not in str(error.value)
+
+
+def test_offsets_bring_skin_to_a_surface() -> None:
+    model = load_hand_model("default", "right", 0)
+    vertices = model.template.astype(float)
+    normals = vertex_normals(vertices, model.faces)
+    free = np.abs(vertices[:, 0]) > 0.02
+    even = normal_offsets(np.full(len(vertices), 0.002), normals, normals, model.faces, free)
+    inner = np.abs(vertices[:, 0]) > 0.08
+    np.testing.assert_allclose(even[inner], -0.002, atol=1e-6)
+    assert not even[~free].any()
+    far = normal_offsets(np.full(len(vertices), 0.03), normals, normals, model.faces, free)
+    assert not far.any(), "what is far off is another part's surface"
+
+
+def test_an_avatar_of_one_hand_has_no_offset() -> None:
+    with pytest.raises(InputError, match="need both"):
+        offset_avatar(laid_avatar(1), None)  # type: ignore[arg-type]
+
+
 def test_truth_parts_hands_by_a_small_move(theta_and_place: tuple[np.ndarray, np.ndarray]) -> None:
     theta, place = theta_and_place
     closer = place + np.array([[-0.002, 0, 0], [0.002, 0, 0]])
@@ -135,8 +177,6 @@ class TestShipped:
     def test_touching_hands_are_refined(
         self, pair: PosedPair, theta_and_place: tuple[np.ndarray, np.ndarray]
     ) -> None:
-        from hand_toolkit.core.types import Photo
-
         given = estimate_of(pair, *theta_and_place, ("right", "left"))
         photo = Photo(np.full((512, 512, 3), 90, np.uint8))
         found = refine_contact(photo, given, refine_keypoints=False)
@@ -144,6 +184,23 @@ class TestShipped:
         for before, after in zip(given.hands, found.hands):
             gap = np.linalg.norm(after.joints_cam_m - before.joints_cam_m, axis=1)
             assert gap.mean() < 0.006, "true keypoints pull the hands back to them"
+
+    def test_skin_moves_to_the_surfaces(
+        self, theta_and_place: tuple[np.ndarray, np.ndarray]
+    ) -> None:
+        theta, place = theta_and_place
+        both = [laid_avatar(1, side=side).hands[0] for side in ("right", "left")]
+        hands = tuple(
+            dataclasses.replace(hand, source_theta=theta[k], source_translation=place[k])
+            for k, hand in enumerate(both)
+        )
+        given = dataclasses.replace(laid_avatar(1), hands=hands)
+        found = offset_avatar(given, Photo(np.full((512, 512, 3), 90, np.uint8)))
+        for side in ("right", "left"):
+            moved = np.linalg.norm(found.extras[f"displacement.{side}"], axis=1)
+            assert 1e-5 < moved.mean() < 0.002 and moved.max() <= 0.008
+            before, after = (a.hand(side).binding.offset for a in (given, found))
+            assert 1e-5 < np.linalg.norm(after - before, axis=1).mean() < 0.002
 
     def test_damaged_weights_are_told_of(self, tmp_path: Path) -> None:
         path = tmp_path / "im2hands.safetensors"
