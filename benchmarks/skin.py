@@ -156,10 +156,11 @@ def cut_step(log_albedo: np.ndarray) -> float:
     return float((high - low).mean())
 
 
-def network(case: Case, without: str = "") -> np.ndarray:
+def network(case: Case, without: str = "", person: int | None = None) -> np.ndarray:
     """(N, 3) log albedo of the completion network, composed on the texels."""
     layout, seen = uv_layout("default", OBSERVED_SIZE), case.sample.observation
-    return complete_skin(seen, layout, load_completion(), without).compose(seen.log_albedo)
+    skin = complete_skin(seen, layout, load_completion(), without, person)
+    return skin.compose(seen.log_albedo)
 
 
 def believed_template(case: Case) -> np.ndarray:
@@ -237,11 +238,12 @@ def main() -> None:
     rows: dict[str, list[dict[str, float]]] = {}
     file = arguments.subjects or arguments.folder / "held.npz"
     held = load_subjects(file, tuple(arguments.families))
-    for case in cases(held, arguments.cases, arguments.parity):
+    for number, case in enumerate(cases(held, arguments.cases, arguments.parity)):
         seen = case.sample.observation
         tried = {
             "flat colour": np.zeros_like(case.truth),
-            "network": network(case),
+            "network": network(case, person=number),
+            "network, people's detail": network(case),
         }
         for name, sigma in (("its mean", None), ("it to 18 mm", BROAD_TEXELS)):
             tried[f"network, told {name}"] = told(case, tried["network"], sigma)

@@ -12,8 +12,9 @@ from ..geometry.surfaces import at_surface
 from ..hand_model import rest_hand
 from ..skin.light import LUMINANCE
 from ..skin.template import detail_log_albedo
+from ..synth.markings import polyline_distance, smooth_curve
 from ..synth.noise import noise
-from ..synth.skin import MELANIN_ABSORPTION, polyline_distance, smooth_curve
+from ..synth.skin import MELANIN_ABSORPTION
 from .apply import each_hand, linear_albedo, with_albedo
 from .refine import FINE_M, is_loose, refined, rest_points, splat_uv
 from .tone import hex_rgb, usual_skin

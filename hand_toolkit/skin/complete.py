@@ -13,7 +13,9 @@ from .grid import GRID, shrink, spread
 from .light import LUMINANCE
 from .nails import seen_lacquer, unseen_paint
 from .observe import smoothstep
+from .own_detail import TEXEL_M, Person, clarity, own_detail
 from .template import template_log_albedo
+from .tones import off_the_template, overexposed, too_light
 from .uv_layout import UVLayout, weld
 from .uv_observation import UVObservation
 
@@ -62,6 +64,10 @@ class CompletedSkin:
         """(N, 3) log albedo, where ``observed`` (N, 3) is the photo's over the estimated light."""
         return _mixed(observed, self.hidden, self.belief, self.shade, self.step)
 
+    def moved(self, gain: np.ndarray) -> CompletedSkin:
+        """The same with ``gain`` (3,) more log albedo all over; the photo keeps its colours."""
+        return dataclasses.replace(self, hidden=self.hidden + gain, shade=self.shade - gain)
+
     def shade_at(self, uv: np.ndarray) -> np.ndarray:
         """(M, 3) log shade to take off the photo at other places (M, 2) of the layout."""
         return self.layout.look_up(self.layout.image(self.shade), uv)
@@ -95,52 +101,6 @@ def _mixed(
     return hidden + belief * (observed - shade - hidden) + step
 
 
-LIGHTEST = 0.6
-"""Luminance of albedo that invented skin hardly passes: that of the palest people's palms. An
-overexposed photo's skin may be paler; then it is the limit."""
-
-
-def _too_light(log_albedo: np.ndarray, tone: np.ndarray) -> np.ndarray:
-    """(N, 1) log luminance of skin (N, 3) over what skin can have beside a seen tone (3,)."""
-    limit = max(np.log(LIGHTEST), float(np.log(np.exp(tone) @ LUMINANCE)))
-    over = np.log(np.exp(log_albedo) @ LUMINANCE) - limit
-    soft: np.ndarray = SOFT * np.logaddexp(0, over / SOFT)
-    return soft[:, None]
-
-
-SOFT = 0.06
-"""Log luminance over which the limit sets in."""
-
-
-AWAY = 0.3
-"""Log luminance that invented skin may lie off the template moved to believed skin's tone: a palm
-in the light says little of the back, and the network sometimes takes it for a dark hand's."""
-
-
-def _off_the_template(
-    hidden: np.ndarray, albedo: np.ndarray, belief: np.ndarray, template: np.ndarray
-) -> np.ndarray:
-    """How far invented skin is paler than the template and believed skin allow.
-
-    Args:
-        hidden, albedo: (N, 3) log albedo of invented and of composed skin.
-        belief: (N,) 0 to 1.
-        template: (N, 3) log albedo, to any factor.
-
-    Returns:
-        (N, 1) log luminance to take off hidden skin; negative where it is too dark.
-    """
-    if belief.sum() < 1:
-        return np.zeros((len(belief), 1))
-    invented, seen = (
-        np.log(np.exp(skin) @ LUMINANCE) - np.log(np.exp(template) @ LUMINANCE)
-        for skin in (hidden, albedo)
-    )
-    apart = invented - np.average(seen, weights=belief)
-    off: np.ndarray = apart - np.clip(apart, -AWAY, AWAY)
-    return off[:, None]
-
-
 STEP, STEP_HUE = 0.3, 0.1
 """Log luminance, and hue beside it, that welding may add: more is background on one side."""
 
@@ -157,24 +117,32 @@ FINE_M, CRISP = 0.004, 1.8
 whose creases and pores are not in the same places, so that they keep little more than half."""
 
 
-def _crisper(hidden: np.ndarray, layout: UVLayout) -> np.ndarray:
-    """(N, 3) to add to invented skin (N, 3), log albedo."""
+MEAN_FINE = 0.45
+"""The same where one person's own detail is drawn: folds that all hands have remain."""
+
+
+def _broad(values: np.ndarray, layout: UVLayout) -> np.ndarray:
+    """(N, C) values without what is finer than ``FINE_M``."""
     from scipy.ndimage import gaussian_filter
 
     sigma = FINE_M / TEXEL_M * layout.size / COMPOSE_SIZE
-    broad = gaussian_filter(layout.image(hidden), (sigma, sigma, 0)).reshape(-1, 3)[layout.index]
-    added: np.ndarray = (CRISP - 1) * (hidden - broad)
+    wide = gaussian_filter(layout.image(values), (sigma, sigma, 0))
+    return np.asarray(wide.reshape(-1, values.shape[1])[layout.index])
+
+
+def _crisper(hidden: np.ndarray, layout: UVLayout, crisp: float = CRISP) -> np.ndarray:
+    """(N, 3) to add to invented skin (N, 3), log albedo, that its detail be ``crisp`` as strong."""
+    added: np.ndarray = (crisp - 1) * (hidden - _broad(hidden, layout))
     return added
-
-
-TEXEL_M = 7.2e-4
-"""Side of a texel of the layout at ``COMPOSE_SIZE``, on the mean."""
 
 
 SHADE, SHADE_HUE = 0.9, 0.12
 """Log luminance, and hue beside it, that shade may take off: light between fingers is a little
 redder, and no more; taking off a wall's green would leave pink skin."""
 
+
+CLIPPED = 0.6
+"""Part of belief that is lost where the photo is clipped: hue and detail are gone there."""
 
 MORE = (0.05, 0.3)
 """Shade over those limits at which the photo is doubted: it shows more than skin in a shadow."""
@@ -190,7 +158,11 @@ def _of_light(shade: np.ndarray) -> np.ndarray:
 
 
 def complete_skin(
-    seen: UVObservation, layout: UVLayout, completion: Completion, without: str = ""
+    seen: UVObservation,
+    layout: UVLayout,
+    completion: Completion,
+    without: str = "",
+    person: int | None = None,
 ) -> CompletedSkin:
     """Ask the network.
 
@@ -199,6 +171,7 @@ def complete_skin(
         layout: of :func:`observe_uv`; any size.
         completion: the trained network.
         without: "belief", "shade" or "mixture" leaves that head out, to measure its worth.
+        person: seed of whose detail invented skin gets (:mod:`.own_detail`); None: the bank's mean.
     """
     import torch
 
@@ -240,7 +213,7 @@ def complete_skin(
     else:
         hidden = hidden + nails[:, None] * (lacquer[0] - hidden)
     over = smoothstep(np.abs(asked - shade).max(axis=1, keepdims=True), *MORE)
-    belief = belief * (1 - (1 - LEAST_BELIEF) * over)
+    belief = belief * (1 - (1 - LEAST_BELIEF) * np.maximum(over, CLIPPED * seen.clipped[:, None]))
     if lacquer is not None:
         # nails are painted where they are; what is seen of it beside them the pose has misplaced
         part = (nails * seen.seen * lacquer[1])[:, None]
@@ -249,14 +222,24 @@ def complete_skin(
     over = np.clip(seen.log_albedo - seen.tone, -4, 4) - shade - hidden
     odd = np.maximum(contact_shadow(seen, over), spilt_light(over))[:, None]
     belief = belief * (1 - (1 - LEAST_BELIEF) * odd)
-    tone = continued_tone(over, belief[:, 0], layout) * (1 - nails[:, None])
-    added = tone + _crisper(hidden, layout) * (1 - nails[:, None])
+    goes_on = continued_tone(over, belief[:, 0], layout) * (1 - nails[:, None])
+    glare = overexposed(seen.tone)
+    skin_tone = seen.tone - glare
+    luminance = float(np.exp(skin_tone) @ LUMINANCE)
+    if person is None:
+        fine = _crisper(hidden, layout)
+    else:
+        shown = clarity(seen, shade, belief[:, 0], layout)
+        fine = _crisper(hidden, layout, MEAN_FINE)
+        fine = fine + own_detail(Person.of(person), luminance, layout, shown)
+    added = goes_on + fine * (1 - nails[:, None])
     hidden, over = hidden + added, over - added
     albedo = hidden + belief * over
-    template = template_log_albedo(layout.uv, float(np.exp(seen.tone) @ LUMINANCE))
-    away = _off_the_template(hidden, albedo, belief[:, 0], template)
-    dimmer = (away + _too_light(hidden - away + seen.tone, seen.tone)) * (1 - nails[:, None])
-    hidden, albedo = hidden - dimmer, albedo - (1 - belief) * dimmer
+    template = template_log_albedo(layout.uv, luminance)
+    away = off_the_template(hidden, albedo, belief[:, 0], template)
+    away = (away + too_light(hidden - away + skin_tone)) * (1 - nails[:, None])
+    away = _broad(away, layout)  # limits of tone are not to flatten lines
+    hidden, albedo = hidden - away, albedo - (1 - belief) * away
     welded = weld(albedo, belief[:, 0], layout)
     step = _of_skin(welded - albedo)
-    return CompletedSkin(layout, hidden + seen.tone, belief, shade, step)
+    return CompletedSkin(layout, hidden + skin_tone, belief, shade + glare, step)

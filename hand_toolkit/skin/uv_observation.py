@@ -7,7 +7,7 @@ skin, cast shadows, highlights.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -42,6 +42,10 @@ CHANNELS = (
 DARKEST = 4e-3
 """Linear values below this are noise and are cut."""
 
+CLIPPED = (0.88, 0.97)
+"""Middle sRGB channel between which a pixel comes to count as overexposed: warm light clips red
+alone, which leaves the other two."""
+
 LIGHT_SAMPLES = 6000
 """Texels from which the light is estimated; more do not change it."""
 
@@ -63,6 +67,7 @@ class UVObservation:
         tone: (3,) median log albedo of skin that was surely seen.
         sure: (N,) weight of each texel as evidence of the tone.
         light: (9, 3) shading SH, camera frame.
+        clipped: (N,) 0 to 1, how far the photo is overexposed there.
     """
 
     inputs: np.ndarray
@@ -70,6 +75,7 @@ class UVObservation:
     tone: np.ndarray
     sure: np.ndarray
     light: np.ndarray
+    clipped: np.ndarray = field(default_factory=lambda: np.zeros(1))
 
     def __post_init__(self) -> None:
         if self.inputs.shape != (len(self.sure), len(CHANNELS)):
@@ -158,8 +164,12 @@ def observe_uv(
     maps = np.stack([scene.rim, scene.beside, background, mask], axis=2)
     rim, beside, unlike, shown = bilinear(maps, pixel).T
     openness = layout.at(openness[:, None])[:, 0]
-    color = np.maximum(srgb_to_linear(bilinear(scene.pixels, pixel)), DARKEST)
+    srgb = bilinear(scene.pixels, pixel)
+    clipped = smoothstep(np.median(srgb, axis=1), *CLIPPED)
+    color = np.maximum(srgb_to_linear(srgb), DARKEST)
     sure = seen * (1 - 0.95 * np.maximum(rim, beside)) * smoothstep(shown, 0.5, 0.9) + 1e-4 * seen
+    # what is overexposed has lost its hue; where all is, it is the best that there is
+    sure = sure * (1 - 0.95 * clipped)
     if light is None:
         light = _light(color, layout.uv, normal, openness, sure)
     ambient = C0 * light[0]
@@ -182,7 +192,7 @@ def observe_uv(
         0.5 * np.log(per_mm),
     ]
     inputs = np.concatenate([c[:, None] if c.ndim == 1 else c for c in columns], axis=1)
-    return UVObservation(np.clip(inputs, -4, 4), log_albedo, tone, sure, light)
+    return UVObservation(np.clip(inputs, -4, 4), log_albedo, tone, sure, light, clipped)
 
 
 def unlike_background(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:

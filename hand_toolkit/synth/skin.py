@@ -14,6 +14,16 @@ import numpy as np
 from ..core.errors import InputError
 from ..geometry.colour import srgb_to_linear
 from .appearance import Appearance
+from .markings import (
+    FLUSH,
+    blood,
+    creases,
+    knuckle_wrinkles,
+    mottle,
+    palmar_share,
+    tendons,
+    veins,
+)
 from .noise import noise
 from .texels import SKIN_SIZE, TexelMap
 
@@ -74,38 +84,30 @@ def bake(texels: TexelMap, look: Appearance, skin: np.ndarray | None, side: str)
     density = look.melanin * (1 - 0.65 * palmar * float(look.melanin > 0))
     color = color * np.exp(-density[:, None] * MELANIN_ABSORPTION) * np.array(look.hue)
 
-    blotch = noise(position, 45, seed + 1, 3)
-    grain = noise(position, 420, seed + 2, 3, 0.7)
-    speckle = noise(position, 160, seed + 3, 2)
-    flush = np.exp(
-        look.mottling
-        * (
-            blotch[:, None] * np.array([0.035, -0.075, -0.065])
-            + speckle[:, None] * np.array([0.01, -0.045, -0.045])
-            + grain[:, None] * np.array([0.030, 0.045, 0.050])
-        )
-    )
-    color = color * flush
-    color = color * np.exp(-look.redness * _blood(texels)[:, None] * np.array([0.02, 0.24, 0.22]))
-    relief = 0.10 * grain + 0.08 * speckle
+    spots = mottle(position, seed)
+    flush = sum(FLUSH[name] * value[:, None] for name, value in spots.items())
+    color = color * np.exp(look.mottling * flush)
+    color = color * np.exp(-look.redness * blood(texels)[:, None] * np.array([0.02, 0.24, 0.22]))
+    relief = 0.10 * spots["grain"] + 0.08 * spots["speckle"]
 
-    fold, fold_tone = _knuckle_folds(texels, rng, seed)
+    fold = knuckle_wrinkles(texels, seed)
     relief -= 0.9 * look.wrinkles * fold
-    color = color * np.exp(-look.wrinkles * fold_tone[:, None] * np.array([0.30, 0.50, 0.55]))
-    crease, crease_tone = _creases(texels, rng, seed)
-    relief -= 0.9 * look.creases * crease
-    color = color * np.exp(-look.creases * crease_tone[:, None] * np.array([0.16, 0.42, 0.42]))
+    color = color * np.exp(-look.wrinkles * 0.55 * fold[:, None] * np.array([0.30, 0.50, 0.55]))
+    crease, fine = creases(texels, seed)
+    relief -= 0.9 * look.creases * (crease + 0.3 * fine)
+    tone = np.clip(crease + 0.3 * fine, 0, 1)
+    color = color * np.exp(-look.creases * tone[:, None] * np.array([0.16, 0.42, 0.42]))
     if look.veins > 0.02:
-        vein = _veins(texels, rng, seed)
+        vein = veins(texels, seed)
         relief += 1.1 * look.veins * vein
         color = color * np.exp(-look.veins * vein[:, None] * np.array([0.30, 0.10, 0.03]))
-    relief += 0.8 * look.tendons * _tendons(texels)
+    relief += 0.8 * look.tendons * tendons(texels)
     color = _spots(texels, look, rng, color, palmar)
     if look.tattoo != "none" and (side == "right" or rng.random() < 0.5):
         from .tattoos import ink_coverage
 
         cover = ink_coverage(texels, look.tattoo, rng)
-        cover = cover * (0.86 + 0.1 * speckle.clip(-1, 1))
+        cover = cover * (0.86 + 0.1 * spots["speckle"].clip(-1, 1))
         color = color * (1 - cover[:, None]) + cover[:, None] * (
             np.array(look.tattoo_color) + 0.06 * color
         )
@@ -116,16 +118,6 @@ def bake(texels: TexelMap, look: Appearance, skin: np.ndarray | None, side: str)
     return BakedSkin(
         texels.image(color.astype(np.float32)), texels.image(detail.astype(np.float32))
     )
-
-
-def palmar_share(texels: TexelMap) -> np.ndarray:
-    """0 on the back to 1 on the palm and the pads, smooth."""
-    dorsal = texels.back.copy()
-    for f in range(5):
-        share = texels.finger_weight[:, f]
-        dorsal = dorsal * (1 - share) + texels.dorsal[:, f] * share
-    forearm = np.clip(-texels.palm[:, 0] / 0.25, 0, 1)
-    return np.clip(0.5 - 1.6 * (dorsal + 0.1), 0, 1) * (1 - forearm)
 
 
 def _base_color(
@@ -147,137 +139,6 @@ def _base_color(
         a, b, c, d = island.target
         canvas[b:d, a:c] = cv2.resize(crop, (c - a, d - b), interpolation=cv2.INTER_CUBIC)
     return srgb_to_linear(np.clip(canvas.reshape(-1, 3)[texels.index], 0, 1))
-
-
-def _finger_frame(texels: TexelMap, f: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distance along finger ``f`` and the masks (dorsal, palmar) of its texels."""
-    own = np.clip(texels.finger_weight[:, f] * 1.5, 0, 1)
-    angle = texels.dorsal[:, f]
-    return (
-        texels.along[:, f],
-        own * np.clip(angle * 1.5, 0, 1),
-        own * np.clip(-angle * 1.4 + 0.15, 0, 1),
-    )
-
-
-def _blood(texels: TexelMap) -> np.ndarray:
-    out = np.zeros(len(texels.index))
-    for f in range(5):
-        along, dorsal, palmar = _finger_frame(texels, f)
-        reach = texels.bones[f].sum()
-        joints = np.cumsum(texels.bones[f])
-        out += 0.8 * dorsal * np.exp(-(((along - joints[0]) / 0.008) ** 2))
-        out += 0.5 * dorsal * np.exp(-(((along - joints[1]) / 0.006) ** 2))
-        out += palmar * np.clip((along - 0.72 * reach) / (0.2 * reach), 0, 1)
-        knuckle = np.exp(-((along / 0.011) ** 2) - (texels.lateral[:, f] / 0.010) ** 2)
-        if f:
-            out += 0.7 * knuckle * np.clip(texels.back * 1.5, 0, 1)
-    u, v = texels.palm.T
-    palm = np.clip(-texels.back * 1.5, 0, 1) * (texels.finger == 0)
-    out += palm * 0.7 * np.exp(-(((u - 0.25) / 0.3) ** 2) - ((np.abs(v) - 0.75) / 0.45) ** 2)
-    return np.clip(out, 0, 1.2)
-
-
-def _knuckle_folds(
-    texels: TexelMap, rng: np.random.Generator, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Folds across the backs of the finger joints: relief depth and tone, 0 to 1."""
-    warp = noise(texels.position, 170, seed + 20, 2) * 0.0011
-    breaks = 0.65 + 0.5 * noise(texels.position, 300, seed + 21, 1)
-    depth = np.zeros(len(texels.index))
-    for f in range(5):
-        along, dorsal, _ = _finger_frame(texels, f)
-        own = np.flatnonzero(dorsal > 0.01)
-        along, dorsal, lateral = along[own], dorsal[own], texels.lateral[own, f]
-        for joint, (spread, count, amount) in enumerate(((0.0058, 6, 1.0), (0.0036, 4, 0.8))):
-            centre = texels.bones[f][: joint + 1].sum() - 0.001
-            for k in range(count):
-                offset = (k - (count - 1) / 2) / count * 2 * spread + rng.normal() * 0.0003
-                curve = np.sign(offset + 1e-9) * 9.0 * lateral**2
-                width = rng.uniform(0.00028, 0.00042)
-                line = np.exp(-(((along - centre - offset - curve + warp[own]) / width) ** 2))
-                envelope = np.exp(-((offset / (1.1 * spread)) ** 2))
-                depth[own] += amount * envelope * line * dorsal * rng.uniform(0.6, 1.0)
-    depth = np.clip(depth * breaks, 0, 1)
-    return depth, 0.55 * depth
-
-
-def _creases(
-    texels: TexelMap, rng: np.random.Generator, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Flexion creases of fingers, palm and wrist: relief depth and tone, 0 to 1."""
-    warp = noise(texels.position, 120, seed + 30, 2) * 0.0013
-    breaks = np.clip(0.8 + 0.5 * noise(texels.position, 210, seed + 31, 2), 0.15, 1)
-    depth = np.zeros(len(texels.index))
-    for f in range(5):
-        along, _, palmar = _finger_frame(texels, f)
-        own = np.flatnonzero(palmar > 0.01)
-        along, palmar = along[own], palmar[own]
-        first, second = texels.bones[f][0], texels.bones[f][:2].sum()
-        places = [(0.45 * first, 0.7), (first - 0.001, 1.0), (first + 0.0022, 0.75), (second, 0.9)]
-        for centre, amount in places[1 if f == 0 else 0 :]:
-            line = np.exp(-(((along - centre + warp[own]) / 0.00055) ** 2))
-            depth[own] = np.maximum(depth[own], amount * line * palmar)
-    u, v = texels.palm.T
-    palm = np.clip(-texels.back * 2.0 + 0.1, 0, 1)
-    plane = np.stack([u + warp * 9, v + warp * 12], axis=1)
-    jitter = lambda points: np.array(points) + rng.normal(size=np.shape(points)) * 0.025  # noqa: E731
-    lines = (
-        (jitter([[0.74, -1.02], [0.82, -0.5], [0.88, 0.05], [0.97, 0.42]]), 1.0),
-        (jitter([[0.72, 1.0], [0.68, 0.5], [0.58, -0.1], [0.42, -0.65]]), 0.9),
-        (jitter([[0.74, 1.0], [0.66, 0.48], [0.45, 0.10], [0.22, 0.03], [0.04, 0.18]]), 1.0),
-        (jitter([[0.70, 0.05], [0.45, -0.05], [0.2, -0.08]]), 0.35),
-        (jitter([[0.0, 1.1], [-0.02, 0.0], [0.0, -1.1]]), 0.7),
-        (jitter([[-0.05, 1.1], [-0.065, 0.0], [-0.05, -1.1]]), 0.5),
-    )
-    metric = np.array([0.095, 0.036])
-    for points, amount in lines:
-        gap = polyline_distance(plane * metric, smooth_curve(points) * metric, 0.003)
-        on_palm = palm * (texels.finger_weight[:, 1:].sum(1) < 0.5)
-        depth = np.maximum(depth, amount * np.exp(-((gap / 0.0008) ** 2)) * on_palm)
-    depth *= breaks
-    fine = np.clip(1 - np.abs(noise(texels.position, 140, seed + 33, 2)) * 9, 0, 1)
-    return depth + 0.12 * fine * palm, np.clip(depth, 0, 1)
-
-
-def _veins(texels: TexelMap, rng: np.random.Generator, seed: int) -> np.ndarray:
-    u, v = texels.palm.T
-    warp = np.stack(
-        [noise(texels.position, 30, seed + 40, 2), noise(texels.position, 30, seed + 41, 2)], 1
-    )
-    metric = np.array([0.095, 0.036])
-    plane = np.stack([u, v], 1) * metric + warp * 0.004
-    out = np.zeros(len(u))
-    trunks = []
-    for start in (-0.78, -0.12, 0.45, 0.95):
-        end = 0.55 * start + rng.normal() * 0.3
-        middle = start + rng.normal(size=3) * 0.16
-        points = [
-            [0.93, start],
-            [0.66, middle[0]],
-            [0.36, 0.8 * middle[1]],
-            [0.0, end],
-            [-0.9, end],
-        ]
-        trunks.append(smooth_curve(np.array(points)) * metric)
-    joints = [np.array([trunks[i][14 + 6 * i], trunks[i + 1][6 + 9 * i]]) for i in range(3)]
-    for path, width in [(t, rng.uniform(0.0011, 0.0019)) for t in trunks] + [
-        (j, 0.0010) for j in joints
-    ]:
-        out = np.maximum(out, np.exp(-((polyline_distance(plane, path, 0.006) / width) ** 2)))
-    back = np.clip((texels.back - 0.25) * 2.0, 0, 1) * (texels.finger_weight.sum(1) < 0.6)
-    fade = np.clip(0.75 + 0.8 * noise(texels.position, 25, seed + 42, 1), 0, 1)
-    return out * back * fade
-
-
-def _tendons(texels: TexelMap) -> np.ndarray:
-    u, v = texels.palm.T
-    out = np.zeros(len(u))
-    for end in (0.85, 0.25, -0.32, -0.85):
-        line = 0.30 * end * (1 - u) + end * u
-        out = np.maximum(out, np.exp(-(((v - line) / 0.075) ** 2)))
-    back = np.clip((texels.back - 0.3) * 2, 0, 1) * (texels.finger_weight.sum(1) < 0.5)
-    return out * back * np.clip((u - 0.1) / 0.3, 0, 1) * np.clip((0.98 - u) / 0.15, 0, 1)
 
 
 def _spots(
@@ -369,24 +230,3 @@ def _rings(
         relief = relief + 0.3 * inside
         gloss = np.maximum(gloss, 0.5 * inside)
     return color, relief, gloss
-
-
-def smooth_curve(points: np.ndarray, count: int = 40) -> np.ndarray:
-    """(count, 2) cubic curve through (k, 2) points."""
-    from scipy.interpolate import CubicSpline
-
-    knots = np.linspace(0, 1, len(points))
-    return CubicSpline(knots, points)(np.linspace(0, 1, count))
-
-
-def polyline_distance(points: np.ndarray, path: np.ndarray, cutoff: float) -> np.ndarray:
-    """(n,) distance of points (n, 2) from a polyline (k, 2); infinite beyond ``cutoff``."""
-    from scipy.spatial import cKDTree
-
-    steps = np.linspace(0, len(path) - 1, 12 * len(path))
-    dense = np.stack([np.interp(steps, np.arange(len(path)), path[:, k]) for k in range(2)], 1)
-    out = np.full(len(points), np.inf)
-    low, high = dense.min(0) - cutoff, dense.max(0) + cutoff
-    near = np.flatnonzero(((points > low) & (points < high)).all(1))
-    out[near] = cKDTree(dense).query(points[near], distance_upper_bound=cutoff)[0]
-    return out

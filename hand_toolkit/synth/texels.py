@@ -34,31 +34,22 @@ class Island:
 
 
 @dataclass(frozen=True)
-class TexelMap:
-    """Rest-surface attributes of the covered texels, canonical right-hand frame.
+class SkinPlaces:
+    """Where n points of the rest surface lie on the hand, canonical right-hand frame.
 
     Attributes:
-        shape: (height, width) of the baked texture.
-        islands: pieces of the atlas.
-        index: (n,) flat texel index of each covered texel.
-        fill: (height*width,) index into the n texels of the nearest covered one.
         position: (n, 3) metres; a left hand's is mirrored, so both sides look alike.
         normal: (n, 3).
         finger: (n,) 0 palm and forearm, 1 to 5 thumb to little finger.
-        finger_weight: (n, 5) how much each finger moves the texel.
+        finger_weight: (n, 5) how much each finger moves the point.
         along: (n, 5) metres from each finger's first keypoint along the finger.
         lateral: (n, 5) metres across the finger.
         dorsal: (n, 5) cosine of the normal with the finger's dorsal direction.
         palm: (n, 2) palm coordinates: 0 wrist to 1 middle knuckle; -1 little to 1 index side.
         back: (n,) cosine of the normal with the dorsal direction of the palm.
-        uvs: (T, 2) the surface's texture coordinates in the baked texture, origin lower left.
         bones: (5, 3) lengths of the three phalanges, metres.
     """
 
-    shape: tuple[int, int]
-    islands: tuple[Island, ...]
-    index: np.ndarray
-    fill: np.ndarray
     position: np.ndarray
     normal: np.ndarray
     finger: np.ndarray
@@ -68,8 +59,69 @@ class TexelMap:
     dorsal: np.ndarray
     palm: np.ndarray
     back: np.ndarray
-    uvs: np.ndarray
     bones: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        position: np.ndarray,
+        normal: np.ndarray,
+        weights: np.ndarray,
+        keypoints: np.ndarray,
+        axes: np.ndarray,
+    ) -> SkinPlaces:
+        """Places of points of a right hand.
+
+        Args:
+            position, normal: (n, 3) at rest; normals of any length.
+            weights: (n, 16) skinning weights.
+            keypoints: (21, 3) at rest.
+            axes: (5, 3, 3) unit axis of positive flexion, per finger and joint.
+        """
+        normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+        share = np.stack([weights[:, list(joints)].sum(1) for joints in FINGER_JOINTS], axis=1)
+        along, lateral, dorsal, bones = [], [], [], []
+        for f in range(5):
+            chain = keypoints[1 + 4 * f : 5 + 4 * f]
+            direction = (chain[3] - chain[0]) / np.linalg.norm(chain[3] - chain[0])
+            axis = axes[f, 1] - (axes[f, 1] @ direction) * direction
+            axis /= np.linalg.norm(axis)
+            offset = position - chain[0]
+            along.append(offset @ direction)
+            lateral.append(offset @ axis)
+            dorsal.append(normal @ -np.cross(axis, direction))
+            bones.append(np.linalg.norm(np.diff(chain, axis=0), axis=1))
+        return cls(
+            position=position,
+            normal=normal,
+            finger=np.where(share.max(1) > 0.5, share.argmax(1) + 1, 0),
+            finger_weight=share,
+            along=np.stack(along, 1),
+            lateral=np.stack(lateral, 1),
+            dorsal=np.stack(dorsal, 1),
+            palm=_palm_coordinates(position, keypoints),
+            back=normal[:, 1],
+            bones=np.array(bones),
+        )
+
+
+@dataclass(frozen=True)
+class TexelMap(SkinPlaces):
+    """The covered texels of a baked texture and where they lie.
+
+    Attributes:
+        shape: (height, width) of the baked texture.
+        islands: pieces of the atlas.
+        index: (n,) flat texel index of each covered texel.
+        fill: (height*width,) index into the n texels of the nearest covered one.
+        uvs: (T, 2) the surface's texture coordinates in the baked texture, origin lower left.
+    """
+
+    shape: tuple[int, int]
+    islands: tuple[Island, ...]
+    index: np.ndarray
+    fill: np.ndarray
+    uvs: np.ndarray
 
     def image(self, values: np.ndarray) -> np.ndarray:
         """(height, width, ...) picture of per-texel values, empty texels filled by the nearest."""
@@ -92,36 +144,14 @@ def build_texel_map(surface: Surface, scale: float = 1.0) -> TexelMap:
         flip = np.array([-1.0, 1.0, 1.0])
         position, normal, keypoints = position * flip, normal * flip, keypoints * flip
         axes = axes * np.array([1.0, -1.0, -1.0])  # an axis is a pseudo-vector
-    normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    share = np.stack([weights[:, list(joints)].sum(1) for joints in FINGER_JOINTS], axis=1)
-    finger = np.where(share.max(1) > 0.5, share.argmax(1) + 1, 0)
-    along, lateral, dorsal, bones = [], [], [], []
-    for f in range(5):
-        chain = keypoints[1 + 4 * f : 5 + 4 * f]
-        direction = (chain[3] - chain[0]) / np.linalg.norm(chain[3] - chain[0])
-        axis = axes[f, 1] - (axes[f, 1] @ direction) * direction
-        axis /= np.linalg.norm(axis)
-        offset = position - chain[0]
-        along.append(offset @ direction)
-        lateral.append(offset @ axis)
-        dorsal.append(normal @ -np.cross(axis, direction))
-        bones.append(np.linalg.norm(np.diff(chain, axis=0), axis=1))
+    places = SkinPlaces.of(position, normal, weights, keypoints, axes)
     return TexelMap(
+        **vars(places),
         shape=shape,
         islands=islands,
         index=index,
         fill=_nearest_fill(index, shape),
-        position=position,
-        normal=normal,
-        finger=finger,
-        finger_weight=share,
-        along=np.stack(along, 1),
-        lateral=np.stack(lateral, 1),
-        dorsal=np.stack(dorsal, 1),
-        palm=_palm_coordinates(position, keypoints),
-        back=normal[:, 1],
         uvs=uvs,
-        bones=np.array(bones),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from hand_toolkit.hand_model import pose_hand_numpy, vertex_normals
 from hand_toolkit.skin.complete import SHADE, SHADE_HUE, _of_light, complete_skin
 from hand_toolkit.skin.completion_weights import SHIPPED, load_completion
 from hand_toolkit.skin.grid import GRID
+from hand_toolkit.skin.light import LUMINANCE
 from hand_toolkit.skin.nails import unseen_paint
 from hand_toolkit.skin.network import CompletionNetwork, Heads, compose
+from hand_toolkit.skin.tones import AWAY, AWAY_HUE, PALEST, off_the_template, overexposed
 from hand_toolkit.skin.uv_layout import LEVEL, UVLayout, uv_layout
 from hand_toolkit.skin.uv_observation import CHANNELS, UVObservation, observe_uv, scene_of
 
@@ -24,8 +27,10 @@ SIZE = 192
 SKIN, WALL = np.array([0.80, 0.60, 0.50]), np.array([0.2, 0.35, 0.6])
 
 
-def observed(side: str, turned: bool = False) -> tuple[UVObservation, UVLayout]:
-    """An evenly coloured hand before a wall, palm or back to the camera."""
+def observed(
+    side: str, turned: bool = False, glare: bool = False
+) -> tuple[UVObservation, UVLayout]:
+    """An evenly coloured hand before a wall, palm or back to the camera, its left half glaring."""
     model, theta = surface("default", side, LEVEL), display_theta(side)
     if turned:
         from scipy.spatial.transform import Rotation
@@ -38,6 +43,9 @@ def observed(side: str, turned: bool = False) -> tuple[UVObservation, UVLayout]:
     scene = scene_of(np.zeros((240, 240, 3)), vertices, model.faces, camera)
     hand = np.isfinite(scene.depth)
     scene.pixels[:] = np.where(hand[..., None], SKIN, WALL)
+    if glare:
+        left = hand & (np.indices(hand.shape)[1] < np.median(np.nonzero(hand)[1]) - 10)
+        scene.pixels[left] = 1.0
     normals = vertex_normals(vertices, model.faces)
     layout = uv_layout("default", SIZE)
     seen = observe_uv(
@@ -175,17 +183,46 @@ def test_trust_moves_belief_up_and_down(shipped: None) -> None:
 
 def test_a_palm_in_the_light_does_not_make_the_back_a_dark_hands() -> None:
     """Invented skin stays within reach of the template moved to the tone of believed skin."""
-    from hand_toolkit.skin.complete import AWAY, _off_the_template
-
     count = 400
     belief = (np.arange(count) < 150).astype(float)
     template = np.log(np.full((count, 3), 0.4)) + 0.1 * np.sin(np.arange(count))[:, None]
     seen = template - 0.2
     hidden = np.where(belief[:, None] > 0, seen, seen - 1.2)
-    off = _off_the_template(hidden, seen, belief, template)
+    off = off_the_template(hidden, seen, belief, template)
     np.testing.assert_allclose(off[belief > 0], 0, atol=1e-9)
     np.testing.assert_allclose(off[belief == 0], AWAY - 1.2, atol=1e-9)
-    np.testing.assert_array_equal(_off_the_template(hidden, seen, 0 * belief, template), 0)
+    np.testing.assert_array_equal(off_the_template(hidden, seen, 0 * belief, template), 0)
+    redder = np.where(belief[:, None] > 0, seen, seen + np.array([0.2, 0.0, -0.2]))
+    off = off_the_template(redder, seen, belief, template)
+    np.testing.assert_allclose(off[belief == 0], [[0.2 - AWAY_HUE, 0, AWAY_HUE - 0.2]] * 250)
+
+
+def test_overexposed_skin_is_in_more_light_and_is_believed_less(shipped: None) -> None:
+    """More light than was estimated, not chalk: what a photo clips was brighter yet."""
+    seen, layout = observed("right")
+    brighter = np.log(2.2)
+    pale = dataclasses.replace(
+        seen, log_albedo=seen.log_albedo + brighter, tone=seen.tone + brighter
+    )
+    assert overexposed(seen.tone) == 0.0
+    assert overexposed(pale.tone) > 0.1
+    plain, mended = (complete_skin(o, layout, load_completion()) for o in (seen, pale))
+    for skin, photo in ((plain, seen), (mended, pale)):
+        tone = np.median(skin.compose(photo.log_albedo), axis=0)
+        assert float(np.exp(tone) @ LUMINANCE) < 1.1 * PALEST
+    clipped = dataclasses.replace(seen, clipped=np.ones(len(seen.sure)))
+    doubted = complete_skin(clipped, layout, load_completion())
+    assert doubted.belief.sum() < 0.6 * plain.belief.sum()
+
+
+def test_clipped_pixels_are_found_and_tell_little_of_the_tone() -> None:
+    seen, _ = observed("right", glare=True)
+    on = seen.clipped > 0.9
+    assert 0.02 < on[seen.seen > 0.5].mean() < 0.9
+    assert seen.sure[on].max() < 0.1
+    plain, _ = observed("right")
+    assert plain.clipped.max() < 0.1
+    np.testing.assert_allclose(seen.tone - seen.tone[1], plain.tone - plain.tone[1], atol=0.1)
 
 
 def test_shade_is_light_on_skin_and_no_paint() -> None:

@@ -19,7 +19,8 @@ from ...core.conventions import FINGERS
 from ...core.errors import InputError
 from ...geometry.colour import linear_to_srgb, srgb_to_linear
 from ...synth.appearance import Appearance
-from ...synth.skin import MELANIN_ABSORPTION, bake, nail_coordinates, palmar_share
+from ...synth.markings import palmar_share
+from ...synth.skin import MELANIN_ABSORPTION, bake, nail_coordinates
 from ...synth.surface import load_surface
 from ...synth.texels import SKIN_SIZE, TexelMap, build_texel_map
 from ..uv_layout import LEVEL, UVLayout, bilinear, uv_layout

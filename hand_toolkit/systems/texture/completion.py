@@ -9,9 +9,12 @@ import numpy as np
 from ...core.types import Camera, HandPose
 from ...skin.complete import COMPOSE_SIZE, CompletedSkin, complete_skin
 from ...skin.completion_weights import Completion, load_completion
+from ...skin.light import LUMINANCE
 from ...skin.observe import PosedSurface, openness_of
+from ...skin.template import template_log_albedo
+from ...skin.tones import gains_to_one_tone, person_s_tone
 from ...skin.uv_layout import uv_layout
-from ...skin.uv_observation import observe_uv, scene_of
+from ...skin.uv_observation import observe_uv, scene_of, weighted_median
 
 
 def complete_hands(
@@ -24,6 +27,7 @@ def complete_hands(
     completion: Completion | None = None,
     trust: float = 0.5,
     doubt: np.ndarray | None = None,
+    person: int | None = None,
 ) -> list[CompletedSkin]:
     """The skin of each hand, on the layout of its model.
 
@@ -35,6 +39,7 @@ def complete_hands(
         light: (9, 3) where it is known; else each hand's own estimate is taken off it.
         completion: the network; the shipped one by default.
         doubt: (H, W) in [0, 1], 1 where the photo is not to be believed at all.
+        person: seed of whose lines invented skin gets; None: nobody's.
         trust: in the photo, see :meth:`hand_toolkit.skin.complete.CompletedSkin.trusted`.
     """
     completion = completion or load_completion()
@@ -44,26 +49,42 @@ def complete_hands(
     normals = np.concatenate([s.normals for s in surfaces])
     scene = scene_of(pixels, vertices, faces, camera)
     free = openness_of(vertices, normals, faces)
-    result, tones, clean = [], [], []
+    result, seen = [], []
     for k, (hand, posed, mask) in enumerate(zip(hands, surfaces, masks)):
         layout = uv_layout(hand.hand_model, COMPOSE_SIZE)
         own = free[starts[k] : starts[k + 1]]
-        seen = observe_uv(
+        shown = observe_uv(
             scene, mask, layout, posed.side, posed.vertices, posed.normals, own, light, doubt=doubt
         )
-        skin = complete_skin(seen, layout, completion).trusted(trust)
-        result.append(skin)
-        tones.append(seen.tone)
-        clean.append(skin.compose(seen.log_albedo))
+        result.append(complete_skin(shown, layout, completion, person=person).trusted(trust))
+        seen.append(shown.log_albedo)
     if len(result) == 2 and result[0].layout is result[1].layout:
-        far = np.abs(tones[0] - tones[1]).max() > SAME_PERSON
-        return result if far else [_told(result[k], result[1 - k], clean[1 - k]) for k in (0, 1)]
+        return _of_one_person(result, seen)
     return result
 
 
-SAME_PERSON = 0.35
-"""Hands whose tones differ by more, in log albedo, may be of two people and tell nothing of each
-other."""
+def _of_one_person(skins: list[CompletedSkin], seen: list[np.ndarray]) -> list[CompletedSkin]:
+    """Two hands of one tone that tell each other what they show, if they may be one person's.
+
+    Args:
+        skins: of both.
+        seen: (N, 3) the log albedo that was observed of each.
+    """
+    clean = [skin.compose(log) for skin, log in zip(skins, seen)]
+    belief = [skin.belief[:, 0] for skin in skins]
+    weights = [float(b.sum()) for b in belief]
+    if min(weights) < 1:
+        return skins
+    middle = weighted_median(np.concatenate(clean), np.concatenate(belief) + 1e-9)
+    template = template_log_albedo(skins[0].layout.uv, float(np.exp(middle) @ LUMINANCE))
+    tones = [person_s_tone(log, b, template) for log, b in zip(clean, belief)]
+    gains = gains_to_one_tone(tones, weights)
+    if gains is None:
+        return skins
+    skins = [skin.moved(gain) for skin, gain in zip(skins, gains)]
+    clean = [log + gain for log, gain in zip(clean, gains)]
+    return [_told(skins[k], skins[1 - k], clean[1 - k]) for k in (0, 1)]
+
 
 TOLD = 0.8
 """Share of what the other hand shows that goes into a hand's hidden skin."""

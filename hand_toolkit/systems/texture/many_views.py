@@ -62,8 +62,10 @@ def fit_texture_views(
         )
     part = 0.9 / len(views)
     fitted = []
-    for k, view in enumerate(views):
-        crop = crops[k] if crops is not None else crop_view(view, config.max_size)
+    cut = list(crops) if crops is not None else [crop_view(v, config.max_size) for v in views]
+    # one person, whichever view a hand's hidden skin is of
+    config = dataclasses.replace(config, person=config.person_in(cut[views.reference].pixels))
+    for k, (view, crop) in enumerate(zip(views, cut)):
 
         def tell(fraction: float, message: str, done: int = k, name: str = view.name) -> None:
             text = message if len(views) == 1 else f"{message}: {name}"

@@ -46,6 +46,13 @@ OPTIONS = (
         0,
         1,
     ),
+    Option(
+        "own_detail",
+        bool,
+        True,
+        "draw lines, wrinkles and veins of one person on skin that no photo shows; without it "
+        "hidden skin has people's mean detail",
+    ),
     FOREARM_OPTION,
 )
 
@@ -83,4 +90,5 @@ def texture_config(quality: str, options: Mapping[str, Any]) -> TextureConfig:
         OptimizeConfig(steps=options.get("refinement") or steps),
         options.get("completion", "network"),
         options.get("trust", 0.5),
+        options.get("own_detail", True),
     )

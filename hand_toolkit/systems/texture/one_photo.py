@@ -31,6 +31,7 @@ from ...skin.observe import (
     smoothstep,
     unlike,
 )
+from ...skin.own_detail import person_of
 from ...skin.uv_layout import LEVEL
 from .completion import complete_hands
 from .fitted_skin import FittedSkin, KnownSkin, pictured
@@ -51,6 +52,8 @@ class TextureConfig:
             says; "belief", only what to believe and which shade to take off, while hidden skin is
             a template moved to the person's tone; or "membrane", that without the network.
         trust: 0 to 1, see :meth:`hand_toolkit.skin.complete.CompletedSkin.trusted`.
+        own_detail: draw one person's lines on hidden skin; else they are people's mean.
+        person: seed of whose lines; None: it follows from the photo.
     """
 
     splats_per_face: int = 16
@@ -58,6 +61,8 @@ class TextureConfig:
     optimize: OptimizeConfig = field(default_factory=OptimizeConfig)
     completion: str = "network"
     trust: float = 0.5
+    own_detail: bool = True
+    person: int | None = None
 
     def __post_init__(self) -> None:
         if self.completion not in COMPLETIONS:
@@ -71,6 +76,12 @@ class TextureConfig:
                 "trust moves what the completion network believes, which the completion 'membrane' "
                 "does not ask; fit with 'network' or 'belief'"
             )
+
+    def person_in(self, pixels: np.ndarray) -> int | None:
+        """The seed of whom a photo (H, W, 3) shows; None where nobody's lines are drawn."""
+        if not self.own_detail:
+            return None
+        return person_of(pixels) if self.person is None else self.person
 
 
 @dataclass(frozen=True)
@@ -149,6 +160,7 @@ def fit_view(
             skin.light,
             trust=config.trust,
             doubt=crop.doubt,
+            person=config.person_in(crop.pixels),
         )
         skin = dataclasses.replace(skin, completed=completed, invents=invents)
         seen = skin.believed()

@@ -11,12 +11,15 @@ from test_texture_fit import CAMERA, SKIN, drawn_photo, hand_pose
 from hand_toolkit.core.errors import InputError
 from hand_toolkit.core.metrics import psnr
 from hand_toolkit.core.types import Photo, PoseEstimate
+from hand_toolkit.export.bake import bake_textures
+from hand_toolkit.export.scene import build_scene
 from hand_toolkit.geometry.colour import srgb_to_linear
 from hand_toolkit.pictures.drawing import picture_of
 from hand_toolkit.skin.complete import CompletedSkin
 from hand_toolkit.skin.completion_weights import SHIPPED
+from hand_toolkit.skin.template import template_log_albedo
 from hand_toolkit.skin.uv_layout import uv_layout
-from hand_toolkit.systems.texture.completion import _told
+from hand_toolkit.systems.texture.completion import _of_one_person, _told
 from hand_toolkit.systems.texture.one_photo import TextureConfig, fit_texture
 from hand_toolkit.systems.texture.optimize import OptimizeConfig
 
@@ -119,6 +122,55 @@ def test_one_hand_tells_the_other_what_it_shows() -> None:
     told = _told(own, other, np.ones((count, 3)))
     assert (told.hidden[: count // 2] > 0.7).all()
     assert (told.hidden[count // 2 :] == 0).all()
+
+
+def test_a_persons_lines_reach_splats_and_relief_where_nothing_was_seen() -> None:
+    from scipy.ndimage import gaussian_filter
+
+    hands = (hand_pose(),)
+    photo, mask, labels = drawn_photo(hands)
+    estimate = PoseEstimate(hands, CAMERA)
+    grain = gaussian_filter(np.random.default_rng(0).normal(size=mask.shape), 1.2)
+    photo = Photo((photo.pixels * np.exp(0.35 * grain)[..., None]).clip(0, 255).astype(np.uint8))
+    albedo, relief, evidence = [], [], []
+    for own in (False, True, True):
+        how = dataclasses.replace(NETWORK, splats_per_face=4, own_detail=own)
+        avatar = fit_texture(photo, mask, labels, estimate, how)
+        hand = avatar.hand("right")
+        evidence.append(hand.evidence)
+        albedo.append(hand.albedo)
+        if len(relief) < 2:
+            baked = bake_textures(avatar, build_scene(avatar).hand("right"), 256)
+            unseen = baked.covered & (baked.evidence < 5)
+            relief.append(np.where(unseen[..., None], baked.normal / 127.5 - 1, 0)[..., :2])
+    np.testing.assert_array_equal(albedo[1], albedo[2])
+    apart = np.abs(albedo[0] - albedo[1]).mean(axis=1)
+    assert (np.min(evidence, axis=0) > 0.9).sum() > 100
+    assert apart[np.min(evidence, axis=0) > 0.9].mean() < 0.01
+    assert apart[np.max(evidence, axis=0) < 0.02].mean() > 0.005
+    people, own = (np.abs(r).mean() for r in relief)
+    assert 0.8 * people < own < 2.5 * people
+    assert np.abs(relief[1] - relief[0]).mean() > 0.5 * people, "the lines have no depth"
+
+
+def test_both_hands_of_one_person_get_one_tone() -> None:
+    """One hand in a shadow, with the light of the other; but not a dark hand beside a light one."""
+    layout = uv_layout("default", 192)
+    count = len(layout.index)
+    template = template_log_albedo(layout.uv, 0.3)
+    half = (np.arange(count) < count // 2)[:, None].astype(float)
+    flat = np.zeros((count, 3))
+
+    def tones(other: list[float]) -> np.ndarray:
+        both = [template + np.log(t) for t in ([0.6, 0.38, 0.3], other)]
+        skins = [CompletedSkin(layout, log, b, flat, flat) for log, b in zip(both, (half, half))]
+        made = _of_one_person(skins, both)
+        return np.array([np.median(s.compose(log), axis=0) for s, log in zip(made, both)])
+
+    one, other = tones([0.42, 0.25, 0.17])
+    np.testing.assert_allclose(one, other, atol=0.03)
+    light, dark = tones([0.16, 0.08, 0.05])
+    assert (light - dark > 1.2).all()
 
 
 def test_an_unknown_completion_is_refused() -> None:
