@@ -113,7 +113,7 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
         description="How much work goes into the avatar",
         items=(
             ("draft", "Draft", "Seconds; to see whether the picture works"),
-            ("standard", "Standard", "About a minute on two processor cores"),
+            ("standard", "Standard", "About twenty seconds on two processor cores"),
             ("high", "High", "More splats and a larger working size; some minutes"),
         ),
         default="standard",
