@@ -27,6 +27,7 @@ from hand_toolkit.media import load_mask, load_photo, save_image
 from hand_toolkit.pictures.drawing import picture_of, placed_like
 from hand_toolkit.pipeline import fit_photos
 from hand_toolkit.pose import estimate_pose
+from hand_toolkit.pose.person import PersonSource
 
 METHODS = ("igsn", "texture")
 FIT_FRAMES = ("00054", "00102", "00150")
@@ -41,6 +42,7 @@ METRICS = (
     "given_ssim_box",
 )
 MATCHED = ", exposure matched"
+OWN_SHAPE = ", poses in its shape"
 FLAT = "flat colour, outline of "
 FLAT_GIVEN = "flat colour, given mask"
 
@@ -129,6 +131,15 @@ def drive(avatar: Avatar, frame: Frame) -> Drawn:
     theta = {hand.side: hand.theta}
     shown = picture_of(avatar, theta, where, frame.estimate.camera, background=None) / 255.0
     return Drawn(shown[..., :3] * shown[..., 3:], shown[..., 3] > 0.5)
+
+
+def in_shape(avatar: Avatar, frame: Frame) -> Frame:
+    """The frame with its pose estimated in the avatar's shape, as ``pose --avatar`` does."""
+    shown = next(hand for hand in avatar.hands if hand.observed)
+    source = PersonSource.of("network", shown.shape, avatar.hand_model)
+    return dataclasses.replace(
+        frame, estimate=estimate_pose(frame.photo, hands="left", source=source)
+    )
 
 
 def flat(color: np.ndarray, outline: np.ndarray) -> Drawn:
@@ -223,6 +234,7 @@ def run(
     entries: Sequence[Entry],
     exposure: bool = False,
     pictures: Path | None = None,
+    own_shape: bool = False,
 ) -> list[dict[str, object]]:
     """One row per avatar, and one of its outline filled with its fit frames' mean skin colour.
 
@@ -233,6 +245,7 @@ def run(
         entries: the avatars.
         exposure: score each also with one gain per frame; see :func:`expose`.
         pictures: folder for a sheet of the drawn hands.
+        own_shape: drive each also by poses that were estimated in its own shape.
 
     Returns:
         Per row ``fit_frames``, ``method``, ``targets``, and mean and worst of each metric.
@@ -249,6 +262,11 @@ def run(
             entry.label: hands,
             FLAT + entry.label: [flat(color, hand.outline) for hand in hands],
         }
+        if own_shape:
+            known = [drive(entry.avatar, in_shape(entry.avatar, t)) for t in targets]
+            lines[f"{entry.label}{OWN_SHAPE} {names}"] = known
+            drawn[entry.label + OWN_SHAPE] = known
+            drawn[FLAT + entry.label + OWN_SHAPE] = [flat(color, hand.outline) for hand in known]
         if len(entry.sources) == 1 and names not in filled:
             filled.add(names)
             drawn[FLAT_GIVEN] = [flat(color, given_mask(t)) for t in targets]

@@ -236,7 +236,9 @@ def drive_section(arguments: argparse.Namespace) -> list[dict[str, object]]:
         entries += [
             driving.Entry(made.name, Avatar.load(made / f"{f.name}.hand"), (f,)) for f in found
         ]
-    return driving.run(targets, entries, arguments.exposure, arguments.pictures)
+    return driving.run(
+        targets, entries, arguments.exposure, arguments.pictures, arguments.own_shape
+    )
 
 
 def main() -> None:
@@ -272,6 +274,11 @@ def main() -> None:
         action="append",
         default=[],
         help="folder of FRAME.hand, avatars of fit frames made elsewhere, to score beside them",
+    )
+    parser.add_argument(
+        "--own-shape",
+        action="store_true",
+        help="drive each avatar also by poses estimated in its own shape (pose --avatar)",
     )
     parser.add_argument("--pictures", type=Path, help="folder for a sheet of driven avatars")
     parser.add_argument("--json", type=Path, help="write the figures here, too")

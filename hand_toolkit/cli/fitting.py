@@ -255,12 +255,24 @@ def methods() -> None:
 @_pose_options
 @_segmenter_option
 @click.option(
+    "--avatar",
+    type=_input,
+    help="The .hand file that the poses are for: its shape is kept, which draws it nearer to "
+    "the pictures.",
+)
+@click.option(
     "--smooth/--no-smooth", default=True, show_default=True, help="One-Euro filter; video only."
 )
 @seed_option
 @progress_option
 def pose(
-    source: Path, output: Path | None, force: bool, progress: str, smooth: bool, **options: Any
+    source: Path,
+    output: Path | None,
+    force: bool,
+    avatar: Path | None,
+    progress: str,
+    smooth: bool,
+    **options: Any,
 ) -> None:
     """Estimate the hands' poses in a photo, a video or every picture of a folder.
 
@@ -272,12 +284,32 @@ def pose(
     check_output(output, (".npz",))
     from ..pose.views import SeeConfig, described, doubts, view_poses, write_poses
 
+    if avatar is not None:
+        options |= _of_person(avatar, options)
+
     with reporting(progress) as tell:
         views = view_poses(source, SeeConfig(**options), progress=tell)
         write_poses(output, views, smooth)
     for sentence in doubts(views):
         click.echo(sentence, err=True)
     click.echo(f"{output}: {described(views)}")
+
+
+def _of_person(path: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """The options with an avatar's shape and hand model."""
+    from ..avatar import Avatar
+    from ..pose.person import PersonSource
+
+    avatar = Avatar.load(path)
+    model = avatar.hand_model
+    if options["hand_model"] not in ("default", model):
+        raise InputError(
+            f"{path.name} has the hand model '{model}', not '{options['hand_model']}'; "
+            "leave --hand-model out"
+        )
+    shown = next((hand for hand in avatar.hands if hand.observed), avatar.hands[0])
+    source = PersonSource.of(options["pose_source"], shown.shape, model)
+    return {"pose_source": source, "hand_model": model}
 
 
 COMMANDS = (fit, methods, pose)

@@ -142,6 +142,8 @@ def test_studio_light_changes_the_picture(avatar_file: Path, tmp_path: Path) -> 
         (["fit", "OUT/grey.png", "-o", "OUT/x.hand", "--device", "cuda"], 2, "CUDA"),
         (["fit", "OUT/grey.png", "-o", "OUT/x.hand", "--pose-source", "x"], 2, "installed"),
         (["pose", "OUT/grey.png", "-o", "OUT/x.npz"], 4, "no hand was found"),
+        (["pose", "OUT/grey.png", "--avatar", "AVATAR", "--hand-model", "mano"], 2, "leave"),
+        (["pose", "OUT/grey.png", "--avatar", "OUT/grey.png"], 3, "grey.png"),
         (["pose", "OUT/empty", "-o", "OUT/x.npz"], 2, "has no pictures"),
         (["export", "AVATAR", "-o", "OUT/x.xyz"], 2, "no format writes"),
         (["export", "AVATAR", "-o", "OUT/x.glb", "--set", "nonsense"], 2, "no value"),

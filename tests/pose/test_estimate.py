@@ -13,9 +13,11 @@ from known_hands import CAMERA, known_hand
 from hand_toolkit.core.errors import InputError, NoHandError, PluginError
 from hand_toolkit.core.metrics import pa_mpjpe_mm
 from hand_toolkit.core.types import HandObservation, Photo
+from hand_toolkit.hand_model import load_hand_model
 from hand_toolkit.media import load_photo
 from hand_toolkit.pose import default_focal_px, estimate_pose, estimate_sequence, photo_camera
 from hand_toolkit.pose.camera import rotation_to_ray
+from hand_toolkit.pose.person import PersonSource
 
 
 class Canned:
@@ -107,6 +109,17 @@ def test_a_source_that_lies() -> None:
         estimate_pose(grey(), source=Canned({}))
     with pytest.raises(PluginError, match="list of HandObservation"):
         estimate_pose(grey(), source=Canned([1, 2]))
+
+
+def test_a_known_persons_shape_is_kept() -> None:
+    observation, truth = known_hand(5, noise=1.0)
+    model = load_hand_model("default", "right", 0)
+    sigmas = model.shape_sigmas.astype(float)
+    found = estimate_pose(grey(), source=Canned([observation]), refine=False).hands[0].shape
+    known = PersonSource.of(Canned([observation]), truth["shape"], "default")
+    kept = estimate_pose(grey(), source=known, refine=False).hands[0].shape
+    off, off_known = (np.abs((s - truth["shape"]) / sigmas).mean() for s in (found, kept))
+    assert off_known < 0.1 < off
 
 
 def test_focal_order() -> None:

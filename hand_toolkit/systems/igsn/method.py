@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ...avatar import Avatar
     from ...media.viewset import ViewSet
 
-STEPS = {"draft": 15, "standard": 32, "high": 80}
+STEPS = {"draft": 15, "standard": 24, "high": 80}
 """Quality -> steps of the prior's fit."""
 
 
