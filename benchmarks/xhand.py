@@ -17,7 +17,8 @@ enter. P2S is the mean distance of the true surface from the fitted one, millime
 true pose and rigidly aligned, and that of the hand model's mean shape. ``ablations``: five views
 without parts of the method. ``swaps``: five views with known poses, the true albedo and the true
 light put in. ``real``: 20 frames of one person's hand fitted, drawn in the poses of the other
-five (``real_hand.py drive`` has the metrics), beside ``igsn`` from one of the 20, with the
+five, which are estimated as they are and in the avatar's shape (``pose --avatar``;
+``real_hand.py drive`` has the metrics), beside ``igsn`` from one of the 20, with the
 minutes and memory that both took. ``speed``: frames a second of an avatar (``--avatar``) at 512 x
 334, drawn as ``render`` draws it, as ``render --neural`` does, and as the personal mesh through
 the rasterizer with gradients. ``cost``: minutes and memory of a fit of 20 rendered pictures whose
@@ -313,7 +314,7 @@ def run_real(arguments: argparse.Namespace) -> list[dict[str, object]]:
         print(f"{method} of {len(chosen)}: {minutes:.1f} min, peak {peak:.2f} GB", flush=True)
         label = f"{method}, {len(chosen)} photo(s)"
         entries.append(driving.Entry(label, avatar, tuple(sources)))
-    rows = driving.run(targets, entries, exposure=True, pictures=arguments.pictures)
+    rows = driving.run(targets, entries, True, arguments.pictures, own_shape=True)
     print(driving.table(rows))
     return rows
 
