@@ -88,6 +88,54 @@ def _intensity(
     return solution / np.average(shading, weights=weight)
 
 
+HELD_LIGHT = 0.02
+"""Weight of the light so far against samples that are all fully seen, growing with the band."""
+
+ODD_LIGHT = 0.35
+"""Log difference from which a sample counts less: it may show no skin, or a shadow."""
+
+
+def light_of_albedo(
+    linear: np.ndarray,
+    albedo: np.ndarray,
+    normals: np.ndarray,
+    weight: np.ndarray,
+    light: np.ndarray,
+) -> np.ndarray:
+    """The light (K, 3) in which skin of a known albedo looks as it was photographed.
+
+    Each channel by itself, since a window and a lamp differ in colour; drawn skin is shaded by its
+    normals alone, and so is this. What no sample tells stays as it was.
+
+    Args:
+        linear: (N, 3) observed linear colour.
+        albedo: (N, 3) linear.
+        normals: (N, 3) unit normals.
+        weight: (N,) how well each is seen.
+        light: (K, 3) the light so far.
+    """
+    seen = weight > 0.05
+    if seen.sum() < 50:
+        return light
+    basis, kept = sh_basis(normals[seen], len(light)), weight[seen]
+    ridge = HELD_LIGHT * kept.sum() * (1.0 + bands(len(light)))
+    result = light.copy()
+    for channel in range(3):
+        skin = np.maximum(albedo[seen, channel], 1e-3)
+        rows = basis * skin[:, None]
+        target, scale = linear[seen, channel], float(np.average(skin, weights=kept))
+        held = ridge * scale**2
+        solution = result[:, channel]
+        for _ in range(4):
+            off = np.abs(np.log(np.maximum(target, 1e-4) / np.maximum(rows @ solution, 1e-4)))
+            robust = kept / np.maximum(1.0, off / ODD_LIGHT)
+            matrix = (rows * robust[:, None]).T @ rows + np.diag(held)
+            right = (rows * robust[:, None]).T @ target + held * light[:, channel]
+            solution = np.linalg.solve(matrix, right)
+        result[:, channel] = solution
+    return result
+
+
 def soften_unseen(light: np.ndarray, normals: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The light (K, 3) without the extremes that it has only where no normal was seen.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hand_toolkit.avatar.lighting import constant_light, shade
-from hand_toolkit.skin.light import soften_unseen
+from hand_toolkit.skin.light import light_of_albedo, soften_unseen
 
 
 def test_unseen_sides_are_softened_and_seen_ones_kept() -> None:
@@ -34,3 +34,30 @@ def test_even_light_stays() -> None:
 def test_without_evidence_the_light_stays() -> None:
     light = constant_light(0.6)
     assert soften_unseen(light, np.eye(3), np.zeros(3)) is light
+
+
+def test_light_is_what_makes_known_skin_look_as_photographed() -> None:
+    rng = np.random.default_rng(1)
+    normals = rng.normal(size=(4000, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    albedo = np.exp(rng.normal(size=(4000, 3)) * 0.1) * [0.5, 0.25, 0.18]
+    true = constant_light(0.7)
+    true[3] += [0.2, 0.5, 0.9]  # a blue window at one side
+    seen = (normals[:, 2] < 0).astype(float)
+    linear = albedo * shade(true, normals)
+    dirt = rng.random(4000) < 0.1
+    linear[dirt] *= 0.2  # what is no skin
+    start = constant_light(0.7)
+    found = light_of_albedo(linear, albedo, normals, seen, start)
+    clean = (seen > 0) & ~dirt
+    off = [
+        np.abs(
+            np.log(
+                np.maximum(shade(light, normals[clean]), 0.05)
+                / (shade(true, normals[clean]) + 1e-9)
+            )
+        ).mean()
+        for light in (start, found)
+    ]
+    assert off[1] < 0.35 * off[0]
+    assert light_of_albedo(linear, albedo, normals, 0 * seen, start) is start

@@ -13,12 +13,12 @@ from ...avatar.levels import thinned
 from ...avatar.stump import closed, open_edges
 from ...core.errors import InputError
 from ...core.types import Camera, HandPose, Photo, PoseEstimate, Progress, Splats
-from ...geometry.colour import linear_to_srgb
+from ...geometry.colour import linear_to_srgb, srgb_to_linear
 from ...geometry.surfaces import at_surface, triangle_frames
 from ...hand_model import rest_hand
 from ...render import render
 from ...skin.crop import Crop, crop_to_hands
-from ...skin.light import soften_unseen
+from ...skin.light import light_of_albedo, soften_unseen
 from ...skin.observe import (
     Observation,
     PosedSurface,
@@ -234,13 +234,22 @@ def assemble(
             [skin.hidden(k) for k in range(len(hands))],
         )
     ]
+    # the clean skin in the light that makes it look as the photo does, also where the network
+    # took the photo's paler or darker skin for sheen or shade
+    light = light_of_albedo(
+        srgb_to_linear(np.concatenate([o.color for o in shown])),
+        np.concatenate(complete.albedo),
+        np.concatenate([o.normals for o in shown]),
+        np.concatenate([o.pictured for o in shown]),
+        complete.light,
+    )
     if len(parts) == 1:
         parts.append(parts[0].mirrored().beside(parts[0]))
     return Avatar(
         hand_model=hands[0].hand_model,
         level=LEVEL,
         hands=tuple(parts),
-        light=_softened(complete.light, shown) if soften else complete.light,
+        light=_softened(light, shown) if soften else light,
         camera=camera,
         provenance={"method": "texture", "photo": name},
     )
