@@ -11,7 +11,7 @@ from ..see.source import PoseSource
 from .estimate import find_source
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class PersonSource:
     """Another source's hands, in the shape of a person who is known.
 
