@@ -117,7 +117,9 @@ def pairs(options: argparse.Namespace) -> None:
                 amount = 0.0 if source == "true" else 1.0
                 pair = wrong_pair(np.random.default_rng(number), theta, place, shape, amount)
                 given = estimate_of(pair.theta[0], pair.translation[0], shape, camera)
-            ways = WAYS if source == "wrong" else {"whole": {}}
+            ways = {
+                n: WAYS[n] for n in options.ways.split(",") if n == "whole" or source == "wrong"
+            }
             results = {"before": given}
             results |= {name: refine_contact(photo, given, **way) for name, way in ways.items()}
             for name, result in results.items():
@@ -223,6 +225,7 @@ def main() -> int:
     part.add_argument("samples", type=Path)
     part.add_argument("--count", type=int, default=16)
     part.add_argument("--sources", default="true,wrong,eyes")
+    part.add_argument("--ways", default=",".join(WAYS), help="of wrong poses")
     part.set_defaults(run=pairs)
     part = jobs.add_parser("photos", help=photos.__doc__)
     part.add_argument("folder", type=Path)
