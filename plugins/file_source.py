@@ -286,7 +286,7 @@ def _side(record: Mapping[str, Any]) -> str:
         word = str(side).lower()
         if word in ("right", "left"):
             return word
-        raise InputError(f"side is {side!r}; accepted are 'right' and 'left'")
+        raise InputError(f"side is {str(side)[:40]!r}; accepted are 'right' and 'left'")
     for key in ("right", "is_rhand", "hand_type"):
         if key in record:
             return "right" if float(np.asarray(record[key]).reshape(-1)[0]) > 0.5 else "left"

@@ -62,7 +62,7 @@ def mediapipe_hands(content: Mapping[str, Any], size: tuple[int, int]) -> list[d
         word = best.get("categoryName") or best.get("category_name") or best.get("label") or ""
         side = str(word).lower()
         if side not in ("right", "left"):
-            raise FileFormatError(f"a hand of MediaPipe has the side {word!r}")
+            raise FileFormatError(f"a hand of MediaPipe has the side {str(word)[:40]!r}")
         # its names are those of a mirrored picture, as front cameras give
         if content.get("mirrored", True):
             side = "left" if side == "right" else "right"

@@ -208,7 +208,7 @@ def _sides(arrays: Arrays, count: int) -> tuple[np.ndarray, bool]:
     if given.dtype.kind in "US":
         words = [str(w.decode() if isinstance(w, bytes) else w).lower() for w in given]
         if not set(words) <= set(SIDES):
-            raise InputError(f"'{key}' is {words[0]!r}; accepted are 'right' and 'left'")
+            raise InputError(f"'{key}' is {str(words[0])[:40]!r}; accepted are 'right' and 'left'")
         sides = np.array([SIDES.index(w) for w in words])
     else:
         sides = np.where(given.astype(np.float64) > 0.5, 0, 1)

@@ -198,6 +198,15 @@ def test_objects_are_never_loaded(tmp_path: Path) -> None:
             InputError,
             "not an array of numbers",
         ),
+        (
+            "a.json",
+            b'{"landmarks": [[{"x": 0, "y": 0, "z": 0}]], "handedness": [[{"categoryName": "'
+            + b"x" * 900
+            + b'"}]]}',
+            InputError,
+            "side 'x{40}'",
+        ),
+        ("a.json", b'{"hands": [{"side": "' + b"x" * 900 + b'"}]}', InputError, "side is 'x{40}'"),
         ("a.npz", b"PK\x03\x04junk", FileFormatError, "cannot be read"),
         ("a.pkl", b"", InputError, "accepted are .json, .npz"),
     ],
