@@ -220,6 +220,9 @@ def complete_skin(
         belief = part + belief * (1 - np.maximum(nails, lacquer[1]))[:, None]
         shade = shade * (1 - part)
     over = np.clip(seen.log_albedo - seen.tone, -4, 4) - shade - hidden
+    # red that is at its end makes skin greenish: green and blue are not believed above it
+    pale = np.maximum(over - over[:, :1], 0) * seen.full_red[:, None]
+    shade, over = shade + pale, over - pale
     odd = np.maximum(contact_shadow(seen, over), spilt_light(over))[:, None]
     belief = belief * (1 - (1 - LEAST_BELIEF) * odd)
     goes_on = continued_tone(over, belief[:, 0], layout) * (1 - nails[:, None])

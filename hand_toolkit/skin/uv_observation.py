@@ -42,6 +42,9 @@ CHANNELS = (
 DARKEST = 4e-3
 """Linear values below this are noise and are cut."""
 
+FULL = (0.96, 0.99)
+"""sRGB of the red channel from which it may show less than there was."""
+
 CLIPPED = (0.88, 0.97)
 """Middle sRGB channel between which a pixel comes to count as overexposed: warm light clips red
 alone, which leaves the other two."""
@@ -68,6 +71,7 @@ class UVObservation:
         sure: (N,) weight of each texel as evidence of the tone.
         light: (9, 3) shading SH, camera frame.
         clipped: (N,) 0 to 1, how far the photo is overexposed there.
+        full_red: (N,) 0 to 1, how far its red, which skin has most of, is at its end there.
     """
 
     inputs: np.ndarray
@@ -76,6 +80,7 @@ class UVObservation:
     sure: np.ndarray
     light: np.ndarray
     clipped: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    full_red: np.ndarray = field(default_factory=lambda: np.zeros(1))
 
     def __post_init__(self) -> None:
         if self.inputs.shape != (len(self.sure), len(CHANNELS)):
@@ -165,11 +170,11 @@ def observe_uv(
     rim, beside, unlike, shown = bilinear(maps, pixel).T
     openness = layout.at(openness[:, None])[:, 0]
     srgb = bilinear(scene.pixels, pixel)
-    clipped = smoothstep(np.median(srgb, axis=1), *CLIPPED)
+    clipped, full_red = smoothstep(np.median(srgb, axis=1), *CLIPPED), smoothstep(srgb[:, 0], *FULL)
     color = np.maximum(srgb_to_linear(srgb), DARKEST)
     sure = seen * (1 - 0.95 * np.maximum(rim, beside)) * smoothstep(shown, 0.5, 0.9) + 1e-4 * seen
     # what is overexposed has lost its hue; where all is, it is the best that there is
-    sure = sure * (1 - 0.95 * clipped)
+    sure = sure * (1 - 0.95 * np.maximum(clipped, full_red))
     if light is None:
         light = _light(color, layout.uv, normal, openness, sure)
     ambient = C0 * light[0]
@@ -192,7 +197,7 @@ def observe_uv(
         0.5 * np.log(per_mm),
     ]
     inputs = np.concatenate([c[:, None] if c.ndim == 1 else c for c in columns], axis=1)
-    return UVObservation(np.clip(inputs, -4, 4), log_albedo, tone, sure, light, clipped)
+    return UVObservation(np.clip(inputs, -4, 4), log_albedo, tone, sure, light, clipped, full_red)
 
 
 def unlike_background(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -225,6 +225,19 @@ def test_clipped_pixels_are_found_and_tell_little_of_the_tone() -> None:
     np.testing.assert_allclose(seen.tone - seen.tone[1], plain.tone - plain.tone[1], atol=0.1)
 
 
+def test_red_at_its_end_leaves_no_green_skin() -> None:
+    seen, layout = observed("right")
+    full = dataclasses.replace(seen, log_albedo=seen.log_albedo + np.array([0, 0.3, 0.3]))
+    told = dataclasses.replace(full, full_red=np.ones(len(seen.sure)))
+    green = []
+    for photo in (full, told):
+        skin = complete_skin(photo, layout, load_completion())
+        over = photo.log_albedo - skin.shade - skin.hidden
+        green.append(float(np.average(over[:, 1] - over[:, 0], weights=photo.seen)))
+    assert green[0] > 0.1
+    assert green[1] < 0.5 * green[0]
+
+
 def test_shade_is_light_on_skin_and_no_paint() -> None:
     asked = np.array([[-0.3, -0.35, -0.38], [-0.2, 0.5, -0.6], [-3.0, -3.0, -3.0]])
     light = _of_light(asked)
