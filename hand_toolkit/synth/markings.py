@@ -152,7 +152,7 @@ def creases(places: SkinPlaces, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(n,) depth of the lines of palm, wrist and fingers, and (n,) of the fine ones between."""
     rng = np.random.default_rng([seed, 30])
     warp = noise(places.position, 120, seed + 30, 2) * 0.0013
-    breaks = np.clip(0.9 + 0.5 * noise(places.position, 210, seed + 31, 2), 0.4, 1)
+    breaks = np.clip(0.95 + 0.4 * noise(places.position, 210, seed + 31, 2), 0.6, 1)
     palm = np.clip(-places.back * 2.0 + 0.1, 0, 1)
     palm = palm * np.clip((WEB - places.palm[:, 0]) / 0.08, 0, 1)
     own = np.flatnonzero(palm > 0.01)
@@ -196,8 +196,8 @@ def _flexion_creases(places: SkinPlaces, warp: np.ndarray, rng: np.random.Genera
 
 def _palm_lines(rng: np.random.Generator) -> list[Curve]:
     """Heart, head and life line first, then those that not everybody has, and the wrist's."""
-    heart, fork = rng.normal(0.69, 0.03), rng.normal(0.70, 0.03)
-    reach, slope, arc = rng.uniform(0.15, 0.85), rng.uniform(0.05, 0.3), rng.normal(0, 0.09)
+    heart, fork = rng.normal(0.69, 0.045), rng.normal(0.70, 0.045)
+    reach, slope, arc = rng.uniform(0.15, 0.85), rng.uniform(0.05, 0.3), rng.normal(0, 0.13)
     length, apart = rng.uniform(0.4, 1.0), max(0.0, rng.normal(0.01, 0.025))
     lines = [
         ([[heart, -1.4], [heart + 0.09, -0.75], [heart + 0.17, -0.15],
@@ -222,7 +222,7 @@ def _palm_lines(rng: np.random.Generator) -> list[Curve]:
         lines.append(([[place, 1.1], [place - bow, 0.0], [place, -1.1]], strength))
     curves = []
     for points, strength in lines:
-        moved = np.array(points) + rng.normal(size=np.shape(points)) * [0.012, 0.03]
+        moved = np.array(points) + rng.normal(size=np.shape(points)) * [0.02, 0.05]
         curves.append(_curve(moved * PALM_METRIC, strength, rng.uniform(5e-4, 8e-4), rng))
     return curves
 
@@ -240,7 +240,7 @@ def _stroke(path: np.ndarray, strength: float, width: float, rng: np.random.Gene
     """A line that tapers and is of uneven strength along points (k, 2), ``STEP_M`` apart."""
     t = np.linspace(0, 1, len(path))
     knots = np.linspace(0, 1, max(3, int(len(path) * STEP_M / 0.007)))
-    uneven = np.interp(t, knots, rng.uniform(0.6, 1.1, len(knots)))
+    uneven = np.interp(t, knots, rng.uniform(0.75, 1.1, len(knots)))
     taper = np.clip(t / 0.1 + 0.3, 0, 1) * np.clip((1 - t) / 0.3, 0, 1) ** 0.7
     thick = np.interp(t, knots, rng.uniform(0.75, 1.2, len(knots))) * (0.6 + 0.4 * taper)
     return Curve(path, strength * uneven * taper, width * thick)
