@@ -138,7 +138,8 @@ def test_builtin_motions_move_within_a_hand_s_limits(name: str) -> None:
     assert (steps[:, :, 1:].max() < 1e-9) == (name == "wave")
     assert steps.max() > 0.01, "nothing moves"
     assert steps[:, :, 1:].max() < 0.35, "fingers jump"
-    assert np.abs(motion.theta[:, 1, 1:] - motion.theta[:, 0, 1:] * [1, -1, -1]).max() < 1e-9
+    if name != "clasp":  # whose fingers lie between each other, and so are no mirror images
+        assert np.abs(motion.theta[:, 1, 1:] - motion.theta[:, 0, 1:] * [1, -1, -1]).max() < 1e-9
 
 
 def test_unknown_names_list_the_known_ones() -> None:

@@ -308,7 +308,7 @@ def test_known_skin_completes_what_the_photo_hides() -> None:
         assert 0.2 < hidden.mean() < 0.9
         # hidden skin has the tone of the skin beside it, whatever tone was supposed
         assert np.abs(hand.albedo[hidden].mean(0) - hand.albedo[~hidden].mean(0)).max() < 0.12
-        np.testing.assert_array_equal(avatar.light, LIGHT)
+        np.testing.assert_allclose(avatar.light, LIGHT, atol=0.05)  # fitted to the skin again
     # nails and creases are drawn: the detail is not flat, and weak on average
     uv = np.random.default_rng(0).random((4000, 2))
     detail = detail_log_albedo(uv)
