@@ -176,6 +176,7 @@ def fit(
     from ..media.pictures import is_video
     from ..pipeline import fit_photo, fit_photos
     from ..pose.views import doubts
+    from ..skin.light import exposure_doubts
 
     options["settings"] = split_settings(settings)
     if trust is not None:
@@ -206,7 +207,8 @@ def fit(
         result.avatar.save(output)
     for sentence in result.views.left_out:
         click.echo(f"left out: {sentence}", err=True)
-    for sentence in doubts(result.views):
+    light = exposure_doubts(result.photo.pixels, result.mask)
+    for sentence in [*doubts(result.views), *light]:
         click.echo(sentence, err=True)
     hands = ", ".join(
         f"{h.side} ({'seen' if h.observed else 'mirrored'})" for h in result.avatar.hands

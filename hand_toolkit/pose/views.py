@@ -349,7 +349,7 @@ def described(views: ViewSet) -> str:
     count = len(views)
     frames = f"{count} frame{'s' if count > 1 else ''}"
     right, left = (int(views.shows(side).sum()) for side in SIDES)
-    text = f"{frames}, right hand in {right}, left hand in {left}"
+    text = f"{frames}, the right hand in {right} of {count}, the left hand in {left} of {count}"
     for side in SIDES if views.fps is not None else ():
         gaps = views.gaps(side)
         if gaps:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..avatar.lighting import shade
+from ..geometry.colour import srgb_to_linear
 from ..geometry.sh import C0, bands, sh_basis
 from .observe import sphere_directions
 
@@ -170,3 +171,32 @@ NEAR_SHARPNESS = 12.0
 
 SEEN_SHARE = 0.15
 """Directions with this share of the best seen one's evidence count as seen."""
+
+
+DIM, BLOWN, BLOWN_SHARE = 0.02, 0.97, 0.35
+"""Median linear luminance of a hand below which its colour is a guess; middle sRGB channel from
+which a pixel is overexposed, and the share of such pixels from which the hand is."""
+
+
+def exposure_doubts(pixels: np.ndarray, mask: np.ndarray) -> list[str]:
+    """A sentence where a photo is too dark or too light to tell the skin's colour, or none.
+
+    Args:
+        pixels: (H, W, 3) uint8 sRGB.
+        mask: (H, W) in [0, 1], the hands.
+    """
+    hand = pixels[mask > 0.5] / 255.0
+    if not len(hand):
+        return []
+    if float(np.median(srgb_to_linear(hand) @ LUMINANCE)) < DIM:
+        return [
+            "the hand is in the dark in the photo, so its skin comes out dark: take a photo with "
+            "light on the hand, or give it a tone with 'hand-toolkit edit --tone'"
+        ]
+    blown = float((np.median(hand, axis=1) > BLOWN).mean())
+    if blown > BLOWN_SHARE:
+        return [
+            f"{100 * blown:.0f} % of the hand are overexposed in the photo, so the colour of its "
+            "skin is a guess: take a photo in softer light"
+        ]
+    return []

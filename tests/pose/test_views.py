@@ -156,7 +156,8 @@ def test_a_video_keeps_sides_through_a_gap(tmp_path: Path, circle: Circle) -> No
     assert views.gaps("right") == [(2, 2)]
     assert [v.time_s for v in views] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
     assert described(views) == (
-        "5 frames, right hand in 4, left hand in 0; right hand away 1 time(s), at most 1 frames"
+        "5 frames, the right hand in 4 of 5, the left hand in 0 of 5; "
+        "right hand away 1 time(s), at most 1 frames"
     )
     assert circle.asked == []
     motion = motion_of(views)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hand_toolkit.avatar.lighting import constant_light, shade
-from hand_toolkit.skin.light import light_of_albedo, soften_unseen
+from hand_toolkit.skin.light import exposure_doubts, light_of_albedo, soften_unseen
 
 
 def test_unseen_sides_are_softened_and_seen_ones_kept() -> None:
@@ -61,3 +61,17 @@ def test_light_is_what_makes_known_skin_look_as_photographed() -> None:
     ]
     assert off[1] < 0.35 * off[0]
     assert light_of_albedo(linear, albedo, normals, 0 * seen, start) is start
+
+
+def test_photos_that_cannot_tell_the_colour_of_skin_are_named() -> None:
+    mask = np.zeros((40, 40))
+    mask[10:30, 10:30] = 1
+    skin = np.full((40, 40, 3), (200, 150, 120), np.uint8)
+    assert exposure_doubts(skin, mask) == []
+    dark = np.full((40, 40, 3), (120, 80, 60), np.uint8)  # dark skin in good light
+    assert exposure_doubts(dark, mask) == []
+    assert "in the dark" in exposure_doubts(np.full((40, 40, 3), (30, 15, 11), np.uint8), mask)[0]
+    blown = skin.copy()
+    blown[:22] = 255
+    assert "60 % of the hand are overexposed" in exposure_doubts(blown, mask)[0]
+    assert exposure_doubts(skin, 0 * mask) == []
