@@ -22,6 +22,7 @@ from hand_toolkit.avatar import Avatar
 from hand_toolkit.core.errors import HandToolkitError
 from hand_toolkit.core.metrics import psnr, psnr_box, psnr_mask, silhouette_iou, ssim_box
 from hand_toolkit.core.types import Photo, PoseEstimate
+from hand_toolkit.edit.size import photo_hand
 from hand_toolkit.geometry.colour import linear_to_srgb, srgb_to_linear
 from hand_toolkit.media import load_mask, load_photo, save_image
 from hand_toolkit.pictures.drawing import picture_of, placed_like
@@ -135,8 +136,7 @@ def drive(avatar: Avatar, frame: Frame) -> Drawn:
 
 def in_shape(avatar: Avatar, frame: Frame) -> Frame:
     """The frame with its pose estimated in the avatar's shape, as ``pose --avatar`` does."""
-    shown = next(hand for hand in avatar.hands if hand.observed)
-    source = PersonSource.of("network", shown.shape, avatar.hand_model)
+    source = PersonSource.of("network", photo_hand(avatar).shape, avatar.hand_model)
     return dataclasses.replace(
         frame, estimate=estimate_pose(frame.photo, hands="left", source=source)
     )

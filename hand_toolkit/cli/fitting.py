@@ -300,6 +300,7 @@ def pose(
 def _of_person(path: Path, options: dict[str, Any]) -> dict[str, Any]:
     """The options with an avatar's shape and hand model."""
     from ..avatar import Avatar
+    from ..edit.size import photo_hand
     from ..pose.person import PersonSource
 
     avatar = Avatar.load(path)
@@ -309,8 +310,7 @@ def _of_person(path: Path, options: dict[str, Any]) -> dict[str, Any]:
             f"{path.name} has the hand model '{model}', not '{options['hand_model']}'; "
             "leave --hand-model out"
         )
-    shown = next((hand for hand in avatar.hands if hand.observed), avatar.hands[0])
-    source = PersonSource.of(options["pose_source"], shown.shape, model)
+    source = PersonSource.of(options["pose_source"], photo_hand(avatar).shape, model)
     return {"pose_source": source, "hand_model": model}
 
 
