@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 from heads import heads_scores
 from outlines import read_outlines
-from pairs import SOURCES, PairInputs, pair_rows, print_pairs
+from pairs import KINDS, SOURCES, PairInputs, pair_rows, print_pairs
 from real_hand import one_subject
 
 from hand_toolkit.core.errors import HandToolkitError
@@ -227,6 +227,7 @@ def main() -> None:
     parser.add_argument("--contacts", type=Path, help="poses that never train")
     parser.add_argument("--environments", type=Path, help="folder of EXR maps")
     parser.add_argument("--pairs", type=int, default=12, help="pictures of each kind")
+    parser.add_argument("--kind", action="append", choices=KINDS, help="only these pairs")
     parser.add_argument("--mediapipe", action="store_true", help="pairs with mediapipe as well")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -254,7 +255,7 @@ def main() -> None:
     if options.part in ("all", "pairs") and options.pair_skins and options.contacts:
         inputs = PairInputs(options.pair_skins, options.contacts, options.environments)
         sources = SOURCES if options.mediapipe else SOURCES[:1]
-        results["pairs"] = pair_rows(inputs, network, options.pairs, sources)
+        results["pairs"] = pair_rows(inputs, network, options.pairs, sources, options.kind or KINDS)
         print_pairs(results["pairs"])
     if options.json:
         atomic_write(options.json, json.dumps(results, indent=1).encode())

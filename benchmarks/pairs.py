@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,37 +110,61 @@ def pair_row(
 
 
 def pair_rows(
-    inputs: PairInputs, network: ClassNetwork, count: int, sources: tuple[str, ...]
+    inputs: PairInputs,
+    network: ClassNetwork,
+    count: int,
+    sources: tuple[str, ...],
+    kinds: Sequence[str] = KINDS,
 ) -> list[dict[str, Any]]:
     """Rows of ``count`` pictures of each kind, for each source."""
     assets, rows = inputs.assets(), []
-    for kind in KINDS:
+    for kind in kinds:
         for number in range(count):
             rng = np.random.default_rng([KINDS.index(kind), number, 53])
             pair = render_pair(rng, kind, assets)
             photo = composed(rng, pair)
             for source in sources:
                 own = network if source == "network" else None
-                rows.append({"kind": kind, "source": source,
+                rows.append({"kind": kind, "number": number, "source": source,
                              **pair_row(pair, photo, source, own)})  # fmt: skip
     return rows
 
 
+def add_shared(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the joints' error of the pictures in which every source finds both hands.
+
+    A source that finds more pairs finds harder ones, so errors of its own pictures say less.
+    """
+    sources = {row["source"] for row in rows}
+    seen = Counter((r["kind"], r["number"]) for r in rows if r["both"] == 1.0)
+    return [
+        {**row, "shared mm": row["joints mm"] if common else np.nan}
+        for row in rows
+        for common in [seen[row["kind"], row["number"]] == len(sources) > 1]
+    ]
+
+
 def print_pairs(rows: list[dict[str, Any]]) -> None:
     """A table of means."""
-    names = ("found", "both", "side", "owner IoU", "joints mm")
+    names = ("found", "both", "side", "owner IoU", "joints mm", "shared mm")
     print("\nrendered pairs: hands found, pictures with both, sides right, IoU of each hand's")
-    print("pixels (0 where it is missed), 42 joints from their wrists where both are found")
-    print("| | source | " + " | ".join(names) + " |\n|---|---|" + "---|" * len(names))
+    print("pixels (0 where it is missed), 42 joints from their wrists where the source finds both")
+    print("hands, and of the pictures in which every source does (their number)")
+    print(
+        "| | pictures | source | " + " | ".join(names) + " |\n|---|---|---|" + "---|" * len(names)
+    )
+    rows = add_shared(rows)
     for kind in KINDS:
         for source in SOURCES:
             some = [r for r in rows if r["kind"] == kind and r["source"] == source]
             if some:
-                cells = " | ".join(_mean([r[n] for r in some], n == "joints mm") for n in names)
-                print(f"| {kind} | {source} | {cells} |")
+                cells = " | ".join(_mean([r[n] for r in some], n.endswith("mm")) for n in names)
+                print(f"| {kind} | {len(some)} | {source} | {cells} |")
 
 
-def _mean(values: list[float], coarse: bool) -> str:
-    """Of the numbers among them."""
+def _mean(values: list[float], errors: bool) -> str:
+    """Of the numbers among them; of errors with their number."""
     known = [v for v in values if np.isfinite(v)]
-    return "" if not known else f"{np.mean(known):.{1 if coarse else 2}f}"
+    if not known:
+        return ""
+    return f"{np.mean(known):.1f} ({len(known)})" if errors else f"{np.mean(known):.2f}"
