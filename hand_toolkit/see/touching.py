@@ -17,6 +17,7 @@ from .confidence import confidence
 from .crops import crop_of_points, second_look
 from .inference import find_landmarks
 from .landmarks import CROP_SIZE
+from .mending import in_doubt, mended
 from .owners import Owners, Pair, compare, owners_of, unexplained
 from .search import SAME_HAND
 from .views import Detection, View, cluster, consensus, distance, hand_views
@@ -95,13 +96,16 @@ def touching_hands(search: NetworkSearch, hands: Sequence[Detection]) -> list[De
     for owners in list(known):
         if len(known) >= search.max_hands:
             break
+        if not any(owners is k for k in known):
+            continue
         if owners.company < MIN_COMPANY:
             continue
         points = unexplained(owners, [other for other in known if other is not owners])
         if len(points) >= LEAST_POINTS:
             found = _second(search, owners, points, known)
             if found is not None:
-                known.append(found)
+                known = [*without_mistaken(known, found), found]
+    known = _mended(search, known)
     return [
         replace(
             owners.hand,
@@ -122,6 +126,33 @@ def without_duplicates(known: list[Owners]) -> list[Owners]:
         if all(_chance(rival, owners) > LEAST_OF_KNOWN for rival in rivals):
             kept.append(owners)
     return [owners for owners in known if any(owners is k for k in kept)]
+
+
+def without_mistaken(known: list[Owners], found: Owners) -> list[Owners]:
+    """The known hands but those that a surer one, found beside them, shows to be a part of it.
+
+    The heel of a palm may look like a hand; its map then calls the rest of the palm another's.
+    """
+    return [
+        owners
+        for owners in known
+        if not _near(found.hand, owners.hand)
+        or _self_belief(owners) >= _self_belief(found)
+        or _chance(found, owners) > LEAST_OF_KNOWN
+    ]
+
+
+def _mended(search: NetworkSearch, known: list[Owners]) -> list[Owners]:
+    """The hands, those in doubt looked for anew; none is put where another one is."""
+    out = list(known)
+    for number, owners in enumerate(known):
+        if not in_doubt(owners):
+            continue
+        again = mended(search, owners)
+        others = [k for k in out if k is not owners]
+        if all(distance(again.hand, k.hand) > ELSEWHERE for k in others):
+            out[number] = again
+    return out
 
 
 def _chance(first: Owners, second: Owners) -> float:

@@ -8,11 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hand_toolkit.core.types import Photo
 from hand_toolkit.media import load_photo
 from hand_toolkit.see.classes import OWN
 from hand_toolkit.see.finder import NetworkSearch
 from hand_toolkit.see.owners import Owners, compare, unexplained
-from hand_toolkit.see.touching import chance, mirrored_partner, without_duplicates
+from hand_toolkit.see.touching import (
+    chance,
+    mirrored_partner,
+    without_duplicates,
+    without_mistaken,
+)
 from hand_toolkit.see.views import Detection, View
 
 
@@ -102,3 +108,37 @@ def test_no_partner_is_looked_for_behind_a_palm_that_faces_the_camera(
     front = mapped(hand_at(100), slice(50, 150), slice(50, 150))
     monkeypatch.setattr(touching, "owners_of", lambda *_: pytest.fail("looked"))
     assert touching._palm_to_palm(None, front, [front]) is None  # type: ignore[arg-type]
+
+
+def test_a_part_of_a_surer_hand_is_no_hand() -> None:
+    part = mapped(hand_at(120, True, 0.7), slice(100, 150), slice(50, 100))
+    whole = mapped(hand_at(100), slice(50, 150), None)
+    beside = mapped(hand_at(200), slice(150, 250), slice(50, 150))
+    assert without_mistaken([part, beside], whole) == [beside]
+    # a hand that was made up behind a surer one takes nothing away
+    unsure = mapped(hand_at(104, True, 0.5), slice(60, 150))
+    assert without_mistaken([whole], unsure) == [whole]
+
+
+def found_photo(photos: Path, name: str) -> Photo:
+    path = photos.parent / "found" / "photos" / "hand_gesture" / name
+    if not path.is_file():
+        pytest.skip("the photos of hand gestures are not here")
+    return load_photo(path)
+
+
+def test_the_heel_of_a_palm_is_no_second_hand(photos: Path) -> None:
+    """It was the first hand found, and the hand itself its neighbour with the wrist in the palm."""
+    photo = found_photo(photos, "IMG-20230312-WA0738_jpg.jpg")
+    (hand,) = NetworkSearch(photo, 4).run()
+    assert not hand.left and hand.score > 0.8
+    assert np.linalg.norm(hand.keypoints[0] - [178, 165]) < 15
+
+
+def test_a_hand_in_doubt_is_looked_for_anew(photos: Path) -> None:
+    """Its first crop was too tight: thumb and index finger lay beside the hand."""
+    photo = found_photo(photos, "IMG-20230312-WA0269_jpg.jpg")
+    (hand,) = NetworkSearch(photo, 4).run()
+    assert hand.confidence is not None and hand.confidence > 0.8
+    for finger, tip in ((8, [122, 158]), (12, [40, 136])):
+        assert np.linalg.norm(hand.keypoints[finger] - tip) < 15
