@@ -26,7 +26,8 @@ from hand_toolkit.core.errors import HandToolkitError
 from hand_toolkit.core.metrics import psnr
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
 from hand_toolkit.pictures.drawing import picture_of, points_of, shown_upright, source_view
-from hand_toolkit.pictures.report import GREY, avatar_views, fit_metrics, overlay
+from hand_toolkit.pictures.report import avatar_views, fit_metrics
+from hand_toolkit.pictures.report_views import GREY, overlay
 from hand_toolkit.pipeline import FitResult, fit_photo
 
 SIDE = 256
@@ -54,7 +55,15 @@ def row(result: FitResult) -> list[np.ndarray]:
     back = any(np.mean(h.evidence) > 0.05 and _shows_back(h.source_theta) for h in avatar.hands)
     (fist,) = avatar_views(avatar, [(np.pi if back else 0.0, "fist")], SIDE)
     finger = finger_picture(avatar, back)
-    return [result.photo.pixels, overlay(result), same, turned(60), turned(180), fist, finger]
+    return [
+        result.photo.pixels,
+        overlay(result.photo, result.estimate),
+        same,
+        turned(60),
+        turned(180),
+        fist,
+        finger,
+    ]
 
 
 def finger_picture(avatar: Avatar, back: bool) -> np.ndarray:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,22 +14,20 @@ import numpy as np
 from ..animate import finger_pose
 from ..core.cameras import orbit_camera, turntable
 from ..core.files import atomic_path
-from ..core.metrics import psnr_box, psnr_mask, silhouette_iou, ssim_box
+from ..core.metrics import psnr_box, psnr_mask, ssim_box
 from ..media import save_image
 from .drawing import picture_of, points_of, shown_upright, source_view
+from .report_views import GREY, ViewReport, view_reports
 
 if TYPE_CHECKING:
     from ..avatar import Avatar
     from ..pipeline import FitResult
 
-SKELETON = ((0, 1, 2, 3, 4), (0, 5, 6, 7, 8), (0, 9, 10, 11, 12), (0, 13, 14, 15, 16),
-            (0, 17, 18, 19, 20))  # fmt: skip
-COLORS = {"right": (66, 170, 255), "left": (255, 140, 60)}
-GREY = (0.16, 0.16, 0.17)
-
 
 def write_report(result: FitResult, folder: Path, turntable_frames: int = 48) -> dict[str, object]:
     """Write photo, overlay, mask, fitted render, evidence, sheet, turntable and metrics.json.
+
+    Of several photos the reference has these names, and each further one the same with its number.
 
     Args:
         result: what the fit made.
@@ -43,7 +41,8 @@ def write_report(result: FitResult, folder: Path, turntable_frames: int = 48) ->
     from ..render import AvatarRenderer
 
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = report_pictures(result)
+    views = view_reports(result)
+    pictures = report_pictures(result, views)
     for name, picture in pictures.items():
         save_image(folder / f"{name}.png", picture)
     avatar = result.avatar
@@ -51,72 +50,96 @@ def write_report(result: FitResult, folder: Path, turntable_frames: int = 48) ->
     cameras = turntable(points_of(avatar, theta, where), 512, 512, turntable_frames)
     renderer = AvatarRenderer(avatar, cameras[0], GREY, light="photo")
     write_video(folder / "turntable.mp4", renderer.stream((theta, where, c) for c in cameras), 24)
-    metrics = fit_metrics(result)
+    metrics = fit_metrics(result, views)
     with atomic_path(folder / "metrics.json") as temporary:
         temporary.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     return metrics
 
 
-def fit_metrics(result: FitResult) -> dict[str, object]:
-    """How the avatar reproduces its photo, and what it is."""
+def fit_metrics(result: FitResult, views: Sequence[ViewReport] | None = None) -> dict[str, object]:
+    """How the avatar reproduces its photos, and what it is.
+
+    Args:
+        result: what the fit made.
+        views: its photos, where already drawn.
+    """
     avatar, mask = result.avatar, result.mask > 0.5
     photo = result.photo.pixels / 255.0
-    theta, where, camera = source_view(avatar)
-    shown = picture_of(avatar, theta, where, camera, None, "baked")
+    shown = picture_of(avatar, *source_view(avatar), None, "baked")
     color, alpha = shown[..., :3] / 255.0, shown[..., 3:] / 255.0
+    views = view_reports(result) if views is None else views
     return {
         "psnr_mask": psnr_mask(color, photo, mask),
         "psnr_box": psnr_box(color * alpha, photo, mask),
         "ssim_box": ssim_box(color * alpha, photo, mask),
-        "silhouette_iou": silhouette_iou(alpha[..., 0] > 0.5, mask),
+        **views[0].figures,
         "seconds": {k: round(v, 2) for k, v in result.seconds.items()},
         "hands": {
             h.side: {
                 "observed": h.observed,
-                "confidence": None
-                if (seen := result.estimate.hand(h.side)) is None
-                else round(seen.confidence, 3),
+                "confidence": max(
+                    (v.confidence[h.side] for v in views if h.side in v.confidence), default=None
+                ),
                 "splats": len(h),
                 "mean_evidence": round(float(h.evidence.mean()), 4),
             }
             for h in avatar.hands
         },
+        "photos": [
+            {"name": v.name, "reference": v.reference, "confidence": v.confidence, **v.figures}
+            for v in views
+        ],
+        "left_out": list(result.views.left_out),
     }
 
 
-def report_pictures(result: FitResult) -> dict[str, np.ndarray]:
-    """uint8 pictures by name, ``sheet`` being all of them side by side."""
-    import cv2
+def report_pictures(
+    result: FitResult, views: Sequence[ViewReport] | None = None
+) -> dict[str, np.ndarray]:
+    """uint8 pictures by name, ``sheet`` being all of them on one page.
 
-    avatar, photo = result.avatar, result.photo.pixels
-    theta, where, camera = source_view(avatar)
-    over = overlay(result)
-    seen = picture_of(avatar, theta, where, camera, None, "baked")
-    alpha = seen[..., 3:] / 255.0
-    fitted = (seen[..., :3] * alpha + np.array(GREY) * 255 * (1 - alpha)).astype(np.uint8)
-    pictures = {
-        "photo": photo,
-        "overlay": over,
-        "mask": np.repeat((result.mask * 255).astype(np.uint8)[..., None], 3, axis=2),
-        "fitted": fitted,
-        "evidence": _evidence(result),
-    }
-    side = 384
-    views = dict(zip(VIEWS, avatar_views(avatar, list(VIEWS.values()), side)))
-    cells = [_fit_cell(p, side) for p in [*pictures.values(), *views.values()]]
-    while len(cells) % 5:
-        cells.append(np.full((side, side, 3), 41, np.uint8))
+    Args:
+        result: what the fit made.
+        views: its photos, where already drawn.
+    """
+    avatar = result.avatar
+    views = view_reports(result) if views is None else views
+    pictures: dict[str, np.ndarray] = {}
+    cells: list[np.ndarray] = []
+    for number, view in enumerate(views, 1):
+        end = "" if view.reference else f"_{number:02d}"
+        drawn = {"photo": view.photo, "overlay": view.overlay, "mask": view.mask,
+                 "fitted": view.fitted}  # fmt: skip
+        pictures |= {name + end: picture for name, picture in drawn.items()}
+        cells += [_named(_fit_cell(p, CELL), name + end) for name, p in drawn.items()]
+        cells.append(_notes(view.notes))
+    for name, picture in zip(VIEWS, avatar_views(avatar, list(VIEWS.values()), CELL)):
+        cells.append(_named(picture, name))
+    turns = [name for name in VIEWS if VIEWS[name][1] is None]
+    evidence = evidence_views(avatar, turns, CELL)
+    pictures["evidence"] = np.concatenate(evidence, axis=1)
+    cells += [_named(picture, f"evidence, {name}") for name, picture in zip(turns, evidence)]
+    cells.append(_notes(_evidence_notes(result)))
     rows = [np.concatenate(cells[k : k + 5], axis=1) for k in range(0, len(cells), 5)]
-    sheet = np.concatenate(rows, axis=0)
-    names = [*pictures, *views]
-    for k, name in enumerate(names):
-        at = (10 + (k % 5) * side, 22 + (k // 5) * side)
-        cv2.putText(sheet, name, at, cv2.FONT_HERSHEY_SIMPLEX, 0.55, (20, 20, 20), 3, cv2.LINE_AA)
-        cv2.putText(
-            sheet, name, at, cv2.FONT_HERSHEY_SIMPLEX, 0.55, (240, 240, 240), 1, cv2.LINE_AA
-        )
-    return {**pictures, "sheet": sheet}
+    return {**pictures, "sheet": np.concatenate(rows, axis=0)}
 
+
+def _evidence_notes(result: FitResult) -> list[str]:
+    """What yellow and blue say, for each hand, and which photos are not used."""
+    hands = [
+        f"{h.side} hand: "
+        + (f"{100 * h.evidence.mean():.0f} % shown" if h.observed else "invented")
+        for h in result.avatar.hands
+    ]
+    out = [f"left out: {sentence}" for sentence in result.views.left_out]
+    return ["yellow: a photo showed it", "blue: completed", *hands, *out]
+
+
+CELL = 384
+"""Pixels along the edge of a sheet's cell."""
+
+LINE, LETTERS = 24, 42
+"""Height of a line of notes, pixels, and how many letters fit in it."""
 
 VIEWS: dict[str, tuple[float, str | None]] = {
     "palm": (0.0, None),
@@ -146,44 +169,35 @@ def avatar_views(
     return [picture.copy() for picture in renderer.stream(frames)]
 
 
-def overlay(result: FitResult) -> np.ndarray:
-    """The photo with each hand's fitted outline and skeleton."""
-    import cv2
-
-    from ..geometry import hand_silhouettes
-    from ..skin.observe import hand_meshes
-
-    picture = result.photo.pixels.copy()
-    silhouettes, _ = hand_silhouettes(hand_meshes(result.estimate), result.estimate.camera)
-    thick = max(1, round(max(picture.shape[:2]) / 400))
-    for hand, silhouette in zip(result.estimate.hands, silhouettes):
-        color = COLORS[hand.side]
-        outline, _ = cv2.findContours(
-            silhouette.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
-        )
-        cv2.drawContours(picture, outline, -1, color, thick, cv2.LINE_AA)
-        points = np.round(hand.keypoints_2d * 16).astype(int)
-        for chain in SKELETON:
-            for a, b in itertools.pairwise(chain):
-                ends = (points[a].tolist(), points[b].tolist())
-                cv2.line(picture, *ends, (255, 255, 255), thick, cv2.LINE_AA, 4)
-        for x, y in points.tolist():
-            cv2.circle(picture, (x, y), 16 * (thick + 1), color, -1, cv2.LINE_AA, 4)
-    return picture
-
-
-def _evidence(result: FitResult) -> np.ndarray:
-    """Front and back of the avatar coloured by evidence: blue invented, yellow seen."""
-    avatar = result.avatar
+def evidence_views(avatar: Avatar, views: Sequence[str], size: int) -> list[np.ndarray]:
+    """The avatar coloured by evidence, blue invented, yellow seen, in some of ``VIEWS``."""
     low, high = np.array([0.13, 0.16, 0.42]), np.array([0.98, 0.86, 0.20])
     hands = tuple(
         dataclasses.replace(h, color=(low + h.evidence[:, None] * (high - low)).astype(np.float32))
         for h in avatar.hands
     )
     marked = dataclasses.replace(avatar, hands=hands)
-    return np.concatenate(
-        avatar_views(marked, [VIEWS["palm"], VIEWS["back"]], 384, light="baked"), axis=1
-    )
+    return avatar_views(marked, [VIEWS[name] for name in views], size, light="baked")
+
+
+def _named(cell: np.ndarray, name: str) -> np.ndarray:
+    """The cell with its name in the corner."""
+    import cv2
+
+    for color, thick in ((20, 3), (240, 1)):
+        shade = (color, color, color)
+        cv2.putText(cell, name, (10, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.55, shade, thick, cv2.LINE_AA)
+    return cell
+
+
+def _notes(lines: Sequence[str]) -> np.ndarray:
+    """A cell with lines of text; letters that the drawn font lacks become question marks."""
+    cell: np.ndarray = np.full((CELL, CELL, 3), 41, np.uint8)
+    broken = [part for line in lines for part in textwrap.wrap(line, LETTERS)]
+    for number, line in enumerate(broken[: CELL // LINE - 1]):
+        plain = line.encode("ascii", "replace").decode()
+        _named(cell[number * LINE : (number + 2) * LINE], plain)
+    return cell
 
 
 def _fit_cell(picture: np.ndarray, side: int) -> np.ndarray:
