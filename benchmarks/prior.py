@@ -36,6 +36,7 @@ from hand_toolkit.systems.igsn.config import FIT_MODES, SMALL, FitConfig, TrainC
 from hand_toolkit.systems.igsn.dataset import RenderedSet
 from hand_toolkit.systems.igsn.evaluate import (
     METRICS,
+    TRAINING_METRICS,
     Task,
     contact_row,
     drawer,
@@ -320,7 +321,7 @@ def figures(data: list[Path], checkpoint: Path, out: Path) -> None:
 
 def _mean_and_deviation(scores: list[dict[str, float]]) -> dict[str, float]:
     row = {}
-    for metric in METRICS:
+    for metric in scores[0]:
         values = [s[metric] for s in scores]
         row[metric] = float(np.mean(values))
         row[f"{metric}_deviation"] = float(np.std(values))
@@ -329,7 +330,9 @@ def _mean_and_deviation(scores: list[dict[str, float]]) -> dict[str, float]:
 
 def _print_row(row: dict[str, Any]) -> None:
     label = f"{row['method']:28s} {row.get('task', ''):11s}"
-    print(label + "  ".join(f"{m} {row[m]:7.3f} ±{row[f'{m}_deviation']:.3f}" for m in METRICS))
+    metrics = [m for m in TRAINING_METRICS if m in row]
+    cells = [f"{m} {row[m]:7.3f} ±{row[f'{m}_deviation']:.3f}" for m in metrics]
+    print(label + "  ".join(cells), flush=True)
 
 
 def main() -> None:

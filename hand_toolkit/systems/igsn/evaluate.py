@@ -18,7 +18,7 @@ from ...avatar.lighting import Light
 from ...core.errors import InputError
 from ...core.files import atomic_path
 from ...core.flip import flip
-from ...core.metrics import psnr_box, ssim_box
+from ...core.metrics import psnr, psnr_box, psnr_mask, ssim_box
 from ...core.types import Camera, PoseEstimate
 from ...pose.estimate import known_hand
 from ...render import AvatarRenderer
@@ -32,9 +32,15 @@ from .weights import Prior, load_prior
 log = logging.getLogger(__name__)
 
 Draw = Callable[[Scene, Camera], np.ndarray]
-"""Draws an avatar in a scene's pose, seen by a camera: (h, w, 3) on black."""
+"""Draws an avatar in a scene's pose, seen by a camera: (h, w, 4), colour on black and coverage."""
 
-METRICS = ("psnr_box", "ssim_box", "flip")
+METRICS = ("psnr_box", "ssim_box", "flip", "psnr_union", "psnr_picture")
+"""The first three inside the true mask; then both hands on black, over the union of the true mask
+and what was drawn, and over the whole picture."""
+
+TRAINING_METRICS = (*METRICS, "psnr_touching", "psnr_albedo")
+"""Of training subjects also the pixels of skin that another hand is near, and the skin without
+light; NaN where no picture has any."""
 
 
 @dataclass(frozen=True)
@@ -139,19 +145,27 @@ def score(data: RenderedSet, draw: Draw, targets: Sequence[tuple[Scene, int]]) -
         if not (mask > 0.5).any():
             continue
         target = picture.image / 255.0
-        image = np.clip(draw(scene, scene.views[view].camera), 0, 1)
-        box = (mask > 0.5)[..., None]
-        rows.append(
-            (
-                psnr_box(image, target, mask),
-                ssim_box(image, target, mask),
-                flip(image * box, target * box, box[..., 0]),
-            )
-        )
+        drawn = np.clip(draw(scene, scene.views[view].camera), 0, 1)
+        rows.append(_scores(drawn[..., :3], drawn[..., 3], target, mask))
     if not rows:
         return {}
     means = np.mean(rows, axis=0)
     return {name: float(value) for name, value in zip(METRICS, means)}
+
+
+def _scores(
+    image: np.ndarray, coverage: np.ndarray, target: np.ndarray, mask: np.ndarray
+) -> tuple[float, ...]:
+    """The values of ``METRICS`` for one picture (H, W, 3) on black and its mask (H, W)."""
+    inside = mask > 0.5
+    shown = target * inside[..., None]
+    return (
+        psnr_box(image, target, mask),
+        ssim_box(image, target, mask),
+        flip(image * inside[..., None], shown, inside),
+        psnr_mask(image, shown, inside | (coverage > 0.5)),
+        psnr(image, shown),
+    )
 
 
 def fit_reference(
@@ -178,7 +192,8 @@ def drawer(drawable: Drawable, light: Light = "baked") -> Draw:
             renderer.append(AvatarRenderer(drawable, camera, light=light))
         theta = dict(zip(scene.sides, scene.theta))
         place = dict(zip(scene.sides, scene.translation))
-        return renderer[0].render_planes(theta, place, camera).color.copy()
+        planes = renderer[0].render_planes(theta, place, camera)
+        return np.concatenate([planes.color, planes.alpha[..., None]], axis=2)
 
     return draw
 
@@ -258,7 +273,7 @@ def write_sheet(rows: Sequence[Sequence[np.ndarray]], path: Path, cell: int = 19
     for y, row in enumerate(rows):
         for x, picture in enumerate(row):
             pixels = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
-            image = Image.fromarray(pixels)
+            image = Image.fromarray(pixels[..., :3])
             image.thumbnail((cell, cell))
             sheet.paste(image, (x * cell, y * cell))
     with atomic_path(path) as temporary:
@@ -293,24 +308,32 @@ def training_pictures(
             geometry = place(model.config, attributes, points)
             color = scene_colors(model.network, points, attributes, geometry, batch.lights[0])
             shadow = model.network.shadow(points, attributes, batch.lights[0])
-            at = shadow[geometry.hand, geometry.parent][:, None].expand(-1, 3) / 1.25
+            near = torch.from_numpy(points.topology.nearest)
+            touching = points.contact[:, near].to(shadow)
+            at, near_other = (
+                plane[geometry.hand, geometry.parent][:, None].expand(-1, 3).contiguous()
+                for plane in (shadow / 1.25, touching)
+            )
             albedo = linear_to_srgb(geometry.albedo)
-            pictures = [
-                render_view(geometry.splats(c), batch.cameras[0]).color.clamp(0, 1).numpy()
-                for c in (color, albedo, at.contiguous())
+            drawn = [
+                render_view(geometry.splats(c), batch.cameras[0])
+                for c in (color, albedo, at, near_other)
             ]
+        pictures = [d.color.clamp(0, 1).numpy() for d in drawn]
         mask = batch.masks[0].numpy()
-        box = (mask > 0.5)[..., None]
         target = batch.images[0].numpy()
-        if box.any():
+        known = batch.albedo[0].numpy() if batch.albedo is not None else np.zeros_like(target)
+        inside = mask > 0.5
+        if inside.any():
+            where = inside & (pictures[3][..., 0] > 0.5)
             scores.append(
                 (
-                    psnr_box(pictures[0], target, mask),
-                    ssim_box(pictures[0], target, mask),
-                    flip(pictures[0] * box, target * box, box[..., 0]),
+                    *_scores(pictures[0], drawn[0].alpha.numpy(), target, mask),
+                    psnr_mask(pictures[0], target, where) if where.any() else np.nan,
+                    psnr_mask(pictures[1], known, inside) if batch.albedo is not None else np.nan,
                 )
             )
-        known = batch.albedo[0].numpy() if batch.albedo is not None else np.zeros_like(target)
         rows.append([target, pictures[0], known, pictures[1], pictures[2]])
-    means = np.mean(scores, axis=0) if scores else np.full(3, np.nan)
-    return dict(zip(METRICS, means.tolist())), rows
+    table = np.asarray(scores or [np.full(len(TRAINING_METRICS), np.nan)])
+    means = [float(c[~np.isnan(c)].mean()) if not np.isnan(c).all() else np.nan for c in table.T]
+    return dict(zip(TRAINING_METRICS, means)), rows

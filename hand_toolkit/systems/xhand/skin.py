@@ -15,6 +15,7 @@ from ...skin.complete import COMPOSE_SIZE, CompletedSkin, complete_skin
 from ...skin.completion_weights import load_completion
 from ...skin.light import visibility
 from ...skin.observe import openness_of, pose_surfaces, smoothstep
+from ...skin.own_detail import person_of
 from ...skin.template import complete_log_albedo
 from ...skin.uv_layout import LEVEL, UVLayout, uv_layout, weld
 from ...skin.uv_observation import CHANNELS, UVObservation, observe_uv, scene_of
@@ -75,12 +76,14 @@ def gather_skin(
     Args:
         shown: the views.
         hands: per view the hands as they were placed.
-        reference: number of the view from which hidden skin is completed.
+        reference: number of the view from which hidden skin is completed, and whose bytes say
+            which lines a person has where no view shows any.
         earlier: of the same views with hands nearly there; what is hidden and how open each place
             is are taken from it, which is most of the work.
     """
     seen: dict[str, list[_Seen]] = {}
     completion = load_completion()
+    person = person_of(shown[reference].crop.pixels)
     for t, (s, own) in enumerate(zip(shown, hands)):
         surfaces = pose_surfaces(own, 1)
         starts = np.cumsum([0, *(len(x.vertices) for x in surfaces)])
@@ -96,7 +99,9 @@ def gather_skin(
             kept = before.get(hand.side)
             part = kept.openness if kept else free[starts[k] : starts[k + 1]]
             made = observe_uv(scene, mask, layout, hand.side, posed.vertices, posed.normals, part)
-            completed = kept.completed if kept else complete_skin(made, layout, completion)
+            completed = (
+                kept.completed if kept else complete_skin(made, layout, completion, person=person)
+            )
             sure = made.sure * completed.belief[:, 0] * s.weight
             seen.setdefault(hand.side, []).append(_Seen(t, made, completed, sure, part))
     return join_skin(seen, len(shown), reference)
