@@ -50,6 +50,7 @@ class HAND_TOOLKIT_OT_import_avatar(HandOperator, bpy.types.Operator):
         if self.interactive:
             bringing.show_in_view(context, root)
         self.report({"INFO"}, f"Imported {root.name}")
+        bringing.warn_if_hidden(context, root, self.report)
 
 
 class HAND_TOOLKIT_FH_avatar(bpy.types.FileHandler):

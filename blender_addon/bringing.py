@@ -7,6 +7,7 @@ import os
 
 import bpy
 import numpy as np
+from mathutils import Vector
 
 from . import build, link, look, pair, scene_data
 from .errors import HandError
@@ -78,6 +79,29 @@ def show_in_view(context, root):
     view.view_location = (low + high) / 2
     view.view_distance = VIEW_MARGIN * float(np.linalg.norm(high - low)) / 2
     space.clip_start = min(space.clip_start, 0.01)
+
+
+LARGEST_CUBE_M = 4.0
+"""Sides up to which something around a hand is taken for a thing, not for a room."""
+
+
+def warn_if_hidden(context, root, report):
+    """Say so where the hands stand inside something solid, as in a new scene's cube."""
+    graph = context.evaluated_depsgraph_get()
+    low, high = scene_data.bounds(graph, [root])
+    for inst in graph.object_instances:
+        ob = inst.object
+        if ob.type != "MESH" or not inst.show_self or ob.hand_toolkit.kind != "NONE":
+            continue
+        if ob.display_type in {"BOUNDS", "WIRE"} or not ob.data.polygons:
+            continue
+        corners = np.array([tuple(inst.matrix_world @ Vector(c)) for c in ob.bound_box])
+        least, most = corners.min(axis=0), corners.max(axis=0)
+        if (least < low).all() and (most > high).all() and (most - least).max() < LARGEST_CUBE_M:
+            report(
+                {"WARNING"},
+                f"{root.name} stands inside '{ob.name}', which hides it: delete, hide or move one",
+            )
 
 
 TEXTURE_SIZE = 1024

@@ -216,6 +216,7 @@ class HAND_TOOLKIT_OT_create_from_image(WorkerOperator, bpy.types.Operator):
             self.report({"WARNING"}, f"Left out: {sentence}")
         count, seconds = value["total_splats"], value["seconds"]
         self.report({"INFO"}, f"{root.name}: {count:,} splats in {seconds:.0f} s")
+        bringing.warn_if_hidden(context, root, self.report)
 
 
 CLASSES = (HAND_TOOLKIT_OT_create_from_image,)

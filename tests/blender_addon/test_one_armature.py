@@ -13,6 +13,9 @@ from hand_toolkit.testing.avatars import procedural_avatar
 def test_both_hands_in_one_armature(blender, hand_file: Path, tmp_path: Path) -> None:
     posed = tmp_path / "posed.npz"
     report = blender.run("pair", hand_file, posed, 0)
+    nothing, cube, room = report["hidden by"]
+    assert not nothing and not room
+    assert len(cube) == 1 and "stands inside 'Cube'" in cube[0]
     right, left = report["standing"]
     assert abs(right + left) < 1e-6 and abs(right) > 0.1
     assert np.allclose(report["rested"], report["standing"], atol=1e-6)

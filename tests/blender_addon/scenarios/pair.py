@@ -10,6 +10,7 @@ from mathutils import Matrix, Vector
 
 from blender_addon import (
     axes,
+    bringing,
     controls,
     exporting,
     fingertips,
@@ -35,11 +36,28 @@ def select(hand, **options):
     assert active_hand(bpy.context) == hand
 
 
+def hidden_by(root):
+    """What the import says of cubes around the hands: none, a new scene's, a room's."""
+    said = []
+    for size in (None, 2.0, 8.0):
+        if size:
+            bpy.ops.mesh.primitive_cube_add(size=size)
+        told = []
+        bringing.warn_if_hidden(bpy.context, root, lambda level, text, told=told: told.append(text))
+        said.append(told)
+        if size:
+            bpy.ops.object.delete()
+    root.select_set(True)
+    bpy.context.view_layer.objects.active = root
+    return said
+
+
 def run():
     ops, report, scene = bpy.ops.hand_toolkit, {}, bpy.context.scene
     assert ops.import_avatar(filepath=ARGS[0], one_armature=True) == {"FINISHED"}
     root = scene_data.roots(scene)[0]
     right, left = scene_data.rigs_of(root)
+    report["hidden by"] = hidden_by(root)
     armature = pair.armature_of(right)
     assert armature == pair.armature_of(left) and len(armature.data.bones) == 2 * len(
         rig.pose_bones(right)
