@@ -301,15 +301,18 @@ def training_pictures(
     for scene in scenes:
         batch = data.batch(scene, [0], slots[scene.subject])
         with torch.no_grad():
-            points = pose_points(
-                model.config, batch.sides, batch.theta, batch.shape, batch.translation, fine=fine
-            )
+            posed = (batch.sides, batch.theta, batch.shape, batch.translation)
+            points = pose_points(model.config, *posed, fine=fine)
+            touches = points.contact
+            if not model.config.use_interaction:  # such a model does not look for contact
+                looking = dataclasses.replace(model.config, use_interaction=True)
+                touches = pose_points(looking, *posed, fine=fine).contact
             attributes = model.network(points, model.identity(batch.slot, batch.sides))
             geometry = place(model.config, attributes, points)
             color = scene_colors(model.network, points, attributes, geometry, batch.lights[0])
             shadow = model.network.shadow(points, attributes, batch.lights[0])
             near = torch.from_numpy(points.topology.nearest)
-            touching = points.contact[:, near].to(shadow)
+            touching = touches[:, near].to(shadow)
             at, near_other = (
                 plane[geometry.hand, geometry.parent][:, None].expand(-1, 3).contiguous()
                 for plane in (shadow / 1.25, touching)
