@@ -351,7 +351,7 @@ def real(bench: Bench) -> None:
     from hand_toolkit.pose.camera import photo_camera
     from hand_toolkit.pose.estimate import detect_hands, select_hands, to_estimate
     from hand_toolkit.pose.fit import fit_either_side
-    from hand_toolkit.systems.hhmr.source import as_observation, reconstruct
+    from hand_toolkit.systems.hhmr.source import as_observation, central, reconstruct
 
     rows: dict[str, dict[str, list[float]]] = {}
 
@@ -389,6 +389,7 @@ def real(bench: Bench) -> None:
             points = hands.keypoints
             error = [pa_mpjpe_mm(p, true) for p in points]
             note(part, f"{name}: likeliest", error[0])
+            note(part, f"{name}: nearest to the mean", error[central(hands)])
             note(part, f"{name}: n = 1", float(np.mean(error)))
             order = np.argsort(hands.likelihood)[::-1]
             onto = evaluate.aligned(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...core.errors import InputError
+from ...core.metrics import similarity_align
 from ...core.types import HandObservation, Photo, Progress
 from ...pose.camera import photo_camera
 from .made import MadeHands
@@ -96,9 +97,20 @@ def reconstruct(
     )
 
 
+def central(hands: MadeHands) -> int:
+    """Number of the hypothesis that is nearest to the mean of all, by its keypoints.
+
+    On photos it is nearer to the hand than the likeliest (docs/hhmr.md): among hypotheses that
+    all lie on the keypoints, likelihood hardly tells near from far.
+    """
+    points = hands.keypoints
+    points = similarity_align(points, np.broadcast_to(points[:1], points.shape))
+    return int(np.linalg.norm(points - points.mean(axis=0), axis=-1).mean(axis=1).argmin())
+
+
 def as_observation(hands: MadeHands, observation: HandObservation, photo: Photo) -> HandObservation:
-    """What the pose fit takes: the likeliest hypothesis with the keypoints that were seen."""
-    best = int(np.argmax(hands.likelihood))
+    """What the pose fit takes: the central hypothesis with the keypoints that were seen."""
+    best = central(hands)
     points = hands.keypoints[best]
     return HandObservation(
         side=hands.side,
@@ -117,7 +129,7 @@ class HhmrSource:
     """The diffusion model as a pose source.
 
     Attributes:
-        samples: hypotheses, of which the likeliest is taken; ``hhmr:16`` draws 16.
+        samples: hypotheses, of which the central one is taken; ``hhmr:16`` draws 16.
     """
 
     name = "hhmr"

@@ -17,9 +17,10 @@ from hand_toolkit.systems.hhmr.config import PRESETS
 from hand_toolkit.systems.hhmr.evaluate import near_faces, self_intersections
 from hand_toolkit.systems.hhmr.files import read_skeletons, write_hands
 from hand_toolkit.systems.hhmr.fits import fit_skeletons
+from hand_toolkit.systems.hhmr.made import MadeHands
 from hand_toolkit.systems.hhmr.network import HhmrNetwork
 from hand_toolkit.systems.hhmr.skeletons import look_at, own_axes
-from hand_toolkit.systems.hhmr.source import HhmrSource
+from hand_toolkit.systems.hhmr.source import HhmrSource, central
 from hand_toolkit.systems.hhmr.theta import fit_meshes
 
 
@@ -50,6 +51,16 @@ def test_meshes_come_back_as_theta() -> None:
     noisy = made[0][1] + np.random.default_rng(0).normal(size=made[0][1].shape) * 0.003
     residual = fit_meshes(noisy[None]).residual_m[0]
     assert 0.003 < residual < 0.008  # the stated residual tells what θ cannot
+
+
+def test_the_central_hypothesis_is_taken_though_an_outlier_is_likelier() -> None:
+    made = [hand(name) for name in ("fist", "spread", "spread")]
+    made[2] = (made[2][0], made[2][1] + 0.03, made[2][2])  # the same hand elsewhere
+    theta, vertices, _ = (np.stack(part) for part in zip(*made))
+    zeros, likelihood = np.zeros((3, 1)), np.array([0.8, 0.1, 0.1])
+    hands = MadeHands("right", theta, zeros, zeros, vertices, zeros[:, 0], likelihood)
+    assert central(hands) in (1, 2)
+    assert central(hands.take(np.array([0]))) == 0
 
 
 def test_self_intersections() -> None:
