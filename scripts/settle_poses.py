@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hand_toolkit.animate.presets import goals
+from hand_toolkit.animate.presets import goals, settle_in_turn
 from hand_toolkit.core.conventions import FINGERS
-from hand_toolkit.hand_model.contact import EASE, ContactHand
+from hand_toolkit.hand_model.contact import ContactHand
 from hand_toolkit.hand_model.limits import FREE_ANGLES
 
 CURLED = {
@@ -21,7 +21,7 @@ CURLED = {
     "pinky": (86, 100, 56),
 }
 STRAIGHT = (2, 4, 2)
-OPEN_THUMB, ABOVE, OVER = (-20, -10, 0, 40, 0), (30, 30, 20, 45, 0), (30, 45, 40, 0, 10)
+OVER = (30, 45, 40, 0, 10)
 """Thumb, degrees: three flexions, abduction and twist of the first joint."""
 
 PINCH = {"index": (46, 48, 24), "middle": (22, 24, 12), "ring": (18, 20, 10), "pinky": (14, 18, 10)}
@@ -48,25 +48,11 @@ def angles_of(fingers: Mapping[str, tuple[int, ...]], thumb: tuple[int, ...]) ->
 def main() -> None:
     """Settle and print."""
     hand = ContactHand("default", np.zeros(34))
-    is_thumb = np.array([name.startswith("thumb") for name in FREE_ANGLES])
-    hinges = np.array([name.endswith("flexion") for name in FREE_ANGLES])
     pinch = hand.settle(angles_of(PINCH, PINCH_THUMB), goals("pinch"))
     show(hand, "pinch", pinch)
     print(f"# pinch gap {hand.gap_mm(pinch, 'thumb_pad', 'index_pad'):.2f} mm")
     for name, (fingers, thumb) in PLAN.items():
-        touch = goals(name)
-        closed = hand.settle(
-            angles_of(fingers, OPEN_THUMB),
-            [g for g in touch if not g.first.startswith("thumb")],
-            ease=np.where(hinges, EASE, np.radians(3)),
-        )
-        target = np.where(is_thumb, angles_of({}, thumb), closed)
-        start = np.where(
-            is_thumb, angles_of({}, UP_THUMB if name == "thumbs_up" else ABOVE), closed
-        )
-        over = [g for g in touch if g.first.startswith("thumb")]
-        ease = np.where(is_thumb, EASE, np.radians(2))
-        show(hand, name, hand.settle(target, over, start=start, ease=ease))
+        show(hand, name, settle_in_turn(hand, angles_of(fingers, thumb), goals(name)))
 
 
 def show(hand: ContactHand, name: str, angles: np.ndarray) -> None:

@@ -127,12 +127,63 @@ def _contact_hand(hand_model: str, shape: bytes) -> ContactHand:
     return ContactHand(hand_model, np.frombuffer(shape))
 
 
+OPEN_THUMB, ABOVE = (-20, -10, 0, 40), (30, 30, 20, 45)
+"""Degrees of a thumb's three flexions and its abduction, out of the fingers' way and over them."""
+
+SIDEWAYS_DEGREES, STILL_DEGREES = 3.0, 2.0
+"""How readily fingers that close leave their pose sideways, and closed ones at all, for the thumb:
+else a finger that meets the thumb is pushed up and aside, and stands out of the fist."""
+
+
+def settle_in_turn(hand: ContactHand, target: np.ndarray, touch: tuple[Goal, ...]) -> np.ndarray:
+    """The pose nearest to ``target`` in which the fingers close first and then the thumb on them.
+
+    Args:
+        hand: of any shape.
+        target: (26,) anatomical angles, radians.
+        touch: what should touch.
+
+    Returns:
+        (26,) angles; ``target`` where nothing is inside and everything touches.
+    """
+    from ..hand_model.contact import EASE
+    from ..hand_model.limits import FREE_ANGLES
+
+    if hand.fits(target, touch):
+        return target
+    thumb = np.array([name.startswith("thumb") for name in FREE_ANGLES])
+    hinges = np.array([name.endswith("flexion") for name in FREE_ANGLES])
+    at = [FREE_ANGLES.index(f"thumb{end}") for end in ("1_flexion", "2_flexion", "3_flexion")]
+    at.append(FREE_ANGLES.index("thumb1_abduction"))
+
+    def with_thumb(angles: np.ndarray, degrees: tuple[int, ...]) -> np.ndarray:
+        moved = np.where(thumb, 0.0, angles)
+        moved[at] = np.radians(degrees)
+        return moved
+
+    closed = hand.settle(
+        with_thumb(target, OPEN_THUMB),
+        [goal for goal in touch if not goal.first.startswith("thumb")],
+        ease=np.where(hinges, EASE, np.radians(SIDEWAYS_DEGREES)),
+    )
+    over = [goal for goal in touch if goal.first.startswith("thumb")]
+    aim = np.where(thumb, target, closed)
+    return hand.settle(
+        aim,
+        over,
+        start=with_thumb(closed, ABOVE) if over else aim,
+        ease=np.where(thumb, EASE, np.radians(STILL_DEGREES)),
+    )
+
+
 @lru_cache(maxsize=64)
 def _settled(name: str, hand_model: str, shape: bytes) -> np.ndarray:
     from ..hand_model.limits import compose, decompose
 
-    hand = _contact_hand(hand_model, shape)
-    return compose(hand.settle(decompose(finger_pose(name)), goals(name)))
+    hand, target = _contact_hand(hand_model, shape), decompose(finger_pose(name))
+    if name == "pinch":
+        return compose(hand.settle(target, goals(name)))
+    return compose(settle_in_turn(hand, target, goals(name)))
 
 
 @lru_cache(maxsize=8)

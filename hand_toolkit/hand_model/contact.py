@@ -208,6 +208,10 @@ class ContactHand:
                 return opened
         return best
 
+    def fits(self, angles: np.ndarray, goals: Sequence[Goal]) -> bool:
+        """Whether in a pose nothing is inside and all that must touch does."""
+        return self.depth_mm(angles) <= DEEP_MM and self._meets(angles, goals)
+
     def _meets(self, angles: np.ndarray, goals: Sequence[Goal]) -> bool:
         """Whether all that must touch does; what only draws near need not."""
         points = self.posed(angles[None])[0][0]

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from .completion_weights import Completion
-from .folds import contact_shadow, continued_tone, spilt_light
+from .folds import contact_shadow, continued_tone, cuff, spilt_light
 from .grid import GRID, shrink, spread
 from .light import LUMINANCE
 from .nails import seen_lacquer, unseen_paint
 from .observe import smoothstep
 from .own_detail import TEXEL_M, Person, clarity, own_detail
-from .template import template_log_albedo
+from .shading import left_light, with_edges
+from .template import pigment_luminance, template_log_albedo
 from .tones import off_the_template, overexposed, too_light
 from .uv_layout import UVLayout, weld
-from .uv_observation import UVObservation
+from .uv_observation import UVObservation, from_cut
 
 COMPOSE_SIZE = 512
 """Texels of the layout's side at which skin is composed."""
@@ -130,15 +131,30 @@ def _broad(values: np.ndarray, layout: UVLayout) -> np.ndarray:
     return np.asarray(wide.reshape(-1, values.shape[1])[layout.index])
 
 
-def _crisper(hidden: np.ndarray, layout: UVLayout, crisp: float = CRISP) -> np.ndarray:
-    """(N, 3) to add to invented skin (N, 3), log albedo, that its detail be ``crisp`` as strong."""
-    added: np.ndarray = (crisp - 1) * (hidden - _broad(hidden, layout))
+PLAIN_M = (0.004, 0.007)
+"""Metres from the wrist's end up to which no detail is invented, and from which all of it is."""
+
+
+def _finer(
+    hidden: np.ndarray, layout: UVLayout, crisp: float = CRISP, own: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """(N, 3) to add to invented skin (N, 3): its detail ``crisp`` times as strong, and ``own``.
+
+    At the wrist's end there is none: pictures that the bank was learned from end where the mesh
+    does, which left a line around every wrist, and drawn wrist lines would end in the cut.
+    """
+    detail, on_hand = hidden - _broad(hidden, layout), from_cut(layout, PLAIN_M)[:, None]
+    added: np.ndarray = on_hand * (crisp * detail + own) - detail
     return added
 
 
 SHADE, SHADE_HUE = 0.9, 0.12
 """Log luminance, and hue beside it, that shade may take off: light between fingers is a little
 redder, and no more; taking off a wall's green would leave pink skin."""
+
+
+BESIDE = (0.5, 0.9)
+"""Nearness of believed skin from which the template's limits of tone come to say nothing."""
 
 
 CLIPPED = 0.6
@@ -163,6 +179,7 @@ def complete_skin(
     completion: Completion,
     without: str = "",
     person: int | None = None,
+    calmed: bool = False,
 ) -> CompletedSkin:
     """Ask the network.
 
@@ -172,6 +189,7 @@ def complete_skin(
         completion: the trained network.
         without: "belief", "shade" or "mixture" leaves that head out, to measure its worth.
         person: seed of whose detail invented skin gets (:mod:`.own_detail`); None: the bank's mean.
+        calmed: the photo's noise was taken off, and fine lines with it: seen skin gets them, too.
     """
     import torch
 
@@ -202,6 +220,8 @@ def complete_skin(
     finally:
         torch.set_num_threads(threads)
     asked, shade = shade, _of_light(shade)
+    over = smoothstep(np.abs(asked - shade).max(axis=1, keepdims=True), *MORE)
+    shade = with_edges(shade, seen.log_albedo - seen.tone, seen.seen, layout)
     nails = nail[0].flatten()[torch.tensor(layout.index)].numpy()
     lacquer = seen_lacquer(seen, nails, layout)
     if lacquer is None:
@@ -212,7 +232,6 @@ def complete_skin(
         hidden = hidden - nails[:, None] * paint
     else:
         hidden = hidden + nails[:, None] * (lacquer[0] - hidden)
-    over = smoothstep(np.abs(asked - shade).max(axis=1, keepdims=True), *MORE)
     belief = belief * (1 - (1 - LEAST_BELIEF) * np.maximum(over, CLIPPED * seen.clipped[:, None]))
     if lacquer is not None:
         # nails are painted where they are; what is seen of it beside them the pose has misplaced
@@ -223,26 +242,35 @@ def complete_skin(
     # red that is at its end makes skin greenish: green and blue are not believed above it
     pale = np.maximum(over - over[:, :1], 0) * seen.full_red[:, None]
     shade, over = shade + pale, over - pale
-    odd = np.maximum(contact_shadow(seen, over), spilt_light(over))[:, None]
-    belief = belief * (1 - (1 - LEAST_BELIEF) * odd)
-    goes_on = continued_tone(over, belief[:, 0], layout) * (1 - nails[:, None])
+    odd = np.maximum.reduce([contact_shadow(seen, over), spilt_light(over), cuff(over, layout)])
+    belief = belief * (1 - (1 - LEAST_BELIEF) * odd[:, None])
+    left = left_light(over, belief[:, 0], layout) * (1 - nails[:, None])
+    shade, over = shade + left, over - left
+    goes_on, near = continued_tone(over, belief[:, 0], layout)
+    goes_on = goes_on * (1 - nails[:, None])
     glare = overexposed(seen.tone)
     skin_tone = seen.tone - glare
-    luminance = float(np.exp(skin_tone) @ LUMINANCE)
+    luminance = pigment_luminance(
+        hidden + belief * over, belief[:, 0], layout.uv, float(np.exp(skin_tone) @ LUMINANCE)
+    )
+    own = np.zeros(hidden.shape)
     if person is None:
-        fine = _crisper(hidden, layout)
+        fine = _finer(hidden, layout)
     else:
         shown = clarity(seen, shade, belief[:, 0], layout)
-        fine = _crisper(hidden, layout, MEAN_FINE)
-        fine = fine + own_detail(Person.of(person), luminance, layout, shown)
+        own = own_detail(Person.of(person), luminance, layout, shown)
+        fine = _finer(hidden, layout, MEAN_FINE, own)
     added = goes_on + fine * (1 - nails[:, None])
     hidden, over = hidden + added, over - added
     albedo = hidden + belief * over
     template = template_log_albedo(layout.uv, luminance)
+    # beside seen skin that is the better witness
     away = off_the_template(hidden, albedo, belief[:, 0], template)
+    away = away * (1 - smoothstep(near, *BESIDE))
     away = (away + too_light(hidden - away + skin_tone)) * (1 - nails[:, None])
     away = _broad(away, layout)  # limits of tone are not to flatten lines
     hidden, albedo = hidden - away, albedo - (1 - belief) * away
     welded = weld(albedo, belief[:, 0], layout)
     step = _of_skin(welded - albedo)
+    shade = shade - calmed * own * (1 - nails[:, None])
     return CompletedSkin(layout, hidden + skin_tone, belief, shade + glare, step)

@@ -7,7 +7,7 @@ import numpy as np
 from ..avatar import surface
 from .observe import smoothstep
 from .uv_layout import LEVEL, UVLayout
-from .uv_observation import CHANNELS, UVObservation
+from .uv_observation import CHANNELS, UVObservation, from_cut
 
 CLOSED, HALF_OPEN = (0.4, 0.9), (0.6, 0.95)
 """Openness of a place that lies in a fold, and outside of any; and within a fist, and outside."""
@@ -66,12 +66,35 @@ def spilt_light(over: np.ndarray) -> np.ndarray:
     return result
 
 
+WRIST_M = (0.02, 0.035)
+"""Metres from the mesh's end up to which a cuff may reach, and beyond which none does."""
+
+CLOTH = (0.15, 0.3)
+"""Log hue off hidden skin that there is of a cuff, or of what its cloth throws on the skin."""
+
+
+def cuff(over: np.ndarray, layout: UVLayout) -> np.ndarray:
+    """(N,) 1 at the wrist where the photo shows the edge of a sleeve or its colour.
+
+    The mask ends at the cuff, a pixel or two late; left in, it is a coloured ring.
+
+    Args:
+        over: (N, 3) log albedo that was observed, without shade, over that of hidden skin.
+        layout: of its texels.
+    """
+    hue = np.abs(over - over.mean(axis=1, keepdims=True)).max(axis=1)
+    result: np.ndarray = smoothstep(hue, *CLOTH) * (1 - from_cut(layout, WRIST_M))
+    return result
+
+
 MOST, MOST_HUE = 0.35, 0.12
 """Log luminance of believed over hidden skin that goes on, and hue beside it: more is no tone."""
 
 
-def continued_tone(over: np.ndarray, belief: np.ndarray, layout: UVLayout) -> np.ndarray:
-    """(N, 3) to add to hidden skin, so that it meets believed skin without a step.
+def continued_tone(
+    over: np.ndarray, belief: np.ndarray, layout: UVLayout
+) -> tuple[np.ndarray, np.ndarray]:
+    """What to add to hidden skin, so that it meets believed skin without a step.
 
     The difference of both goes on from where skin is believed as the smoothest function over the
     surface, and fades with the distance (a screened membrane).
@@ -80,6 +103,9 @@ def continued_tone(over: np.ndarray, belief: np.ndarray, layout: UVLayout) -> np
         over: (N, 3) log albedo of believed over hidden skin.
         belief: (N,) 0 to 1.
         layout: of both.
+
+    Returns:
+        (N, 3) to add, and (N, 1) how near believed skin is: 1 there ... 0 far away.
     """
     import scipy.sparse as sparse
     from scipy.sparse.linalg import splu
@@ -91,9 +117,7 @@ def continued_tone(over: np.ndarray, belief: np.ndarray, layout: UVLayout) -> np
     share = layout.barycentric * belief[:, None]
     corners = layout.corners.ravel()
     weight = np.bincount(corners, share.ravel(), vertices)
-    pulled = np.stack(
-        [np.bincount(corners, (share * c[:, None]).ravel(), vertices) for c in limited.T], axis=1
-    )
+    pulled = [np.bincount(corners, (share * c[:, None]).ravel(), vertices) for c in limited.T]
     per_vertex = len(belief) / vertices
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     ones = np.ones(len(edges))
@@ -101,5 +125,6 @@ def continued_tone(over: np.ndarray, belief: np.ndarray, layout: UVLayout) -> np
     adjacent = adjacent.maximum(adjacent.T)
     laplacian = sparse.diags(np.asarray(adjacent.sum(1)).ravel()) - adjacent
     matrix = sparse.diags(weight / per_vertex + FREE) + STIFF * laplacian
-    field = splu(matrix.tocsc()).solve(pulled / per_vertex)
-    return layout.at(field)
+    right = np.stack([*pulled, weight], axis=1) / per_vertex
+    field = layout.at(splu(matrix.tocsc()).solve(right))
+    return field[:, :3], field[:, 3:]

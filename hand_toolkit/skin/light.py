@@ -137,7 +137,9 @@ def light_of_albedo(
     return result
 
 
-def soften_unseen(light: np.ndarray, normals: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def soften_unseen(
+    light: np.ndarray, normals: np.ndarray, weight: np.ndarray, known: bool = False
+) -> np.ndarray:
     """The light (K, 3) without the extremes that it has only where no normal was seen.
 
     Spherical harmonics fitted to half a sphere say anything of the other half; unseen sides would
@@ -148,6 +150,7 @@ def soften_unseen(light: np.ndarray, normals: np.ndarray, weight: np.ndarray) ->
         light: (K, 3) shading SH.
         normals: (N, 3) unit normals that the light was estimated from.
         weight: (N,) their evidence.
+        known: the light was known before all of it was refitted; only extremes are taken from it.
     """
     directions = sphere_directions(160)
     some = np.flatnonzero(weight > 0.05)
@@ -158,13 +161,17 @@ def soften_unseen(light: np.ndarray, normals: np.ndarray, weight: np.ndarray) ->
     seen = np.clip(near / (SEEN_SHARE * near.max()), 0, 1)[:, None]
     mean = np.maximum(light[0] * C0, 1e-4)
     sharp = shade(light, directions)
-    even = mean * np.clip(sharp / mean, 0.6, 1.3) ** 0.5
+    ratio = sharp / mean
+    even = mean * (np.clip(ratio, *EXTREME) if known else np.clip(ratio, 0.6, 1.3) ** 0.5)
     target = seen * sharp + (1 - seen) * even
     basis = sh_basis(directions, len(light))
     share = 0.15 + seen
     softened: np.ndarray = np.linalg.solve((basis * share).T @ basis, (basis * share).T @ target)
     return softened
 
+
+EXTREME = (0.5, 1.5)
+"""Shading over the mean that a known light may have where no normal was seen."""
 
 NEAR_SHARPNESS = 12.0
 """Concentration of the lobe in which a seen normal vouches for its neighbours: about 25 degrees."""

@@ -61,6 +61,8 @@ class Observation:
         shown: (N,) the evidence before anybody doubted it: how well the photo shows the place.
         pictured: (N,) how far the photo's own view should show the photo there, whether or not
             that is this place's skin.
+        calm: (N, 3) sRGB of the photo there without its noise, of which albedo is made; None where
+            the photo has little.
     """
 
     points: np.ndarray
@@ -72,6 +74,12 @@ class Observation:
     beside: np.ndarray
     shown: np.ndarray
     pictured: np.ndarray
+    calm: np.ndarray | None = None
+
+    @property
+    def of_skin(self) -> np.ndarray:
+        """(N, 3) sRGB colours to make albedo of."""
+        return self.color if self.calm is None else self.calm
 
 
 def pose_surfaces(hands: tuple[HandPose, ...], level: int) -> list[PosedSurface]:

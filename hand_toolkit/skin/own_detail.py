@@ -44,8 +44,9 @@ WRINKLE = {"light": np.array([0.40, 0.56, 0.60]), "dark": np.array([0.62, 0.70, 
 VEIN = np.array([0.27, 0.13, 0.08])
 """Log colour that veins take off light skin."""
 
-RIDGE, VALLEY = 0.12, 0.08
-"""Log luminance that a tendon gains, and the hollows beside it lose: open sky is smaller there."""
+RIDGE, VALLEY = 0.07, 0.03
+"""Log luminance that the strongest tendon gains, and the hollows beside it lose: open sky is
+smaller there. Hands at rest show little of them."""
 
 NET = 0.16
 """Depth of the back's fine net, a knuckle's deepest wrinkle 1."""
@@ -228,7 +229,9 @@ class _Maps:
 def _maps(person: Person, layout: UVLayout) -> _Maps:
     """Kept for the other hand."""
     places, seed = places_of(layout), person.seed % 2**31
-    palm, ridge, hollow = _common(layout)
+    palm = _palm(layout)
+    ridge = tendons(places, 0.1, seed)
+    hollow = tendons(places, 0.3, seed) * (1 - ridge)
     line, fine = creases(places, seed)
     fold = knuckle_wrinkles(places, seed) + NET * skin_lines(places, seed)
     spots = mottle(places.position, seed)
@@ -245,11 +248,8 @@ def _maps(person: Person, layout: UVLayout) -> _Maps:
 
 
 @lru_cache(maxsize=2)
-def _common(layout: UVLayout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(N,) the palm, tendons and the hollows between them, which are everybody's."""
-    places = places_of(layout)
-    ridge = tendons(places, 0.1)
-    return palmar_share(places), ridge, tendons(places, 0.3) * (1 - ridge)
+def _palm(layout: UVLayout) -> np.ndarray:
+    return palmar_share(places_of(layout))
 
 
 @lru_cache(maxsize=2)

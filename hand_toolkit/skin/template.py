@@ -79,6 +79,51 @@ def template_log_albedo(uv: np.ndarray, luminance: float) -> np.ndarray:
     return _sampled(blend, uv)
 
 
+RESIDUAL = 0.25
+"""Log colour off the template from which a place counts less: it may show a shadow or a nail."""
+
+PLACES, UNSURE = 30.0, 0.3
+"""Places of a hand that differ independently from the template, and standard deviation of people's
+darkness, light 0 and dark 1, from what the luminance of one photo says of it."""
+
+
+def pigment_luminance(
+    log_albedo: np.ndarray, belief: np.ndarray, uv: np.ndarray, luminance: float
+) -> float:
+    """The luminance that suits how much seen skin differs from place to place.
+
+    How light skin is in one photo depends on its light; how much darker the sides of fingers and
+    the wrist are than the palm does not: it tells dark skin from light skin in little light.
+
+    Args:
+        log_albedo: (N, 3), to any factor.
+        belief: (N,) 0 to 1.
+        uv: (N, 2) on the default hand's layout.
+        luminance: linear luminance of the skin as it was estimated, which decides where seen skin
+            is alike all over.
+
+    Returns:
+        Linear luminance between ``DARK_SKIN`` and ``LIGHT_SKIN``, for
+        :func:`template_log_albedo`.
+    """
+    span = np.log(LIGHT_SKIN) - np.log(DARK_SKIN)
+    first = float(np.clip((np.log(LIGHT_SKIN) - np.log(max(luminance, 1e-4))) / span, 0, 1))
+    light = template_log_albedo(uv, LIGHT_SKIN)
+    slope, target = template_log_albedo(uv, DARK_SKIN) - light, log_albedo - light
+    darkness, robust = first, np.ones(len(belief))
+    for _ in range(6):
+        weight = belief**2 * robust
+        weight = weight[:, None] / max(float(weight.sum()), 1e-9)
+        apart, off = slope - (weight * slope).sum(0), target - (weight * target).sum(0)
+        spread, left = (weight * apart**2).sum(), off - darkness * apart
+        variance = max(float((weight * left**2).sum()) / 3, 1e-4)
+        told, guess = PLACES * spread / variance, UNSURE**-2
+        fitted = (weight * apart * off).sum() / max(spread, 1e-9)
+        darkness = float(np.clip((told * fitted + guess * first) / (told + guess), 0, 1))
+        robust = 1 / np.maximum(1, np.abs(left).max(axis=1) / RESIDUAL)
+    return float(np.exp(np.log(LIGHT_SKIN) - darkness * span))
+
+
 def complete_log_albedo(
     observed: np.ndarray,
     evidence: np.ndarray,

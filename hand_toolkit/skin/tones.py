@@ -17,7 +17,7 @@ LIGHTEST = 0.6
 SOFT = 0.06
 """Log luminance over which the limit sets in."""
 
-AWAY, AWAY_HUE = 0.25, 0.06
+AWAY, AWAY_HUE = 0.15, 0.06
 """Log luminance that invented skin may lie off the template moved to believed skin's tone, and hue
 beside it: a palm in the light says little of the back, and the network takes it for a dark hand's
 more often than not. People's backs are hardly redder than their palms (``benchmarks/sides.py``)."""

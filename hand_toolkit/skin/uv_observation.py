@@ -42,7 +42,7 @@ CHANNELS = (
 DARKEST = 4e-3
 """Linear values below this are noise and are cut."""
 
-FULL = (0.96, 0.99)
+FULL = (0.9, 0.97)
 """sRGB of the red channel from which it may show less than there was."""
 
 CLIPPED = (0.88, 0.97)
@@ -218,12 +218,14 @@ def unlike_background(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def from_cut(layout: UVLayout) -> np.ndarray:
-    """(N,) 0 at the wrist's open end of the mesh ... 1 on the hand."""
-    return away_from_cut(surface(layout.hand_model, "right", LEVEL), layout.rest)
+def from_cut(layout: UVLayout, limits: tuple[float, float] = CUT_M) -> np.ndarray:
+    """(N,) 0 at the wrist's open end of the mesh ... 1 on the hand, between ``limits``, metres."""
+    return away_from_cut(surface(layout.hand_model, "right", LEVEL), layout.rest, limits)
 
 
-def away_from_cut(model: HandModel, points: np.ndarray) -> np.ndarray:
+def away_from_cut(
+    model: HandModel, points: np.ndarray, limits: tuple[float, float] = CUT_M
+) -> np.ndarray:
     """(N,) 0 at the wrist's open end of a mesh ... 1 on the hand, of points (N, 3) of its rest."""
     from scipy.spatial import cKDTree
 
@@ -232,7 +234,7 @@ def away_from_cut(model: HandModel, points: np.ndarray) -> np.ndarray:
     rim = np.unique(unique[count == 1])
     if not len(rim):
         return np.ones(len(points))
-    return smoothstep(cKDTree(model.template[rim]).query(points)[0], *CUT_M)
+    return smoothstep(cKDTree(model.template[rim]).query(points)[0], *limits)
 
 
 def weighted_median(values: np.ndarray, weight: np.ndarray) -> np.ndarray:

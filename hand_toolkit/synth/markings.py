@@ -352,13 +352,27 @@ def veins(places: SkinPlaces, seed: int) -> np.ndarray:
     return out * back * fade
 
 
-def tendons(places: SkinPlaces, width: float = 0.075) -> np.ndarray:
-    """(n,) 0 to 1 on the tendons that run to the knuckles, ``width`` in palm coordinates."""
+def tendons(places: SkinPlaces, width: float = 0.075, seed: int | None = None) -> np.ndarray:
+    """(n,) 0 to 1 on the tendons that run to the knuckles.
+
+    Args:
+        places: on the skin.
+        width: in palm coordinates.
+        seed: of one person's, which differ in course, width and strength, and fade in and out;
+            None: all alike.
+    """
     u, v = places.palm.T
+    rng = np.random.default_rng([seed or 0, 60])
     out = np.zeros(len(u))
-    for end in (0.85, 0.25, -0.32, -0.85):
-        line = 0.30 * end * (1 - u) + end * u
-        out = np.maximum(out, np.exp(-(((v - line) / width) ** 2)))
+    for k, end in enumerate((0.85, 0.25, -0.32, -0.85)):
+        line, own, strength = 0.30 * end * (1 - u) + end * u, width, np.ones(len(u))
+        if seed is not None:
+            bent = noise(places.position, 35, seed + 60 + k, 1)
+            line = line + 0.1 * rng.normal() * (1 - u) + 0.12 * bent * u * (1 - u)
+            own = width * rng.uniform(0.7, 1.5)
+            fade = 0.5 + 1.2 * noise(places.position, 22, seed + 70 + k, 1)
+            strength = rng.uniform(0.1, 1.0) * np.clip(fade, 0, 1)
+        out = np.maximum(out, strength * np.exp(-(((v - line) / own) ** 2)))
     back = np.clip((places.back - 0.3) * 2, 0, 1) * (places.finger_weight.sum(1) < 0.5)
     return out * back * np.clip((u - 0.1) / 0.3, 0, 1) * np.clip((0.98 - u) / 0.15, 0, 1)
 

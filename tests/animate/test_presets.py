@@ -100,3 +100,13 @@ def test_an_avatar_keeps_its_poses(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_an_unknown_pose_is_named() -> None:
     with pytest.raises(InputError, match="unknown pose 'jump'"):
         fitted_pose("jump", "default", shape_of(0))
+
+
+def test_fingers_of_a_fist_lie_side_by_side_on_hands_of_other_shapes() -> None:
+    mean = decompose(finger_pose("fist"))
+    fingers = [f"{finger}1_abduction" for finger in ("index", "middle", "ring", "pinky")]
+    at = [FREE_ANGLES.index(name) for name in fingers]
+    for seed in (1, 2):
+        angles = decompose(fitted_pose("fist", "default", shape_of(seed)))
+        aside = np.degrees(angles - mean)[at]
+        assert np.abs(aside).max() < 6, f"seed {seed}: {aside.round(1)} degrees aside"

@@ -19,6 +19,12 @@ from hand_toolkit.skin.grid import GRID
 from hand_toolkit.skin.light import LUMINANCE
 from hand_toolkit.skin.nails import unseen_paint
 from hand_toolkit.skin.network import CompletionNetwork, Heads, compose
+from hand_toolkit.skin.template import (
+    DARK_SKIN,
+    LIGHT_SKIN,
+    pigment_luminance,
+    template_log_albedo,
+)
 from hand_toolkit.skin.tones import AWAY, AWAY_HUE, PALEST, off_the_template, overexposed
 from hand_toolkit.skin.uv_layout import LEVEL, UVLayout, uv_layout
 from hand_toolkit.skin.uv_observation import CHANNELS, UVObservation, observe_uv, scene_of
@@ -195,6 +201,22 @@ def test_a_palm_in_the_light_does_not_make_the_back_a_dark_hands() -> None:
     redder = np.where(belief[:, None] > 0, seen, seen + np.array([0.2, 0.0, -0.2]))
     off = off_the_template(redder, seen, belief, template)
     np.testing.assert_allclose(off[belief == 0], [[0.2 - AWAY_HUE, 0, AWAY_HUE - 0.2]] * 250)
+
+
+def test_a_light_hand_in_little_light_is_no_dark_hand() -> None:
+    layout = uv_layout("default", SIZE)
+    palm = (np.asarray(layout.at(vertex_normals_of_rest()))[:, 1] < 0.3).astype(float)
+    for luminance in (LIGHT_SKIN, DARK_SKIN):
+        seen = template_log_albedo(layout.uv, luminance) + np.log(0.17)
+        found = pigment_luminance(seen, palm, layout.uv, 0.17)
+        assert abs(np.log(found / luminance)) < 0.1
+    nothing = pigment_luminance(0 * seen, 0 * palm, layout.uv, 0.2)
+    assert abs(nothing - 0.2) < 1e-6, "where nothing is seen the luminance decides"
+
+
+def vertex_normals_of_rest() -> np.ndarray:
+    model = surface("default", "right", LEVEL)
+    return vertex_normals(model.template, model.faces)
 
 
 def test_overexposed_skin_is_in_more_light_and_is_believed_less(shipped: None) -> None:

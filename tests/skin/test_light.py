@@ -75,3 +75,16 @@ def test_photos_that_cannot_tell_the_colour_of_skin_are_named() -> None:
     blown[:22] = 255
     assert "60 % of the hand are overexposed" in exposure_doubts(blown, mask)[0]
     assert exposure_doubts(skin, 0 * mask) == []
+
+
+def test_a_known_light_keeps_what_is_not_extreme_and_no_side_is_black() -> None:
+    front = np.array([[0.0, 0.0, -1.0]]) + np.random.default_rng(0).normal(0, 0.3, (400, 3))
+    front /= np.linalg.norm(front, axis=1, keepdims=True)
+    light = np.zeros((9, 3))
+    light[0], light[2] = 2.4, -0.5
+    mild = soften_unseen(light, front, np.ones(400), known=True)
+    np.testing.assert_allclose(mild, light, atol=0.06)
+    light[2] = -3.0
+    behind = np.array([[0.0, 0.0, 1.0]])
+    assert shade(light, behind).max() == 0
+    assert shade(soften_unseen(light, front, np.ones(400), known=True), behind).min() > 0.15

@@ -127,3 +127,14 @@ def test_two_hands_of_one_person_are_of_one_tone_and_two_peoples_are_not() -> No
     dark, painted = np.log([0.2, 0.1, 0.07]), np.log([0.3, 0.5, 0.3])
     assert gains_to_one_tone([tones[0], dark], [1.0, 1.0]) is None
     assert gains_to_one_tone([tones[0], painted], [1.0, 1.0]) is None
+
+
+def test_tendons_are_no_comb_and_everybodys_differ() -> None:
+    from hand_toolkit.skin.own_detail import places_of
+    from hand_toolkit.synth.markings import tendons
+
+    places = places_of(layout())
+    back = tendons(places) > 0.01
+    people = [tendons(places, 0.1, seed)[back] for seed in (1, 2, 3)]
+    assert max(np.corrcoef(people)[np.triu_indices(3, 1)]) < 0.8
+    assert all(p.mean() < 0.6 * tendons(places, 0.1)[back].mean() for p in people)

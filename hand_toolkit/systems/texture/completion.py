@@ -28,6 +28,7 @@ def complete_hands(
     trust: float = 0.5,
     doubt: np.ndarray | None = None,
     person: int | None = None,
+    calmed: bool = False,
 ) -> list[CompletedSkin]:
     """The skin of each hand, on the layout of its model.
 
@@ -40,6 +41,7 @@ def complete_hands(
         completion: the network; the shipped one by default.
         doubt: (H, W) in [0, 1], 1 where the photo is not to be believed at all.
         person: seed of whose lines invented skin gets; None: nobody's.
+        calmed: ``pixels`` are without the photo's noise.
         trust: in the photo, see :meth:`hand_toolkit.skin.complete.CompletedSkin.trusted`.
     """
     completion = completion or load_completion()
@@ -56,7 +58,9 @@ def complete_hands(
         shown = observe_uv(
             scene, mask, layout, posed.side, posed.vertices, posed.normals, own, light, doubt=doubt
         )
-        result.append(complete_skin(shown, layout, completion, person=person).trusted(trust))
+        result.append(
+            complete_skin(shown, layout, completion, person=person, calmed=calmed).trusted(trust)
+        )
         seen.append(shown.log_albedo)
     if len(result) == 2 and result[0].layout is result[1].layout:
         return _of_one_person(result, seen)

@@ -91,7 +91,7 @@ class FittedSkin:
     def complete(self) -> CompleteSkin:
         """Albedo and baked colour of every splat of every hand."""
         observed = [
-            np.log(np.maximum(_albedo(srgb_to_linear(o.color), o, self.light), 5e-3))
+            np.log(np.maximum(_albedo(srgb_to_linear(o.of_skin), o, self.light), 5e-3))
             for o in self.seen
         ]
         trust = [o.evidence for o in self.seen]
@@ -207,6 +207,10 @@ TOWARD = (0.0, 0.4)
 """Cosine of the angle to the line of sight from which the photo tells the light."""
 
 
+BRIGHTEST = 4.0
+"""Linear albedo beyond which a colour is no skin in any light. It is above 1 in more light than was
+estimated, whose shade is taken off later; cut at 1, red alone would be lost in warm light."""
+
 FAINT = 2e-3
 """Least linear colour of which the logarithm is taken."""
 
@@ -252,7 +256,7 @@ def photo_shading(seen: Observation, light: np.ndarray) -> np.ndarray:
 
 
 def _albedo(linear: np.ndarray, seen: Observation, light: np.ndarray) -> np.ndarray:
-    return np.clip(linear / photo_shading(seen, light), 0, 1)
+    return np.clip(linear / photo_shading(seen, light), 0, BRIGHTEST)
 
 
 def _share(

@@ -77,9 +77,9 @@ def fit_texture_views(
     reference = views.reference
     view = views[reference]
     if len(views) == 1:
-        return assemble(fitted[0], view.camera, view.name, soften=known is None)
+        return assemble(fitted[0], view.camera, view.name, known=known is not None)
     joined, own = join_views(fitted, reference)
-    avatar = assemble(joined, view.camera, view.name, soften=known is None, own=own)
+    avatar = assemble(joined, view.camera, view.name, own, known is not None)
     others = ", ".join(v.name for k, v in enumerate(views) if k != reference)
     return dataclasses.replace(avatar, provenance={**avatar.provenance, "further_photos": others})
 

@@ -19,6 +19,7 @@ from ...hand_model import rest_hand
 from ...render import render
 from ...skin.crop import Crop, crop_to_hands
 from ...skin.light import light_of_albedo, soften_unseen
+from ...skin.noise import without_noise
 from ...skin.observe import (
     Observation,
     PosedSurface,
@@ -125,7 +126,7 @@ def fit_texture(
     """
     crop = crop_to_hands(photo.pixels, mask, labels, estimate, config.max_size)
     fitted = fit_view(crop, estimate.hands, config, device, progress, known)
-    return assemble(fitted, estimate.camera, photo.name, soften=known is None)
+    return assemble(fitted, estimate.camera, photo.name, known=known is not None)
 
 
 def fit_view(
@@ -143,9 +144,15 @@ def fit_view(
     masks = [crop.mask * (crop.labels == k) for k in range(len(hands))]
     progress(0.08, "finding visible skin")
     seen, rim = observe(surfaces, bindings, crop.pixels, masks, crop.camera)
+    calm = without_noise(crop.pixels, crop.mask)
     for k, (hand, o, b) in enumerate(zip(hands, seen, bindings)):
         part = _from_cut(hand, b) * _undoubted(crop, o)
-        seen[k] = dataclasses.replace(o, evidence=o.evidence * part, pictured=o.pictured * part)
+        seen[k] = dataclasses.replace(
+            o,
+            evidence=o.evidence * part,
+            pictured=o.pictured * part,
+            calm=None if calm is None else sample(calm, o.pixel),
+        )
     progress(0.2, "separating light from skin")
     seen, trust, at_rim = _drop_background(crop, hands, surfaces, bindings, seen, rim, known)
     skin = FittedSkin.of(hands, bindings, seen, known)
@@ -154,13 +161,14 @@ def fit_view(
         completed = complete_hands(
             hands,
             surfaces,
-            crop.pixels,
+            crop.pixels if calm is None else calm,
             masks,
             crop.camera,
             skin.light,
             trust=config.trust,
             doubt=crop.doubt,
             person=config.person_in(crop.pixels),
+            calmed=calm is not None,
         )
         skin = dataclasses.replace(skin, completed=completed, invents=invents)
         seen = skin.believed()
@@ -197,9 +205,8 @@ def assemble(
     fitted: FittedView,
     camera: Camera,
     name: str,
-    *,
-    soften: bool,
     own: list[np.ndarray] | None = None,
+    known: bool = False,
 ) -> Avatar:
     """Complete what is hidden and make the avatar.
 
@@ -207,9 +214,9 @@ def assemble(
         fitted: what is known of the splats.
         camera: of the whole photo whose light and poses the avatar takes.
         name: of that photo.
-        soften: even the light out where the photo showed no skin; for a light of one photo alone.
         own: per hand (N,) the part of each splat's evidence that is of that photo, whose colours
             are baked as they are; None: all of it.
+        known: the light was known, not estimated from the photo alone.
     """
     skin = fitted.skin
     hands, seen = skin.hands, skin.seen
@@ -249,15 +256,15 @@ def assemble(
         hand_model=hands[0].hand_model,
         level=LEVEL,
         hands=tuple(parts),
-        light=_softened(light, shown) if soften else light,
+        light=_softened(light, shown, known),
         camera=camera,
         provenance={"method": "texture", "photo": name},
     )
 
 
-def _softened(light: np.ndarray, seen: list[Observation]) -> np.ndarray:
+def _softened(light: np.ndarray, seen: list[Observation], known: bool) -> np.ndarray:
     normals = np.concatenate([o.normals for o in seen])
-    return soften_unseen(light, normals, np.concatenate([o.evidence for o in seen]))
+    return soften_unseen(light, normals, np.concatenate([o.evidence for o in seen]), known)
 
 
 def _drop_background(

@@ -104,7 +104,7 @@ def test_what_is_painted_out_of_the_photo_says_nothing() -> None:
     for doubt in (None, low.astype(np.float32)):
         view = View("half", lambda: Photo(pixels), CAMERA, hands, mask, labels, doubt=doubt)
         fit = fit_view(crop_view(view, NETWORK.max_size), hands, NETWORK)
-        hand = assemble(fit, CAMERA, "half", soften=True).hands[0]
+        hand = assemble(fit, CAMERA, "half").hands[0]
         evidence.append(float(hand.evidence.mean()))
     assert evidence[1] > 0.05
     assert (hand.albedo[:, 2] > hand.albedo[:, 0]).mean() < 0.01
@@ -203,3 +203,18 @@ def test_a_photo_that_is_not_trusted_gives_its_tone_alone(completion: str) -> No
         blue.append((color[:, 2] > color[:, 0]).sum())
         assert 0.1 < np.median(color) < 0.95
     assert blue[0] * 4 < blue[1]
+
+
+def test_warm_light_costs_skin_no_red() -> None:
+    """Colours brighter than the estimated light allows keep their hue until shade is taken off."""
+    from hand_toolkit.skin.observe import Observation
+    from hand_toolkit.systems.texture.fitted_skin import _albedo
+
+    one, toward = np.ones(1), np.array([[0.0, 0.0, -1.0]])
+    seen = Observation(
+        -toward, toward, np.zeros((1, 2)), np.ones((1, 3)), one, one, 0 * one, one, one
+    )
+    light = np.zeros((9, 3))
+    light[0] = 0.5 / 0.2820948
+    found = _albedo(np.array([[0.9, 0.45, 0.3]]), seen, light)
+    np.testing.assert_allclose(found, [[1.8, 0.9, 0.6]], rtol=1e-3)
