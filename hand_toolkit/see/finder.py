@@ -44,6 +44,9 @@ SURE_PRESENCE = 0.75
 """Mean presence over the second look of a hand that no palm led to. Faces, arms and hair reach
 .65 at most where the hands were painted out, hands that only turned crops show .95."""
 
+PARTNER_PRESENCE = 0.6
+"""The same beside a hand that was found so."""
+
 GRID_SCALES = (0.9, 1.3, 0.6)
 """Edges of the crops that are tried all over a picture, in units of its shorter edge."""
 
@@ -116,15 +119,21 @@ class NetworkSearch(HandSearch):
         """Hands in crops that no palm led to; the likeliest crops first, and only so many."""
         views = [*self.views_around_palms(), *self.views_of_grid()][:MAX_TRIES]
         waiting: list[Detection] = []
+        doubted: list[Detection] = []
         for start in range(0, len(views), TRIES_AT_ONCE):
             seen = find_landmarks(self.pyramid, views[start : start + TRIES_AT_ONCE])
             waiting += [d for d in seen if d.presence > MIN_PRESENCE]
             if any(d.presence > SURE_PRESENCE for d in waiting):
-                hands = self.confirm(waiting, sure=True)
+                hands = self.confirm(waiting, SURE_PRESENCE)
                 if hands:
-                    return hands
-                waiting = []
-        return self.confirm(waiting, sure=True)
+                    return self.with_partners(hands, doubted + waiting)
+                doubted, waiting = doubted + waiting, []
+        return self.confirm(waiting, SURE_PRESENCE)
+
+    def with_partners(self, hands: list[Detection], doubted: list[Detection]) -> list[Detection]:
+        """The hands with others that were seen on the way to them: where one is, another may be."""
+        new = [d for d in doubted if all(distance(d, hand) > NEW_HAND for hand in hands)]
+        return merge(hands + self.confirm(new, PARTNER_PRESENCE)) if new else hands
 
     def see(self, views: list[View]) -> list[Detection]:
         """See :class:`HandSearch`."""
@@ -140,12 +149,12 @@ class NetworkSearch(HandSearch):
                 self.lonely.append(palm)
         return hands
 
-    def confirm(self, proposals: list[Detection], sure: bool = False) -> list[Detection]:
+    def confirm(self, proposals: list[Detection], least: float = 0.0) -> list[Detection]:
         """Look at each proposed hand again in four crops of its own; keep those that stay.
 
         Args:
             proposals: what was seen.
-            sure: all four crops must show the hand surely, since no palm was found.
+            least: mean presence that the four crops must show, where no palm was found.
         """
         hands: list[Detection] = []
         for group in cluster(proposals)[:MAX_PROPOSALS]:
@@ -153,7 +162,7 @@ class NetworkSearch(HandSearch):
             if any(distance(hand, other) < SAME_HAND for other in hands):
                 continue
             again = self.look_again(hand)
-            if again is None or (sure and again.presence < SURE_PRESENCE):
+            if again is None or again.presence < least:
                 continue
             if all(distance(again, other) > SAME_HAND for other in hands):
                 hands.append(again)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +91,20 @@ def test_a_small_hand_elsewhere_is_found_and_none_behind_a_palm(photos: Path) ->
     lap = next(hand for hand in hands if hand.left)
     x, y = lap.keypoints.mean(axis=0) / [848, 565]
     assert 0.15 < x < 0.26 and 0.84 < y < 0.98
+
+
+def test_beside_a_hand_without_a_palm_another_may_be_doubted(
+    demo: Photo, plain: Detection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pair seen from the thumbs' edges, of which crops in all directions show one surely."""
+
+    def beside(sizes: float, presence: float) -> Detection:
+        moved = plain.keypoints + np.array([sizes * plain.size, 0])
+        return replace(plain, keypoints=moved, presence=presence)
+
+    search = NetworkSearch(demo, 4)
+    monkeypatch.setattr(search, "look_again", lambda hand: hand)  # its own crops show the same
+    same, other, arm = beside(0.05, 0.9), beside(1.5, 0.65), beside(-1.5, 0.55)
+    found = search.with_partners([plain], [same, other, arm])
+    assert [round(hand.presence, 2) for hand in found] == [round(plain.presence, 2), 0.65]
+    assert search.with_partners([plain], [same]) == [plain]
