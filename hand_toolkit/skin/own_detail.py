@@ -110,6 +110,9 @@ TYPICAL = 0.04
 STRENGTH = (0.45, 1.3)
 """Least and largest strength of detail for what the photo shows; it shows noise, too."""
 
+PLAINLY = 0.7
+"""Most strength of what has no lines: mottles and unevenness."""
+
 LOOSELY = 0.6
 """Power of what is measured in the strength: palms have more lines than backs."""
 
@@ -203,10 +206,9 @@ def own_detail(
     from scipy.ndimage import gaussian_filter
 
     own = uv_layout("default", layout.size)
-    detail = _drawn(person, luminance, own)
+    detail = _drawn(person, luminance, own, 1.0 if clear is None else clear.strength)
     if clear is not None:
         sigma = clear.blur_m / TEXEL_M * own.size / 512
-        detail = clear.strength * detail
         if sigma > LEAST_BLUR:
             wide = gaussian_filter(own.image(detail), (sigma, sigma, 0))
             detail = wide.reshape(-1, 3)[own.index]
@@ -257,13 +259,15 @@ def _blood(layout: UVLayout) -> np.ndarray:
     return blood(places_of(layout))
 
 
-def _drawn(person: Person, luminance: float, layout: UVLayout) -> np.ndarray:
+def _drawn(person: Person, luminance: float, layout: UVLayout, strength: float) -> np.ndarray:
     maps = _maps(person, layout)
     span = np.log(LIGHT) - np.log(DARK)
     light = float(np.clip((np.log(max(luminance, 1e-3)) - np.log(DARK)) / span, 0, 1))
     total = maps.plain - maps.crease[:, None] * _between(CREASE, light)
     total -= maps.fold[:, None] * _between(WRINKLE, light)
     total -= light * (person.flush * _blood(layout)[:, None] * RED + maps.vein[:, None] * VEIN)
+    # a wrinkled palm tells of lines, not of blotches
+    total = strength * (total - maps.plain) + min(strength, PLAINLY) * maps.plain
     return total - PLAIN * _broad(total, layout)
 
 

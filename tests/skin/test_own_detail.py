@@ -138,3 +138,17 @@ def test_tendons_are_no_comb_and_everybodys_differ() -> None:
     people = [tendons(places, 0.1, seed)[back] for seed in (1, 2, 3)]
     assert max(np.corrcoef(people)[np.triu_indices(3, 1)]) < 0.8
     assert all(p.mean() < 0.6 * tendons(places, 0.1)[back].mean() for p in people)
+
+
+def test_a_wrinkled_palm_tells_of_lines_not_of_blotches() -> None:
+    plain = dataclasses.replace(
+        Person.of(3), creases=0.0, wrinkles=0.0, veins=0.0, flush=0.0, tendons=0.0, mottle=1.3
+    )
+    lined = dataclasses.replace(plain, creases=1.0)
+    mild, strong = (
+        [own_detail(p, LIGHT_SKIN, layout(), Clarity(s, 0.0)) for p in (plain, lined)]
+        for s in (0.8, STRENGTH[1])
+    )
+    np.testing.assert_allclose(mild[0], strong[0])
+    line = [np.abs(one[1] - one[0])[palm()].max() for one in (mild, strong)]
+    assert line[1] == pytest.approx(line[0] * STRENGTH[1] / 0.8)
