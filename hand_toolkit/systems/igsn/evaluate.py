@@ -337,6 +337,6 @@ def training_pictures(
                 )
             )
         rows.append([target, pictures[0], known, pictures[1], pictures[2]])
-    table = np.asarray(scores or [np.full(len(TRAINING_METRICS), np.nan)])
+    table = np.asarray(scores or [(np.nan,) * len(TRAINING_METRICS)])
     means = [float(c[~np.isnan(c)].mean()) if not np.isnan(c).all() else np.nan for c in table.T]
     return dict(zip(TRAINING_METRICS, means)), rows
