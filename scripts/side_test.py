@@ -19,17 +19,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from hand_toolkit.avatar import Avatar, surface
+from hand_toolkit.avatar import Avatar
 from hand_toolkit.core.errors import InputError
-from hand_toolkit.geometry.surfaces import face_normals
-from hand_toolkit.hand_model import rest_hand
+from hand_toolkit.pictures.drawing import evidence_of_sides
 from hand_toolkit.pictures.report import avatar_views
 
 SIDE = 384
 ACROSS = 5
 AZIMUTHS = {"palm": 0.0, "back": np.pi}
-FLAT = 0.7
-"""Least cosine between a face's normal and the side's own for the face to count as of that side."""
 
 
 def best_hand(path: Path) -> Avatar:
@@ -37,18 +34,6 @@ def best_hand(path: Path) -> Avatar:
     avatar = Avatar.load(path)
     hand = max((h for h in avatar.hands if h.observed), key=lambda h: float(h.evidence.mean()))
     return dataclasses.replace(avatar, hands=(hand,))
-
-
-def evidence_of(avatar: Avatar) -> dict[str, float]:
-    """Mean evidence of the palm and of the back of an avatar's hand."""
-    (hand,) = avatar.hands
-    model = surface(avatar.hand_model, hand.side, avatar.level)
-    vertices = rest_hand(model, hand.shape)[0]
-    up = face_normals(vertices, model.faces)[0][hand.binding.triangle, 1]
-    return {
-        "palm": float(hand.evidence[up < -FLAT].mean()),
-        "back": float(hand.evidence[up > FLAT].mean()),
-    }
 
 
 def chosen(folder: Path, count: int) -> list[tuple[Path, Avatar, str]]:
@@ -59,7 +44,8 @@ def chosen(folder: Path, count: int) -> list[tuple[Path, Avatar, str]]:
     """
     clear: dict[str, list[tuple[float, Path]]] = {"palm": [], "back": []}
     for path in sorted(folder.glob("*.hand")):
-        evidence = evidence_of(best_hand(path))
+        avatar = best_hand(path)
+        evidence = evidence_of_sides(avatar, avatar.hands[0].side)
         seen = max(evidence, key=lambda side: evidence[side])
         clear[seen].append((abs(evidence["palm"] - evidence["back"]), path))
     for side in clear:

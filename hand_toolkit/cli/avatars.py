@@ -35,8 +35,9 @@ _input = click.Path(path_type=Path)
     "--camera",
     default="auto",
     show_default=True,
-    help="auto, front, back, orbit:DEGREES[,UP] (around the upright hand), turntable, photo (where "
-    "the photo was taken from), from-pose (as --pose estimated it) or a .json file of cameras "
+    help="auto (the side that the photo showed), front (the palm), back, orbit:DEGREES[,UP] "
+    "(around the upright hand), turntable, photo (where the photo was taken from), from-pose (as "
+    "--pose estimated it) or a .json file of cameras "
     "(docs/renderer.md).",
 )
 @click.option(

@@ -210,8 +210,13 @@ def fit(
     light = exposure_doubts(result.photo.pixels, result.mask)
     for sentence in [*doubts(result.views), *light]:
         click.echo(sentence, err=True)
+    sure = {h.side: h.confidence for h in result.estimate.hands}
     hands = ", ".join(
-        f"{h.side} ({'seen' if h.observed else 'mirrored'})" for h in result.avatar.hands
+        f"{h.side} ({100 * h.evidence.mean():.0f} % of its skin seen"
+        + (f", confidence {sure[h.side]:.2f})" if h.side in sure else ")")
+        if h.observed
+        else f"{h.side} (mirrored)"
+        for h in result.avatar.hands
     )
     count = f" from {len(result.views)} pictures" if len(result.views) > 1 else ""
     click.echo(f"{output}: {len(result.avatar)} splats{count}, hands: {hands}")

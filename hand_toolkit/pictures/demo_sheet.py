@@ -28,7 +28,7 @@ from ..hand_model.arm import ARM_SUFFIX
 from ..media import save_image
 from ..media.video import SUFFIXES as VIDEO_SUFFIXES
 from ..media.video import write_video
-from .drawing import placed_like, points_of, shown_upright, source_view
+from .drawing import placed_like, points_of, shown_upright, shows_back, source_view
 
 if TYPE_CHECKING:
     from ..render import AvatarRenderer
@@ -154,6 +154,8 @@ def plan(
     points = _points(avatar, [upright])
     if camera == "turntable":
         return Shot([upright], turntable(points, width, height, TURNTABLE_FRAMES), fps or 24)
+    if camera == "auto" and shows_back(avatar, sides):
+        camera = "back"
     return Shot([upright], _views(camera, points, width, height, size), fps or 24)
 
 

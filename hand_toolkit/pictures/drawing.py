@@ -7,11 +7,13 @@ import io
 import numpy as np
 
 from ..animate import finger_pose
-from ..avatar import Avatar, Drawable, display_theta
+from ..avatar import Avatar, Drawable, display_theta, surface
 from ..avatar.lighting import Light
 from ..core.cameras import orbit_camera
 from ..core.conventions import SIDES, UPRIGHT_WRISTS_M, mirror_theta
 from ..core.types import Camera, HandPose
+from ..geometry.surfaces import face_normals
+from ..hand_model import rest_hand
 
 
 def source_view(avatar: Avatar) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Camera]:
@@ -22,6 +24,35 @@ def source_view(avatar: Avatar) -> tuple[dict[str, np.ndarray], dict[str, np.nda
         {h.side: h.source_translation for h in hands},
         avatar.camera,
     )
+
+
+FLAT = 0.7
+"""Least cosine between a face's normal and the side's own for the face to count as of that side."""
+
+
+def evidence_of_sides(avatar: Avatar, side: str) -> dict[str, float]:
+    """Mean evidence, 0 invented to 1 seen, of the "palm" and of the "back" of a hand.
+
+    Args:
+        avatar: the avatar.
+        side: of its hand.
+    """
+    hand = avatar.hand(side)
+    model = surface(avatar.hand_model, side, avatar.level)
+    up = face_normals(rest_hand(model, hand.shape)[0], model.faces)[0][hand.binding.triangle, 1]
+    of = {"palm": hand.evidence[up < -FLAT], "back": hand.evidence[up > FLAT]}
+    return {name: float(part.mean()) if len(part) else 0.0 for name, part in of.items()}
+
+
+CLEARLY = 0.1
+"""Evidence by which the back must be seen better than the palm for a picture to show it."""
+
+
+def shows_back(avatar: Avatar, sides: tuple[str, ...]) -> bool:
+    """Whether the photo showed the backs of these hands better than their palms."""
+    seen = [evidence_of_sides(avatar, h.side) for h in avatar.hands
+            if h.observed and h.side in sides]  # fmt: skip
+    return bool(seen) and all(e["back"] > e["palm"] + CLEARLY for e in seen)
 
 
 def shown_upright(

@@ -209,8 +209,8 @@ def select_hands(
         only = f"only the {next(iter(best))} side" if len(best) == 1 else "both sides"
         asked = "both hands were" if hands == "both" else f"the {hands} hand was"
         raise NoHandError(
-            f"{asked} asked for, but '{photo.name}' shows {len(found)} hand(s) of {only}; "
-            "use --hands auto or another photo"
+            f"{asked} asked for, but {len(found)} hand(s) of {only} were found in '{photo.name}'; "
+            "use --hands auto, crop the photo to the hand that is missing, or take another"
         )
     if len(found) > len(chosen):
         log.info("'%s' shows %d hands; the most prominent are used", photo.name, len(found))

@@ -180,7 +180,7 @@ SEEN_SHARE = 0.15
 """Directions with this share of the best seen one's evidence count as seen."""
 
 
-DIM, BLOWN, BLOWN_SHARE = 0.02, 0.97, 0.35
+DIM, BLOWN, BLOWN_SHARE = 0.035, 0.97, 0.35
 """Median linear luminance of a hand below which its colour is a guess; middle sRGB channel from
 which a pixel is overexposed, and the share of such pixels from which the hand is."""
 
