@@ -87,6 +87,10 @@ PLACES, UNSURE = 30.0, 0.3
 darkness, light 0 and dark 1, from what the luminance of one photo says of it."""
 
 
+LIGHTER = 0.1
+"""Darkness by which skin may be darker than its luminance says."""
+
+
 def pigment_luminance(
     log_albedo: np.ndarray, belief: np.ndarray, uv: np.ndarray, luminance: float
 ) -> float:
@@ -121,6 +125,9 @@ def pigment_luminance(
         fitted = (weight * apart * off).sum() / max(spread, 1e-9)
         darkness = float(np.clip((told * fitted + guess * first) / (told + guess), 0, 1))
         robust = 1 / np.maximum(1, np.abs(left).max(axis=1) / RESIDUAL)
+    darkness = min(
+        darkness, first + LIGHTER
+    )  # a photo makes light skin dark, hardly dark skin light
     return float(np.exp(np.log(LIGHT_SKIN) - darkness * span))
 
 

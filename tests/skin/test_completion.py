@@ -22,6 +22,7 @@ from hand_toolkit.skin.network import CompletionNetwork, Heads, compose
 from hand_toolkit.skin.template import (
     DARK_SKIN,
     LIGHT_SKIN,
+    LIGHTER,
     pigment_luminance,
     template_log_albedo,
 )
@@ -206,10 +207,14 @@ def test_a_palm_in_the_light_does_not_make_the_back_a_dark_hands() -> None:
 def test_a_light_hand_in_little_light_is_no_dark_hand() -> None:
     layout = uv_layout("default", SIZE)
     palm = (np.asarray(layout.at(vertex_normals_of_rest()))[:, 1] < 0.3).astype(float)
-    for luminance in (LIGHT_SKIN, DARK_SKIN):
-        seen = template_log_albedo(layout.uv, luminance) + np.log(0.17)
-        found = pigment_luminance(seen, palm, layout.uv, 0.17)
-        assert abs(np.log(found / luminance)) < 0.1
+    for luminance, looks, expected in (
+        (LIGHT_SKIN, 0.17, LIGHT_SKIN),
+        (DARK_SKIN, DARK_SKIN, DARK_SKIN),
+        (DARK_SKIN, LIGHT_SKIN, LIGHT_SKIN * (DARK_SKIN / LIGHT_SKIN) ** LIGHTER),
+    ):
+        seen = template_log_albedo(layout.uv, luminance) + np.log(looks)
+        found = pigment_luminance(seen, palm, layout.uv, looks)
+        assert abs(np.log(found / expected)) < 0.1
     nothing = pigment_luminance(0 * seen, 0 * palm, layout.uv, 0.2)
     assert abs(nothing - 0.2) < 1e-6, "where nothing is seen the luminance decides"
 
