@@ -321,7 +321,7 @@ def figures(data: list[Path], checkpoint: Path, out: Path) -> None:
 
 def _mean_and_deviation(scores: list[dict[str, float]]) -> dict[str, float]:
     row = {}
-    for metric in scores[0]:
+    for metric in (m for m in TRAINING_METRICS if all(m in s for s in scores)):
         values = [s[metric] for s in scores]
         row[metric] = float(np.mean(values))
         row[f"{metric}_deviation"] = float(np.std(values))

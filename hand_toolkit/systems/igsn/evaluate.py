@@ -40,7 +40,7 @@ and what was drawn, and over the whole picture."""
 
 TRAINING_METRICS = (*METRICS, "psnr_touching", "psnr_albedo")
 """Of training subjects also the pixels of skin that another hand is near, and the skin without
-light; NaN where no picture has any."""
+light, where there are any."""
 
 
 @dataclass(frozen=True)
@@ -337,6 +337,7 @@ def training_pictures(
                 )
             )
         rows.append([target, pictures[0], known, pictures[1], pictures[2]])
-    table = np.asarray(scores or [(np.nan,) * len(TRAINING_METRICS)])
-    means = [float(c[~np.isnan(c)].mean()) if not np.isnan(c).all() else np.nan for c in table.T]
-    return dict(zip(TRAINING_METRICS, means)), rows
+    columns = np.asarray(scores or [(np.nan,) * len(TRAINING_METRICS)]).T
+    means = [float(c[~np.isnan(c)].mean()) if not np.isnan(c).all() else np.nan for c in columns]
+    table = dict(zip(TRAINING_METRICS, means))
+    return {m: v for m, v in table.items() if m in METRICS or not np.isnan(v)}, rows
