@@ -13,10 +13,10 @@ from ...core.types import HandPose
 from ...hand_model import HandModel
 from ...skin.complete import COMPOSE_SIZE, CompletedSkin, complete_skin
 from ...skin.completion_weights import load_completion
-from ...skin.light import visibility
+from ...skin.light import LUMINANCE, visibility
 from ...skin.observe import openness_of, pose_surfaces, smoothstep
 from ...skin.own_detail import person_of
-from ...skin.template import complete_log_albedo
+from ...skin.template import complete_log_albedo, template_log_albedo
 from ...skin.uv_layout import LEVEL, UVLayout, uv_layout, weld
 from ...skin.uv_observation import CHANNELS, UVObservation, observe_uv, scene_of
 from .evidence import Shown
@@ -157,11 +157,13 @@ def _gains(seen: dict[str, list[_Seen]], count: int) -> np.ndarray:
     """(T, 3) to add to each view's log albedo, so that all agree where they show the same skin.
 
     Their mean is zero: skin has the mean tone of what the views say by themselves. A view that
-    shares little with the others stays near what it says.
+    shares little with the others, such as the only one of the back, is brought to the tone that
+    such skin has on a person whose skin is as the others show it.
     """
     gains = np.zeros((count, 3))
     for _ in range(12):
-        step, weight = np.zeros((count, 3)), np.full((count, 1), LONELY)
+        step, weight = np.zeros((count, 3)), np.full((count, 1), 1e-6)
+        off = _off_the_template(seen, gains)
         for found in seen.values():
             sure = np.stack([v.sure for v in found])[..., None]
             log = np.stack([v.made.log_albedo + gains[v.view] for v in found])
@@ -169,15 +171,33 @@ def _gains(seen: dict[str, list[_Seen]], count: int) -> np.ndarray:
             mean = (sure * log).sum(0) / np.maximum(total, 1e-9)
             for n, v in enumerate(found):
                 both = sure[n] * (total - sure[n]) / np.maximum(total, 1e-9)
-                step[v.view] += (both * (mean - log[n])).sum(0)
-                weight[v.view] += both.sum()
+                step[v.view] += (both * (mean - log[n])).sum(0) - LONELY * off[v.view]
+                weight[v.view] += both.sum() + LONELY
         gains += step / weight
         gains -= gains.mean(0)
     return gains
 
 
 LONELY = 300.0
-"""Texels' worth of shared evidence below which a view keeps its own tone."""
+"""Texels' worth of shared evidence that the template's word on a view's tone counts."""
+
+
+def _off_the_template(seen: dict[str, list[_Seen]], gains: np.ndarray) -> np.ndarray:
+    """(T, 3) how much lighter each view shows its skin than the template of the common tone."""
+    views = [v for found in seen.values() for v in found]
+    sure = np.array([v.sure.sum() for v in views])
+    tone = np.average(
+        [np.average(v.made.log_albedo, axis=0, weights=v.sure + 1e-9) + gains[v.view]
+         for v in views], axis=0, weights=sure + 1e-9,
+    )  # fmt: skip
+    off, told = np.zeros(gains.shape), np.full((len(gains), 1), 1e-9)
+    for v, amount in zip(views, sure):
+        template = template_log_albedo(v.completed.layout.uv, float(np.exp(tone) @ LUMINANCE))
+        away = v.made.log_albedo - v.completed.shade + gains[v.view] - template
+        off[v.view] += amount * np.average(away, axis=0, weights=v.sure + 1e-9)
+        told[v.view] += amount
+    off /= told
+    return np.asarray(off - np.average(off, axis=0, weights=told[:, 0]))
 
 
 def _joined(found: Sequence[_Seen], gains: np.ndarray, best: int | None) -> Skin:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from hand_toolkit.core.metrics import ssim
 from hand_toolkit.core.types import Camera, Photo
 from hand_toolkit.hand_model import pose_hand_numpy
 from hand_toolkit.media.viewset import ViewSet
+from hand_toolkit.skin.template import template_log_albedo
+from hand_toolkit.skin.uv_layout import uv_layout
 from hand_toolkit.skin.uv_observation import away_from_cut
 from hand_toolkit.systems.xhand.config import XHandConfig
 from hand_toolkit.systems.xhand.embedding import FeatureEmbedding
@@ -22,6 +26,7 @@ from hand_toolkit.systems.xhand.losses import laplacian, smoothness, ssim_map
 from hand_toolkit.systems.xhand.person import MM, Person
 from hand_toolkit.systems.xhand.place import Places, neutral_light
 from hand_toolkit.systems.xhand.renderer import NeuralRenderer
+from hand_toolkit.systems.xhand.skin import _gains
 from hand_toolkit.testing.views import drawn_views
 
 SKIN = torch.log(torch.tensor([0.4, 0.25, 0.2]))
@@ -184,3 +189,25 @@ def test_the_neural_renderer_begins_with_nothing_added_and_learns():
             losses[-1].backward()
             optimizer.step()
         assert losses[-1] < 0.6 * losses[0]
+
+
+def test_a_view_alone_takes_the_tone_of_the_others() -> None:
+    """The one photo of a hand's back, in more light than those of its palm."""
+    layout = uv_layout("default", 96)
+    skin = template_log_albedo(layout.uv, 0.3) + np.log([0.5, 0.3, 0.2])
+    back = np.arange(len(skin)) % 2 == 0
+
+    def view(number: int, seen: np.ndarray, exposure: np.ndarray) -> Any:
+        return SimpleNamespace(
+            view=number, sure=seen.astype(float), made=SimpleNamespace(log_albedo=skin + exposure),
+            completed=SimpleNamespace(shade=0 * skin, layout=layout),
+        )  # fmt: skip
+
+    exposures = np.array([[0.05, 0, 0], [-0.05, 0, 0], [0.4, 0.5, 0.7]])
+    views = [
+        view(0, ~back, exposures[0]),
+        view(1, ~back, exposures[1]),
+        view(2, back, exposures[2]),
+    ]
+    off = exposures + _gains({"right": views}, 3)
+    assert np.ptp(off, axis=0).max() < 0.05
