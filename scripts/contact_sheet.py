@@ -25,7 +25,13 @@ from hand_toolkit.core.cameras import look_at
 from hand_toolkit.core.errors import HandToolkitError
 from hand_toolkit.core.metrics import psnr
 from hand_toolkit.hand_model import load_hand_model, pose_hand_numpy
-from hand_toolkit.pictures.drawing import picture_of, points_of, shown_upright, source_view
+from hand_toolkit.pictures.drawing import (
+    picture_of,
+    points_of,
+    shown_upright,
+    shows_back,
+    source_view,
+)
 from hand_toolkit.pictures.report import avatar_views, fit_metrics
 from hand_toolkit.pictures.report_views import GREY, overlay
 from hand_toolkit.pipeline import FitResult, fit_photo
@@ -52,7 +58,7 @@ def row(result: FitResult) -> list[np.ndarray]:
         eye = centre + distance * np.array([np.sin(turn), 0, -np.cos(turn)])
         return picture_of(avatar, theta, where, look_at(eye, centre, SIDE, SIDE, 0.7), GREY)
 
-    back = any(np.mean(h.evidence) > 0.05 and _shows_back(h.source_theta) for h in avatar.hands)
+    back = shows_back(avatar, avatar.sides)
     (fist,) = avatar_views(avatar, [(np.pi if back else 0.0, "fist")], SIDE)
     finger = finger_picture(avatar, back)
     return [
@@ -103,12 +109,6 @@ def seen_alike(result: FitResult) -> dict[str, float]:
         "detail_inside": float(np.corrcoef(*fine)[0, 1]),
         "covered": float(both.sum() / mask.sum()),
     }
-
-
-def _shows_back(theta: np.ndarray) -> bool:
-    from scipy.spatial.transform import Rotation
-
-    return bool(Rotation.from_rotvec(theta[0]).apply([0, -1, 0])[2] > 0)
 
 
 def cell(picture: np.ndarray) -> Image.Image:

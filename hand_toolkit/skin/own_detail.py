@@ -263,11 +263,11 @@ def _drawn(person: Person, luminance: float, layout: UVLayout, strength: float) 
     maps = _maps(person, layout)
     span = np.log(LIGHT) - np.log(DARK)
     light = float(np.clip((np.log(max(luminance, 1e-3)) - np.log(DARK)) / span, 0, 1))
-    total = maps.plain - maps.crease[:, None] * _between(CREASE, light)
-    total -= maps.fold[:, None] * _between(WRINKLE, light)
-    total -= light * (person.flush * _blood(layout)[:, None] * RED + maps.vein[:, None] * VEIN)
+    lines = maps.crease[:, None] * _between(CREASE, light)
+    lines = lines + maps.fold[:, None] * _between(WRINKLE, light)
+    lines += light * (person.flush * _blood(layout)[:, None] * RED + maps.vein[:, None] * VEIN)
     # a wrinkled palm tells of lines, not of blotches
-    total = strength * (total - maps.plain) + min(strength, PLAINLY) * maps.plain
+    total = min(strength, PLAINLY) * maps.plain - strength * lines
     return total - PLAIN * _broad(total, layout)
 
 

@@ -125,9 +125,8 @@ def pigment_luminance(
         fitted = (weight * apart * off).sum() / max(spread, 1e-9)
         darkness = float(np.clip((told * fitted + guess * first) / (told + guess), 0, 1))
         robust = 1 / np.maximum(1, np.abs(left).max(axis=1) / RESIDUAL)
-    darkness = min(
-        darkness, first + LIGHTER
-    )  # a photo makes light skin dark, hardly dark skin light
+    # a photo makes light skin dark, hardly dark skin light
+    darkness = min(darkness, first + LIGHTER)
     return float(np.exp(np.log(LIGHT_SKIN) - darkness * span))
 
 

@@ -160,10 +160,12 @@ def _gains(seen: dict[str, list[_Seen]], count: int) -> np.ndarray:
     shares little with the others, such as the only one of the back, is brought to the tone that
     such skin has on a person whose skin is as the others show it.
     """
+    told, amount = _off_the_template(seen, count)
     gains = np.zeros((count, 3))
     for _ in range(12):
         step, weight = np.zeros((count, 3)), np.full((count, 1), 1e-6)
-        off = _off_the_template(seen, gains)
+        off = told + gains
+        off -= np.average(off, axis=0, weights=amount)
         for found in seen.values():
             sure = np.stack([v.sure for v in found])[..., None]
             log = np.stack([v.made.log_albedo + gains[v.view] for v in found])
@@ -182,22 +184,25 @@ LONELY = 300.0
 """Texels' worth of shared evidence that the template's word on a view's tone counts."""
 
 
-def _off_the_template(seen: dict[str, list[_Seen]], gains: np.ndarray) -> np.ndarray:
-    """(T, 3) how much lighter each view shows its skin than the template of the common tone."""
+def _off_the_template(seen: dict[str, list[_Seen]], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """How much lighter each of ``count`` views shows its skin than the template of all has it.
+
+    Returns:
+        (T, 3) log albedo, and (T,) how much skin tells it.
+    """
     views = [v for found in seen.values() for v in found]
-    sure = np.array([v.sure.sum() for v in views])
-    tone = np.average(
-        [np.average(v.made.log_albedo, axis=0, weights=v.sure + 1e-9) + gains[v.view]
-         for v in views], axis=0, weights=sure + 1e-9,
-    )  # fmt: skip
-    off, told = np.zeros(gains.shape), np.full((len(gains), 1), 1e-9)
-    for v, amount in zip(views, sure):
-        template = template_log_albedo(v.completed.layout.uv, float(np.exp(tone) @ LUMINANCE))
-        away = v.made.log_albedo - v.completed.shade + gains[v.view] - template
-        off[v.view] += amount * np.average(away, axis=0, weights=v.sure + 1e-9)
-        told[v.view] += amount
-    off /= told
-    return np.asarray(off - np.average(off, axis=0, weights=told[:, 0]))
+    sure = np.array([v.sure.sum() for v in views]) + 1e-9
+    shown = [
+        np.average(v.made.log_albedo - v.completed.shade, axis=0, weights=v.sure + 1e-9)
+        for v in views
+    ]
+    luminance = float(np.exp(np.average(shown, axis=0, weights=sure)) @ LUMINANCE)
+    off, amount = np.zeros((count, 3)), np.full(count, 1e-9)
+    for v, mean, some in zip(views, shown, sure):
+        template = template_log_albedo(v.completed.layout.uv, luminance)
+        off[v.view] += some * (mean - np.average(template, axis=0, weights=v.sure + 1e-9))
+        amount[v.view] += some
+    return off / amount[:, None], amount
 
 
 def _joined(found: Sequence[_Seen], gains: np.ndarray, best: int | None) -> Skin:
